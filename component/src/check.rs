@@ -1,0 +1,152 @@
+//! What `plausible-mcp check` finds: every setting that is wrong, and whether Plausible answers.
+
+use crate::config::{Config, ConfigError};
+use crate::plausible::{Client, DateRange, Metric, Query, QueryError};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets};
+
+/// How serious a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// It is as it should be.
+    Ok,
+    /// It works, and the operator should know something.
+    Warn,
+    /// It does not work.
+    Error,
+}
+
+/// What a finding was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The settings alone.
+    Settings,
+    /// An upstream that answered.
+    Answer,
+    /// An upstream that did not.
+    Unreachable,
+}
+
+/// One result of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How serious it is.
+    pub level: Level,
+    /// What it was found by.
+    pub origin: Origin,
+    /// The setting that it is about.
+    pub setting: &'static str,
+    /// What is the case.
+    pub text: String,
+    /// What to do; empty for nothing.
+    pub advice: String,
+}
+
+/// Checks the settings, then asks Plausible one harmless question.
+pub async fn run<P: Ports>(ports: &P, config: &Result<Config, ConfigError>) -> Vec<Finding> {
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return vec![malformed(error)],
+    };
+    let mut findings = settings(config);
+    findings.push(match ports.secrets().secret("PLAUSIBLE_API_KEY") {
+        Some(key) => ask_with_key(ports, config, &key).await,
+        None => ask_without_key(ports, config).await,
+    });
+    findings
+}
+
+fn malformed(error: &ConfigError) -> Finding {
+    finding(Level::Error, Origin::Settings, error.setting, error.problem, error.advice)
+}
+
+fn settings(config: &Config) -> Vec<Finding> {
+    let hosts = format!("requests are taken for {}", config.allowed_hostnames.join(", "));
+    let limit = match config.rate_limit_per_minute {
+        Some(limit) => {
+            finding(Level::Ok, Origin::Settings, RATE_LIMIT, &format!("{limit} requests a minute for one key"), "")
+        }
+        None => finding(
+            Level::Warn,
+            Origin::Settings,
+            RATE_LIMIT,
+            "limits are off",
+            "set it to 60, unless something in front limits requests",
+        ),
+    };
+    vec![finding(Level::Ok, Origin::Settings, "MCP_ALLOWED_HOSTNAMES", &hosts, ""), limit]
+}
+
+/// Without a key there is nothing to query with; that Plausible answers is all that can be told.
+async fn ask_without_key<P: Ports>(ports: &P, config: &Config) -> Finding {
+    let request = HttpRequest {
+        method: HttpMethod::Get,
+        url: format!("{}/api/health", config.plausible_base_url),
+        headers: vec![("accept".to_owned(), "application/json".to_owned())],
+        body: None,
+        timeout_milliseconds: TIMEOUT_MILLISECONDS,
+        max_response_bytes: MAX_ANSWER_BYTES,
+        reach: Reach::Configured,
+        coalesce: None,
+    };
+    match ports.http().send(request).await {
+        Ok(response) if response.status < 500 => finding(Level::Ok, Origin::Answer, BASE_URL, "Plausible answers", ""),
+        Ok(response) => {
+            let text = format!("Plausible answers with status {}", response.status);
+            finding(Level::Warn, Origin::Answer, BASE_URL, &text, "look at Plausible's own status")
+        }
+        Err(error) => unreachable(error),
+    }
+}
+
+async fn ask_with_key<P: Ports>(ports: &P, config: &Config, key: &str) -> Finding {
+    let Some(site) = config.default_site.clone() else { return ask_without_key(ports, config).await };
+    let query = Query::new(site, vec![Metric::Visitors], DateRange::Relative("day".to_owned()));
+    let Ok(query) = query.check() else { return ask_without_key(ports, config).await };
+    let outcome = Client::new(ports.http(), &config.plausible_base_url, key).query(&query).await;
+    let answered = |level, setting, text: &str, advice| finding(level, Origin::Answer, setting, text, advice);
+    match outcome {
+        Ok(_) => answered(Level::Ok, KEY, "Plausible answers a query about the default site", ""),
+        Err(QueryError::Unauthorized) => answered(
+            Level::Error,
+            KEY,
+            "Plausible rejects the key, or the key cannot see PLAUSIBLE_DEFAULT_SITE_ID",
+            "make a key in Plausible under Settings, API keys, with access to the site",
+        ),
+        Err(QueryError::PaymentRequired(_)) => answered(
+            Level::Error,
+            KEY,
+            "the plan of the site's owner has no Stats API",
+            "the Stats API needs Plausible's Business plan",
+        ),
+        Err(QueryError::RateLimited(_)) => {
+            answered(Level::Warn, KEY, "Plausible answers no more queries for now", "try again in an hour")
+        }
+        Err(QueryError::Unreachable(error)) => unreachable(error),
+        Err(_) => answered(
+            Level::Error,
+            BASE_URL,
+            "Plausible does not answer as the Stats API, version 2, does",
+            "check the address; a self-hosted Plausible may be too old",
+        ),
+    }
+}
+
+fn unreachable(error: HttpError) -> Finding {
+    let text = format!("Plausible could not be reached: {}", crate::tools::reason(error));
+    let advice = "check the address, the network and the certificate (EXTRA_CA_FILE)";
+    finding(Level::Error, Origin::Unreachable, BASE_URL, &text, advice)
+}
+
+fn finding(level: Level, origin: Origin, setting: &'static str, text: &str, advice: &str) -> Finding {
+    Finding { level, origin, setting, text: text.to_owned(), advice: advice.to_owned() }
+}
+
+const BASE_URL: &str = "PLAUSIBLE_BASE_URL";
+const KEY: &str = "PLAUSIBLE_API_KEY";
+const RATE_LIMIT: &str = "RATE_LIMIT_PER_MINUTE";
+
+/// Long enough for a far host, short enough to wait for at a prompt.
+const TIMEOUT_MILLISECONDS: u32 = 10_000;
+
+/// `/api/health` answers with a few hundred bytes; a page of an error is larger.
+const MAX_ANSWER_BYTES: u32 = 256 * 1024;

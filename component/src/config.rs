@@ -1,0 +1,248 @@
+//! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
+//! never its value.
+
+pub mod url;
+
+use std::fmt;
+
+pub use url::is_loopback_host;
+
+/// Settings that are not secret, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Plausible's address without a slash at the end.
+    pub plausible_base_url: String,
+    /// The site of a call that names none.
+    pub default_site: Option<String>,
+    /// The host names that requests may be addressed to, in lower case and without ports. Never empty.
+    pub allowed_hostnames: Vec<String>,
+    /// Requests a minute for one identity; `None` when limits are off.
+    pub rate_limit_per_minute: Option<u32>,
+    /// Where the client's address stands when a proxy is in front.
+    pub client_ip: ClientIp,
+    /// Which requests are written to the log.
+    pub log_level: LogLevel,
+}
+
+/// Where the client's address stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIp {
+    /// The header that a proxy in front sets, in lower case; `None`: the host's own.
+    pub header: Option<String>,
+    /// Which element from the right is the client's: 1 is the last.
+    pub hops: usize,
+}
+
+/// Which requests are written to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only those that this server failed.
+    Error,
+    /// Those that were refused, too.
+    Warn,
+    /// All.
+    Info,
+}
+
+/// A setting that is missing or malformed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Its name.
+    pub setting: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+    /// What to write.
+    pub advice: &'static str,
+}
+
+impl Config {
+    /// Reads the settings by name. `lookup` returns `None` for what is absent or empty.
+    pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Config, ConfigError> {
+        let lookup = |name| lookup(name).filter(|value: &String| !value.trim().is_empty());
+        Ok(Config {
+            plausible_base_url: plausible_base_url(lookup)?,
+            default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
+            allowed_hostnames: allowed_hostnames(lookup)?,
+            rate_limit_per_minute: rate_limit(lookup)?,
+            client_ip: client_ip(lookup)?,
+            log_level: log_level(lookup)?,
+        })
+    }
+}
+
+fn plausible_base_url(lookup: impl Fn(&'static str) -> Option<String>) -> Result<String, ConfigError> {
+    let Some(text) = lookup("PLAUSIBLE_BASE_URL") else { return Ok("https://plausible.io".to_owned()) };
+    let refuse = |problem, advice| Err(ConfigError { setting: "PLAUSIBLE_BASE_URL", problem, advice });
+    let Some(url) = url::Url::parse(text.trim()) else {
+        return refuse("is not an absolute http or https URL", "write it as https://plausible.example.com");
+    };
+    let plain_allowed = match lookup("PLAUSIBLE_ALLOW_HTTP").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let (problem, advice) = ("is neither true nor false", "write true or false, or leave it out");
+            return Err(ConfigError { setting: "PLAUSIBLE_ALLOW_HTTP", problem, advice });
+        }
+    };
+    if !url.is_https && !is_loopback_host(&url.host) && !plain_allowed {
+        return refuse(
+            "is http: API keys would travel unencrypted",
+            "use https, or set PLAUSIBLE_ALLOW_HTTP=true for a trusted network",
+        );
+    }
+    Ok(text.trim().trim_end_matches('/').to_owned())
+}
+
+fn allowed_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
+    let refuse = |setting, problem, advice| Err(ConfigError { setting, problem, advice });
+    if let Some(list) = lookup("MCP_ALLOWED_HOSTNAMES") {
+        let names: Vec<String> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+        if names.iter().any(|name| !url::is_host(name)) {
+            return refuse(
+                "MCP_ALLOWED_HOSTNAMES",
+                "has an entry that is not a bare host name",
+                "write host names without scheme and port, separated by commas, as mcp.example.com,localhost",
+            );
+        }
+        return Ok(names);
+    }
+    let Some(public) = lookup("PUBLIC_URL") else {
+        return refuse(
+            "MCP_ALLOWED_HOSTNAMES",
+            "is missing, and so is PUBLIC_URL",
+            "write the host names that clients use, as mcp.example.com, or set PUBLIC_URL",
+        );
+    };
+    let url = url::Url::parse(public.trim()).filter(|url| url.path.is_empty() || url.path == "/");
+    match url {
+        Some(url) if url.is_https || is_loopback_host(&url.host) => Ok(vec![url.host]),
+        Some(_) => refuse("PUBLIC_URL", "is http", "write it with https; http is for loopback only"),
+        None => {
+            refuse("PUBLIC_URL", "is not scheme://host[:port]", "write it as https://mcp.example.com, without a path")
+        }
+    }
+}
+
+fn rate_limit(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
+    let number = number(lookup, "RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT, MAX_RATE_LIMIT)?;
+    Ok((number > 0).then_some(number))
+}
+
+fn client_ip(lookup: impl Fn(&'static str) -> Option<String>) -> Result<ClientIp, ConfigError> {
+    let header = lookup("CLIENT_IP_HEADER").map(|name| name.trim().to_ascii_lowercase());
+    let is_token = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if header.as_ref().is_some_and(|name| !is_token(name)) {
+        return Err(ConfigError {
+            setting: "CLIENT_IP_HEADER",
+            problem: "is not the name of a header",
+            advice: "write the header that your proxy sets, as X-Forwarded-For",
+        });
+    }
+    let hops = number(lookup, "TRUSTED_PROXY_HOPS", 1, MAX_PROXY_HOPS)?;
+    Ok(ClientIp { header, hops: usize::try_from(hops.max(1)).unwrap_or(1) })
+}
+
+fn log_level(lookup: impl Fn(&'static str) -> Option<String>) -> Result<LogLevel, ConfigError> {
+    match lookup("LOG_LEVEL").as_deref().map(str::trim) {
+        None | Some("info" | "debug" | "trace") => Ok(LogLevel::Info),
+        Some("warn") => Ok(LogLevel::Warn),
+        Some("error") => Ok(LogLevel::Error),
+        Some(_) => Err(ConfigError {
+            setting: "LOG_LEVEL",
+            problem: "is not a level",
+            advice: "write error, warn, info, debug or trace",
+        }),
+    }
+}
+
+fn number(
+    lookup: impl Fn(&'static str) -> Option<String>,
+    setting: &'static str,
+    default: u32,
+    most: u32,
+) -> Result<u32, ConfigError> {
+    let Some(text) = lookup(setting) else { return Ok(default) };
+    text.trim().parse().ok().filter(|number| *number <= most).ok_or(ConfigError {
+        setting,
+        problem: "is not a whole number within its bounds",
+        advice: "write a number, or leave it out for the default",
+    })
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}; {}", self.setting, self.problem, self.advice)
+    }
+}
+
+/// One request a second is what a busy conversation makes.
+const DEFAULT_RATE_LIMIT: u32 = 60;
+
+/// Ten times as much, the limit by address, still fits 32 bits.
+const MAX_RATE_LIMIT: u32 = 100_000_000;
+
+/// Longer chains of proxies were not seen.
+const MAX_PROXY_HOPS: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[track_caller]
+    fn refused(settings: &[(&'static str, &str)], setting: &str) {
+        let with_host = [settings, &[("MCP_ALLOWED_HOSTNAMES", "localhost")]].concat();
+        let error = read(&with_host).or_else(|error| if settings.is_empty() { read(&[]) } else { Err(error) });
+        assert_eq!(error.map_err(|error| error.setting), Err(setting));
+    }
+
+    #[test]
+    fn the_host_names_default_to_that_of_the_public_url() {
+        assert_eq!(
+            read(&[("PUBLIC_URL", "https://MCP.example.com:8443/")]).unwrap().allowed_hostnames,
+            ["mcp.example.com"]
+        );
+        assert_eq!(read(&[("PUBLIC_URL", "http://[::1]:8787")]).unwrap().allowed_hostnames, ["[::1]"]);
+        assert_eq!(read(&[]).unwrap_err().setting, "MCP_ALLOWED_HOSTNAMES");
+        assert_eq!(read(&[("PUBLIC_URL", "http://mcp.example.com")]).unwrap_err().setting, "PUBLIC_URL");
+        assert_eq!(read(&[("PUBLIC_URL", "https://mcp.example.com/path")]).unwrap_err().setting, "PUBLIC_URL");
+        assert_eq!(
+            read(&[("MCP_ALLOWED_HOSTNAMES", "https://a.example")]).unwrap_err().setting,
+            "MCP_ALLOWED_HOSTNAMES"
+        );
+    }
+
+    #[test]
+    fn plain_http_to_plausible_needs_loopback_or_consent() {
+        let base = |settings: &[(&'static str, &str)]| {
+            let with_host = [settings, &[("MCP_ALLOWED_HOSTNAMES", "localhost")]].concat();
+            read(&with_host).map(|config| config.plausible_base_url)
+        };
+        assert_eq!(base(&[]).unwrap(), "https://plausible.io");
+        assert_eq!(base(&[("PLAUSIBLE_BASE_URL", "https://p.example/")]).unwrap(), "https://p.example");
+        for loopback in
+            ["http://127.0.0.1:9", "http://127.9.9.9", "http://localhost:8000", "http://a.localhost", "http://[::1]:1"]
+        {
+            assert_eq!(base(&[("PLAUSIBLE_BASE_URL", loopback)]).unwrap(), loopback);
+        }
+        let plain = ("PLAUSIBLE_BASE_URL", "http://p.internal");
+        assert!(base(&[plain]).is_err());
+        assert!(base(&[plain, ("PLAUSIBLE_ALLOW_HTTP", "true")]).is_ok());
+    }
+
+    #[test]
+    fn malformed_settings_are_named() {
+        refused(&[("PLAUSIBLE_BASE_URL", "plausible.io")], "PLAUSIBLE_BASE_URL");
+        refused(&[("PLAUSIBLE_BASE_URL", "ftp://plausible.io")], "PLAUSIBLE_BASE_URL");
+        refused(&[("PLAUSIBLE_BASE_URL", "https://user@plausible.io")], "PLAUSIBLE_BASE_URL");
+        refused(&[("PLAUSIBLE_BASE_URL", "http://127.0.0.1.evil.example")], "PLAUSIBLE_BASE_URL");
+        refused(&[("PLAUSIBLE_BASE_URL", "http://a.example"), ("PLAUSIBLE_ALLOW_HTTP", "yes")], "PLAUSIBLE_ALLOW_HTTP");
+        refused(&[("RATE_LIMIT_PER_MINUTE", "many")], "RATE_LIMIT_PER_MINUTE");
+        refused(&[("CLIENT_IP_HEADER", "x forwarded for")], "CLIENT_IP_HEADER");
+        refused(&[("TRUSTED_PROXY_HOPS", "-1")], "TRUSTED_PROXY_HOPS");
+        refused(&[("LOG_LEVEL", "loud")], "LOG_LEVEL");
+    }
+}

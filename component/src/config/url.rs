@@ -1,0 +1,95 @@
+//! Just enough of a URL for settings and for the `Host` and `Origin` headers: scheme, host, port, path.
+
+/// An absolute http or https URL without user information, query or fragment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Whether the scheme is https; otherwise it is http.
+    pub is_https: bool,
+    /// The host in lower case, an IPv6 address in brackets.
+    pub host: String,
+    /// The path, possibly empty.
+    pub path: String,
+}
+
+impl Url {
+    /// Reads a URL.
+    pub fn parse(text: &str) -> Option<Url> {
+        let (scheme, rest) = text.split_once("://")?;
+        let is_https = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        if rest.contains(['?', '#', '\\', '@']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return None;
+        }
+        let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
+        Some(Url { is_https, host: host_of(authority)?, path: path.to_owned() })
+    }
+}
+
+/// The host of `host[:port]`, in lower case (RFC 3986 §3.2.2, §3.2.3).
+pub fn host_of(authority: &str) -> Option<String> {
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        Some(end) => authority.split_at_checked(end + 2)?,
+        None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?,
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => "",
+        None => return None,
+        Some(digits) => digits,
+    };
+    if port.len() > 5 || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let host = host.to_ascii_lowercase();
+    is_host(&host).then_some(host)
+}
+
+/// Whether a text is a host name, an IPv4 address, or an IPv6 address in brackets.
+pub fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !host.is_empty() && host.len() <= MAX_HOST && host.bytes().all(legal)
+}
+
+/// Whether a host is this machine: 127.0.0.0/8, `[::1]`, `localhost`, `*.localhost` (RFC 6761 §6.3).
+pub fn is_loopback_host(host: &str) -> bool {
+    let is_v4 = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    is_v4 || host == "[::1]" || host == "localhost" || host.ends_with(".localhost")
+}
+
+/// The longest host name (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_read_strictly() {
+        for (authority, host) in [
+            ("Example.com", Some("example.com")),
+            ("example.com:8443", Some("example.com")),
+            ("[::1]:80", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
+            ("127.0.0.1:1", Some("127.0.0.1")),
+            ("example.com:", Some("example.com")),
+            ("", None),
+            (":80", None),
+            ("a b", None),
+            ("user@example.com", None),
+            ("example.com:80:90", None),
+            ("example.com:http", None),
+            ("example.com:999999", None),
+            ("[::1", None),
+            ("[::1]x", None),
+            ("[zz]", None),
+            ("exämple.com", None),
+        ] {
+            assert_eq!(host_of(authority).as_deref(), host, "{authority:?}");
+        }
+    }
+}

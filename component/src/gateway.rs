@@ -1,0 +1,129 @@
+//! Routes a request and puts the parts together; nothing else does.
+//!
+//! The order of checks is one visible list, `Gateway::respond`: OPTIONS, host, origin, address limit, method,
+//! credential, identity limit, media type, body.
+
+mod bearer;
+mod limits;
+mod mcp_endpoint;
+mod origin;
+mod request;
+mod response;
+mod route;
+
+use crate::config::{Config, ConfigError};
+use crate::ports::{Clock, Ports};
+use crate::telemetry::{Outcome, RequestRecord};
+use limits::Limits;
+pub use request::{BodyError, Headers, Request, RequestBody};
+use response::Refusal;
+pub use response::Response;
+use route::Route;
+
+/// Answers requests.
+pub struct Gateway<'a, P> {
+    ports: &'a P,
+    config: &'a Result<Config, ConfigError>,
+}
+
+/// An answer and what the log says about it.
+pub struct Answered {
+    /// The response.
+    pub response: Response,
+    /// The record for the log; `None` when the log level leaves it out.
+    pub record: Option<RequestRecord>,
+}
+
+/// What an endpoint makes of a request.
+struct Served {
+    response: Response,
+    outcome: Outcome,
+    mcp_method: Option<&'static str>,
+    tool: Option<&'static str>,
+}
+
+impl<'a, P: Ports> Gateway<'a, P> {
+    /// A gateway over `ports`. Settings that could not be read are told to whoever asks.
+    pub fn new(ports: &'a P, config: &'a Result<Config, ConfigError>) -> Self {
+        Gateway { ports, config }
+    }
+
+    /// Answers a request. It never fails: whatever is wrong is a response.
+    pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
+        let received = self.ports.clock().now();
+        let route = Route::of(&request.path);
+        let mut served = self.respond(request, route, body).await.unwrap_or_else(Served::refused);
+        served.response.finish(route, request.method == "HEAD");
+        let record = RequestRecord {
+            received,
+            milliseconds: self.ports.clock().now().0.saturating_sub(received.0),
+            route: route.map_or("other", Route::path),
+            method: known_method(&request.method),
+            status: served.response.status,
+            outcome: served.outcome,
+            mcp_method: served.mcp_method,
+            tool: served.tool,
+        };
+        let wanted = match self.config {
+            Ok(config) => record.level() <= config.log_level,
+            Err(_) => true,
+        };
+        Answered { response: served.response, record: wanted.then_some(record) }
+    }
+
+    async fn respond<B: RequestBody>(
+        &self,
+        request: &Request,
+        route: Option<Route>,
+        body: B,
+    ) -> Result<Served, Refusal> {
+        if request.method == "OPTIONS" {
+            return Ok(Served::plain(Response::empty(204)));
+        }
+        if route == Some(Route::Healthz) {
+            return healthz(request);
+        }
+        let config = self.config.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
+        origin::check_host(request, config)?;
+        origin::check_origin(request)?;
+        let limits = Limits::new(self.ports.limiter(), config, request);
+        limits.address().await?;
+        let outcome = match route {
+            Some(Route::Mcp) => mcp_endpoint::serve(self.ports, config, &limits, request, body).await,
+            Some(Route::Healthz) | None => Err(Refusal::not_found()),
+        };
+        if let Err(refusal) = &outcome {
+            limits.charge_for(refusal.status()).await;
+        }
+        outcome
+    }
+}
+
+impl Served {
+    fn plain(response: Response) -> Served {
+        Served { response, outcome: Outcome::Served, mcp_method: None, tool: None }
+    }
+
+    fn refused(refusal: Refusal) -> Served {
+        let outcome = refusal.outcome();
+        Served { response: refusal.into_response(), outcome, mcp_method: None, tool: None }
+    }
+}
+
+/// Liveness: no host check, no secrets, no version.
+fn healthz(request: &Request) -> Result<Served, Refusal> {
+    match request.method.as_str() {
+        "GET" | "HEAD" => Ok(Served::plain(Response::json(200, "{\"status\":\"ok\"}".to_owned()))),
+        _ => Err(Refusal::method_not_allowed("GET, HEAD, OPTIONS")),
+    }
+}
+
+fn known_method(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests;

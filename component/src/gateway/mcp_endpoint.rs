@@ -1,0 +1,132 @@
+//! `POST /mcp`: MCP with the caller's own Plausible key.
+
+use sha2::{Digest, Sha256};
+
+use super::Served;
+use super::bearer::PlausibleKey;
+use super::limits::Limits;
+use super::request::{BodyError, Headers, Request, RequestBody};
+use super::response::{Refusal, Response};
+use crate::config::Config;
+use crate::mcp::{self, CacheScope, Incoming, ProtocolHeaders, Reply, Server};
+use crate::plausible::Client;
+use crate::ports::{Clock, Ports, RateLimit};
+use crate::telemetry::Outcome;
+use crate::tools::{self, Sites, Tools};
+
+/// Serves a request: method, credential, identity limit, media type, body, protocol.
+pub async fn serve<P: Ports, B: RequestBody>(
+    ports: &P,
+    config: &Config,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    if request.method != "POST" {
+        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+    }
+    let key = PlausibleKey::of(&request.headers)?;
+    let identity = key_hash(&key);
+    limits.identity(&identity, 1).await?;
+    check_media_type(&request.headers)?;
+    let body = body.read(MAX_BODY_BYTES).map_err(refuse_body)?;
+    let incoming = match mcp::read(&body, protocol_headers(&request.headers)) {
+        Ok(incoming) => incoming,
+        Err(reply) => return Ok(served(reply, None, None)),
+    };
+    charge_batch(limits, &identity, &incoming).await?;
+    let tools = Tools {
+        client: Client::new(ports.http(), &config.plausible_base_url, key.expose()),
+        sites: Sites { default: config.default_site.as_deref(), allowed: None },
+        now: ports.clock().now(),
+    };
+    let (method, tool) = (known_method(&incoming), known_tool(&incoming));
+    let server = Server { tools: &tools, cache_scope: CacheScope::Public };
+    Ok(served(server.answer(incoming).await, method, tool))
+}
+
+/// Each member of a batch costs one; the first is paid already.
+async fn charge_batch<L: RateLimit>(
+    limits: &Limits<'_, L>,
+    identity: &str,
+    incoming: &Incoming,
+) -> Result<(), Refusal> {
+    match incoming.units().saturating_sub(1) {
+        0 => Ok(()),
+        rest => limits.identity(identity, rest).await,
+    }
+}
+
+/// `application/json`, with any parameters, in any case (RFC 9110 §8.3.1).
+fn check_media_type(headers: &Headers) -> Result<(), Refusal> {
+    let value = headers.value("content-type").unwrap_or_default();
+    let (media_type, parameters) = value.split_once(';').unwrap_or((&value, ""));
+    if media_type.trim().eq_ignore_ascii_case("application/json") && !parameters.contains(',') {
+        return Ok(());
+    }
+    Err(Refusal::json_rpc(415, "The body must be JSON: send the header Content-Type: application/json.", "media_type"))
+}
+
+fn refuse_body(error: BodyError) -> Refusal {
+    match error {
+        BodyError::TooLarge => {
+            Refusal::json_rpc(413, "The body is larger than 1 MiB. Send less in one request.", "body_too_large")
+        }
+        BodyError::Interrupted => {
+            Refusal::json_rpc(400, "The body did not arrive whole. Send the request again.", "body_interrupted")
+        }
+    }
+}
+
+fn protocol_headers(headers: &Headers) -> ProtocolHeaders {
+    ProtocolHeaders {
+        protocol_version: headers.value("mcp-protocol-version"),
+        method: headers.value("mcp-method"),
+        name: headers.value("mcp-name"),
+    }
+}
+
+fn served(reply: Reply, mcp_method: Option<&'static str>, tool: Option<&'static str>) -> Served {
+    let outcome = match reply.status {
+        400.. => Outcome::Refused("protocol"),
+        _ if reply.is_error => Outcome::ToolError,
+        _ => Outcome::Served,
+    };
+    let response = match reply.body {
+        Some(body) => Response::json(reply.status, body),
+        None => Response::empty(reply.status),
+    };
+    Served { response, outcome, mcp_method, tool }
+}
+
+/// The method, if it is one that the log may name.
+fn known_method(incoming: &Incoming) -> Option<&'static str> {
+    let method = incoming.method()?;
+    Some(LOGGED_METHODS.into_iter().find(|known| *known == method).unwrap_or("other"))
+}
+
+/// The tool, if it is one of ours.
+fn known_tool(incoming: &Incoming) -> Option<&'static str> {
+    let name = incoming.tool()?;
+    Some(tools::NAMES.into_iter().find(|known| *known == name).unwrap_or("other"))
+}
+
+/// The identity of a caller is the hash of the key, so that no table of buckets holds keys.
+fn key_hash(key: &PlausibleKey) -> String {
+    let digest = Sha256::digest(key.expose());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+const LOGGED_METHODS: [&str; 8] = [
+    "initialize",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "ping",
+    "server/discover",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
+
+/// The largest body: a batch of twenty calls with every filter at its longest is below it.
+const MAX_BODY_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,129 @@
+//! Responses, and the headers that every one of them has.
+
+use super::route::Route;
+use crate::config::ConfigError;
+use crate::mcp::json_string;
+use crate::telemetry::Outcome;
+
+/// A response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A request that is not served: what the caller is told, and what the log says.
+#[derive(Debug)]
+pub struct Refusal {
+    response: Response,
+    outcome: Outcome,
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn empty(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A response with JSON text.
+    pub fn json(status: u16, body: String) -> Response {
+        Response { status, headers: vec![("content-type", "application/json".to_owned())], body: body.into_bytes() }
+    }
+
+    /// Adds what every response has: security headers, and CORS where pages of other origins may read.
+    pub(super) fn finish(&mut self, route: Option<Route>, is_head: bool) {
+        let fixed = SECURITY_HEADERS.iter().chain(if route.is_some_and(Route::has_cors) { CORS_HEADERS } else { &[] });
+        self.headers.extend(fixed.map(|(name, value)| (*name, (*value).to_owned())));
+        if is_head {
+            self.body.clear();
+        }
+    }
+}
+
+impl Refusal {
+    /// A refusal whose body is `{"error": text}`. `reason` is for the log.
+    pub fn new(status: u16, text: &str, reason: &'static str) -> Refusal {
+        let body = format!("{{\"error\":{}}}", json_string(text));
+        Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) }
+    }
+
+    /// A refusal whose body is a JSON-RPC error without an id, as MCP clients expect of 403 and 405.
+    pub fn json_rpc(status: u16, text: &str, reason: &'static str) -> Refusal {
+        let message = json_string(text);
+        let body = format!("{{\"jsonrpc\":\"2.0\",\"error\":{{\"code\":-32600,\"message\":{message}}}}}");
+        Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) }
+    }
+
+    /// No such path.
+    pub fn not_found() -> Refusal {
+        Refusal::new(404, "There is nothing here. The MCP endpoint is /mcp.", "not_found")
+    }
+
+    /// The path does not take this method.
+    pub fn method_not_allowed(allow: &'static str) -> Refusal {
+        let text = "This path does not take this method; the header Allow lists those that it takes.";
+        Refusal::json_rpc(405, text, "method").with_header("allow", allow.to_owned())
+    }
+
+    /// Too many requests.
+    pub fn too_many_requests(retry_after: u32, reason: &'static str) -> Refusal {
+        let text = format!("Too many requests. Try again in {retry_after} seconds.");
+        Refusal::new(429, &text, reason).with_header("retry-after", retry_after.to_string())
+    }
+
+    /// A setting is missing or malformed. The caller is told its name, never its value.
+    pub fn misconfigured(error: &ConfigError, route: Option<Route>) -> Refusal {
+        if route.is_none() {
+            return Refusal::not_found();
+        }
+        let text = format!("This server is not set up: {error}.");
+        let refusal = Refusal::new(500, &text, "misconfigured");
+        Refusal { outcome: Outcome::Misconfigured(error.setting), ..refusal }
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: &'static str, value: String) -> Refusal {
+        self.response.headers.push((name, value));
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.response.status
+    }
+
+    /// What the log says.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The response.
+    pub fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+const SECURITY_HEADERS: &[(&str, &str)] = &[
+    ("cache-control", "no-store"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+];
+
+/// Every origin may call: the credential is a header that a page has to know, never a cookie. A wildcard does not cover
+/// `Authorization`, so the headers are listed (Fetch §3.2.3).
+const CORS_HEADERS: &[(&str, &str)] = &[
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", "POST, GET, DELETE, OPTIONS"),
+    (
+        "access-control-allow-headers",
+        "Content-Type, Authorization, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID",
+    ),
+    ("access-control-expose-headers", "WWW-Authenticate, Retry-After"),
+    ("access-control-max-age", "7200"),
+];

@@ -1,0 +1,203 @@
+//! The order of the checks, and what every response has.
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::ports::MemoryPorts;
+
+fn config(settings: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+    let settings = [&[("MCP_ALLOWED_HOSTNAMES", "localhost")], settings].concat();
+    Config::read(|name| settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+}
+
+struct Sent<'a> {
+    method: &'a str,
+    path: &'a str,
+    authority: Option<&'a str>,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a str,
+}
+
+const PING: Sent<'static> = Sent {
+    method: "POST",
+    path: "/mcp",
+    authority: Some("localhost:8787"),
+    headers: &[("authorization", "Bearer test-key-123"), ("content-type", "application/json")],
+    body: r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+};
+
+fn send(ports: &MemoryPorts, config: &Result<Config, ConfigError>, sent: &Sent<'_>) -> Response {
+    let headers = sent.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let request = Request {
+        method: sent.method.to_owned(),
+        path: sent.path.to_owned(),
+        authority: sent.authority.map(str::to_owned),
+        headers: Headers(headers),
+    };
+    let answered = Gateway::new(ports, config).handle(&request, sent.body.as_bytes()).now_or_never();
+    answered.expect("nothing waits").response
+}
+
+#[track_caller]
+fn check(sent: &Sent<'_>, status: u16) -> Response {
+    let response = send(&MemoryPorts::default(), &config(&[]), sent);
+    assert_eq!(response.status, status, "{}", String::from_utf8_lossy(&response.body));
+    response
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn checks_come_in_their_order() {
+    check(&PING, 200);
+    let everything_wrong =
+        Sent { authority: Some("evil.example"), headers: &[("origin", "null")], body: "not json", ..PING };
+    check(&Sent { method: "OPTIONS", ..everything_wrong }, 204);
+    let host = check(&Sent { method: "GET", ..everything_wrong }, 403);
+    assert!(String::from_utf8_lossy(&host.body).contains("MCP_ALLOWED_HOSTNAMES"));
+    check(&Sent { method: "GET", authority: Some("LOCALHOST"), ..everything_wrong }, 403);
+    check(&Sent { method: "GET", headers: &[], ..PING }, 405);
+    check(&Sent { headers: &[], body: "not json", ..PING }, 401);
+    check(&Sent { headers: &[("authorization", "Bearer test-key-123")], body: "not json", ..PING }, 415);
+    check(&Sent { body: "not json", ..PING }, 400);
+}
+
+#[test]
+fn media_types_are_json_with_any_parameters() {
+    for (media_type, status) in [
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON", 200),
+        ("application/json5", 415),
+        ("text/plain", 415),
+        ("application/json, text/plain", 415),
+    ] {
+        check(
+            &Sent { headers: &[("authorization", "Bearer test-key-123"), ("content-type", media_type)], ..PING },
+            status,
+        );
+    }
+}
+
+#[test]
+fn a_body_over_one_mebibyte_is_refused() {
+    let large = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{{\"x\":\"{}\"}}}}",
+        "x".repeat(1 << 20)
+    );
+    check(&Sent { body: &large, ..PING }, 413);
+}
+
+#[test]
+fn every_response_has_the_security_headers() {
+    for sent in [
+        PING,
+        Sent { method: "OPTIONS", ..PING },
+        Sent { method: "GET", ..PING },
+        Sent { headers: &[], ..PING },
+        Sent { authority: None, ..PING },
+        Sent { path: "/nope", ..PING },
+        Sent { path: "/healthz", method: "GET", ..PING },
+        Sent { body: "", ..PING },
+    ] {
+        let response = send(&MemoryPorts::default(), &config(&[]), &sent);
+        for name in [
+            "cache-control",
+            "referrer-policy",
+            "strict-transport-security",
+            "x-content-type-options",
+            "x-frame-options",
+        ] {
+            assert!(header(&response, name).is_some(), "{} {} lacks {name}", sent.method, sent.path);
+        }
+        assert_eq!(header(&response, "access-control-allow-origin").is_some(), sent.path == "/mcp");
+    }
+}
+
+#[test]
+fn paths_are_compared_as_they_stand() {
+    for path in ["/", "/MCP", "/mcp/", "/%6dcp", "//mcp", "/mcpx", "/.env", ""] {
+        check(&Sent { path, ..PING }, 404);
+    }
+    check(&Sent { path: "/healthz", method: "GET", authority: None, ..PING }, 200);
+    check(&Sent { path: "/healthz", ..PING }, 405);
+}
+
+#[test]
+fn a_refused_credential_costs_ten_of_the_addresss_bucket() {
+    let ports = MemoryPorts::default();
+    let config = config(&[("RATE_LIMIT_PER_MINUTE", "10")]);
+    let refused = Sent { headers: &[], ..PING };
+    for _ in 0..10 {
+        assert_eq!(send(&ports, &config, &refused).status, 401);
+    }
+    let limited = send(&ports, &config, &PING);
+    assert_eq!((limited.status, header(&limited, "retry-after")), (429, Some("60")));
+}
+
+#[test]
+fn an_identity_has_a_bucket_of_its_own_and_a_batch_pays_for_each_member() {
+    let ports = MemoryPorts::default();
+    let config = config(&[("RATE_LIMIT_PER_MINUTE", "5")]);
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"},{"jsonrpc":"2.0","id":3,"method":"ping"}]"#;
+    assert_eq!(send(&ports, &config, &Sent { body: batch, ..PING }).status, 200);
+    assert_eq!(send(&ports, &config, &Sent { body: batch, ..PING }).status, 429);
+    let other = [("authorization", "Bearer another-key-456"), ("content-type", "application/json")];
+    assert_eq!(send(&ports, &config, &Sent { body: batch, headers: &other, ..PING }).status, 200);
+}
+
+#[test]
+fn limits_can_be_off() {
+    let ports = MemoryPorts::default();
+    let config = config(&[("RATE_LIMIT_PER_MINUTE", "0")]);
+    for _ in 0..1000 {
+        assert_eq!(send(&ports, &config, &PING).status, 200);
+    }
+    assert!(ports.limiter.0.borrow().is_empty());
+}
+
+#[test]
+fn a_malformed_setting_is_named_and_its_value_is_not_shown() {
+    let config = config(&[("PLAUSIBLE_BASE_URL", "http://s3cret.example")]);
+    let response = send(&MemoryPorts::default(), &config, &PING);
+    let body = String::from_utf8_lossy(&response.body).into_owned();
+    assert_eq!(response.status, 500);
+    assert!(body.contains("PLAUSIBLE_BASE_URL") && !body.contains("s3cret"), "{body}");
+    assert_eq!(send(&MemoryPorts::default(), &config, &Sent { path: "/healthz", method: "GET", ..PING }).status, 200);
+}
+
+#[test]
+fn a_key_is_neither_echoed_nor_logged() {
+    let ports = MemoryPorts::default();
+    let config = config(&[]);
+    for value in
+        ["Bearer sup3r-s3cret-key", "Bearer pmcp_a_sup3r-s3cret-key", "Basic sup3r-s3cret-key", "sup3r-s3cret-key"]
+    {
+        let headers = Headers(vec![("authorization".into(), value.as_bytes().to_vec())]);
+        let request =
+            Request { method: "POST".into(), path: "/mcp".into(), authority: Some("localhost".into()), headers };
+        let answered = Gateway::new(&ports, &config).handle(&request, PING.body.as_bytes()).now_or_never().unwrap();
+        let shown = format!("{:?} {:?} {request:?}", answered.response, answered.record);
+        assert!(!shown.contains("sup3r"), "{shown}");
+        assert!(!String::from_utf8_lossy(&answered.response.body).contains("sup3r"));
+    }
+    assert!(ports.limiter.0.borrow().keys().all(|key| !key.contains("sup3r")));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_request_panics_or_is_our_fault(method in "[A-Za-z]{1,8}", path in ".{0,20}", authority: Option<String>, headers: Vec<(String, String)>, body: String) {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let sent = Sent { method: &method, path: &path, authority: authority.as_deref(), headers: &headers, body: &body };
+        proptest::prop_assert!(send(&MemoryPorts::default(), &config(&[]), &sent).status < 500);
+    }
+
+    #[test]
+    fn no_credential_origin_or_address_panics_or_is_our_fault(authorization: String, origin: String, forwarded: String, body: String) {
+        let headers = [("authorization", authorization.as_str()), ("origin", &origin), ("x-forwarded-for", &forwarded), ("content-type", "application/json")];
+        let config = config(&[("CLIENT_IP_HEADER", "x-forwarded-for")]);
+        let sent = Sent { headers: &headers, body: &body, ..PING };
+        proptest::prop_assert!(send(&MemoryPorts::default(), &config, &sent).status < 500);
+    }
+}

@@ -1,0 +1,100 @@
+//! `wasi:http/incoming-handler`.
+
+use super::bindings::exports::wasi::http::incoming_handler::Guest;
+use super::bindings::wasi::http::types::{
+    Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
+use super::bindings::wasi::io::streams::{InputStream, StreamError};
+use super::{Component, HostPorts, settings, wait};
+use crate::gateway::{BodyError, Gateway, Headers, Request, RequestBody, Response};
+
+impl Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let read = read_request(&request);
+        let answered = settings::with_config(|config| {
+            wait::until_ready(Gateway::new(&HostPorts, config).handle(&read, Body(&request)))
+        });
+        write_response(answered.response, out);
+        if let Some(record) = answered.record {
+            eprintln!("{}", record.json());
+        }
+    }
+}
+
+fn read_request(request: &IncomingRequest) -> Request {
+    let target = request.path_with_query().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    let headers = Headers(request.headers().entries());
+    let authority = request.authority().or_else(|| headers.value("host"));
+    Request { method: method_name(request.method()), path, authority, headers }
+}
+
+fn method_name(method: Method) -> String {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => return name,
+    }
+    .to_owned()
+}
+
+/// The body of a request that is still at the host.
+struct Body<'a>(&'a IncomingRequest);
+
+impl RequestBody for Body<'_> {
+    fn read(self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let body: IncomingBody = self.0.consume().map_err(|()| BodyError::Interrupted)?;
+        let stream = body.stream().map_err(|()| BodyError::Interrupted)?;
+        read_stream(&stream, limit)
+    }
+}
+
+fn read_stream(stream: &InputStream, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(READ_AT_ONCE) {
+            Ok(chunk) if bytes.len() + chunk.len() > limit => return Err(BodyError::TooLarge),
+            Ok(chunk) if bytes.is_empty() => bytes = chunk,
+            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => return Ok(bytes),
+            Err(StreamError::LastOperationFailed(_)) => return Err(BodyError::Interrupted),
+        }
+    }
+}
+
+/// A peer that went away before or while the response is written is no fault of ours: there is nobody to tell.
+fn write_response(response: Response, out: ResponseOutparam) {
+    let fields: Vec<(String, Vec<u8>)> =
+        response.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    let headers = Fields::from_list(&fields).unwrap_or_else(|_| Fields::new());
+    // So that the host need not chunk the body.
+    let length = response.body.len().to_string().into_bytes();
+    if !response.body.is_empty() {
+        let _ = headers.append("content-length", &length);
+    }
+    let outgoing = OutgoingResponse::new(headers);
+    let _ = outgoing.set_status_code(response.status);
+    let Ok(body) = outgoing.body() else { return };
+    ResponseOutparam::set(out, Ok(outgoing));
+    if let Ok(stream) = body.write() {
+        for chunk in response.body.chunks(WRITE_AT_ONCE) {
+            if stream.blocking_write_and_flush(chunk).is_err() {
+                return;
+            }
+        }
+    }
+    let _ = OutgoingBody::finish(body, None);
+}
+
+/// How much of a body is read at once, in bytes.
+const READ_AT_ONCE: u64 = 64 * 1024;
+
+/// The most that `blocking-write-and-flush` takes (wasi:io/streams).
+const WRITE_AT_ONCE: usize = 4096;

@@ -1,0 +1,27 @@
+//! The plugin: an MCP server for Plausible Analytics.
+//!
+//! In reading order:
+//!
+//! - [`gateway`] routes a request and is the only place that puts the parts together.
+//! - [`mcp`] is the protocol engine: JSON-RPC, the protocol's versions, the headers that repeat the body. It knows
+//!   neither where credentials come from nor what the tools do.
+//! - [`tools`] are the tools of the server, one file each.
+//! - [`plausible`] is the client of Plausible's Stats API with the rules that make a query legal. It knows no MCP.
+//! - [`check`] is what the operator's check finds.
+//! - [`config`] is the validated form of the operator's settings.
+//! - [`telemetry`] is the line that each request leaves in the log.
+//! - [`ports`] are the traits that stand for what the host supplies, each with an in-memory implementation.
+//! - `guest` (wasm only) joins the ports to the interfaces of `wit/` and exports the HTTP handler.
+//!
+//! Nothing here does I/O but through a port, and nothing outlives a request.
+
+pub mod check;
+pub mod config;
+pub mod gateway;
+#[cfg(target_family = "wasm")]
+mod guest;
+pub mod mcp;
+pub mod plausible;
+pub mod ports;
+pub mod telemetry;
+pub mod tools;

@@ -1,0 +1,40 @@
+//! The client of Plausible's Stats API, version 2, and the rules that make a query legal there.
+//!
+//! A [`Query`] is built from checked parts ([`Metric`], [`Dimension`], [`DateRange`], [`Filter`]), proven legal by
+//! [`Query::check`] and only then sent by [`Client`]. It knows no MCP.
+//!
+//! Documentation: <https://plausible.io/docs/stats-api>.
+
+mod answer;
+mod client;
+mod date_range;
+mod dimension;
+mod filter;
+mod metric;
+mod pattern;
+mod query;
+mod rules;
+
+pub use answer::{Answer, LocalTime, MetricValue, Period, Row};
+pub use client::{Client, QueryError};
+pub use date_range::{DateRange, DateRangeError};
+pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
+pub use filter::{Clauses, Filter, Operator};
+pub use metric::{Metric, MetricKind};
+pub use pattern::page_filter;
+pub use query::{Direction, LegalQuery, OrderKey, Page, Query};
+pub use rules::Violation;
+
+/// The candidate that is spelled most like `name`, if any is alike.
+fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name: String = name.chars().take(MAX_COMPARED_NAME).collect();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// How much of a misspelled name is compared, in characters: the comparison is quadratic.
+const MAX_COMPARED_NAME: usize = 64;

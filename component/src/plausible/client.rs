@@ -1,0 +1,180 @@
+//! Sends a query and makes sense of what comes back.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::answer::Answer;
+use super::query::LegalQuery;
+use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
+
+/// Plausible, as one key sees it.
+pub struct Client<'a, H> {
+    http: &'a H,
+    base_url: &'a str,
+    key: &'a str,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryError {
+    /// 400: the query. Plausible's words.
+    Refused(Option<String>),
+    /// 401: the key is wrong, or it cannot see the site.
+    Unauthorized,
+    /// 402: the plan.
+    PaymentRequired(Option<String>),
+    /// 404: there is no Stats API version 2 at this address.
+    NotFound,
+    /// 429: too many requests. Plausible's words.
+    RateLimited(Option<String>),
+    /// 3xx: the address is not Plausible's own.
+    Redirected,
+    /// 5xx: Plausible.
+    ServerFault(u16),
+    /// Another status. Plausible's words.
+    UnexpectedStatus(u16, Option<String>),
+    /// A 200 that is not the documented JSON.
+    UnexpectedAnswer,
+    /// No answer came.
+    Unreachable(HttpError),
+}
+
+impl<'a, H: OutboundHttp> Client<'a, H> {
+    /// Plausible at `base_url`, asked with `key`.
+    pub fn new(http: &'a H, base_url: &'a str, key: &'a str) -> Self {
+        Client { http, base_url, key }
+    }
+
+    /// Asks. A fault of the connection is tried once more: a query changes nothing. Nothing else is.
+    pub async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
+        let request = self.request(query.json().to_string());
+        let response = match self.http.send(request.clone()).await {
+            Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
+            outcome => outcome,
+        };
+        read(response.map_err(QueryError::Unreachable)?)
+    }
+
+    fn request(&self, body: String) -> HttpRequest {
+        HttpRequest {
+            method: HttpMethod::Post,
+            url: format!("{}/api/v2/query", self.base_url),
+            headers: vec![
+                ("authorization".to_owned(), format!("Bearer {}", self.key)),
+                ("content-type".to_owned(), "application/json".to_owned()),
+                ("accept".to_owned(), "application/json".to_owned()),
+                ("user-agent".to_owned(), concat!("plausible-mcp/", env!("CARGO_PKG_VERSION")).to_owned()),
+            ],
+            coalesce: Some(self.fingerprint(&body)),
+            body: Some(body.into_bytes()),
+            timeout_milliseconds: TIMEOUT_MILLISECONDS,
+            max_response_bytes: MAX_ANSWER_BYTES,
+            reach: Reach::Configured,
+        }
+    }
+
+    /// Everything that distinguishes a query from another, hashed: the host sees no key in it.
+    fn fingerprint(&self, body: &str) -> String {
+        let digest = Sha256::new()
+            .chain_update(self.base_url)
+            .chain_update([0])
+            .chain_update(self.key)
+            .chain_update([0])
+            .chain_update(body)
+            .finalize();
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn read(response: HttpResponse) -> Result<Answer, QueryError> {
+    match response.status {
+        200 => Answer::read(&response.body).ok_or(QueryError::UnexpectedAnswer),
+        400 => Err(QueryError::Refused(words(&response.body))),
+        401 => Err(QueryError::Unauthorized),
+        402 => Err(QueryError::PaymentRequired(words(&response.body))),
+        404 => Err(QueryError::NotFound),
+        429 => Err(QueryError::RateLimited(words(&response.body))),
+        300..=399 => Err(QueryError::Redirected),
+        status @ 500..=599 => Err(QueryError::ServerFault(status)),
+        status => Err(QueryError::UnexpectedStatus(status, words(&response.body))),
+    }
+}
+
+/// The text of `{"error": …}`, on one line and cut.
+fn words(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let text = value.get("error")?.as_str()?;
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let clean: String = line.chars().filter(|character| !character.is_control()).take(MAX_WORDS).collect();
+    (!clean.is_empty()).then_some(clean)
+}
+
+/// Plausible answers within seconds; its slowest queries over years take tens of seconds. Below the request deadline
+/// of the host, so that the model is told.
+const TIMEOUT_MILLISECONDS: u32 = 25_000;
+
+/// Ten thousand rows of long values are a few megabytes.
+const MAX_ANSWER_BYTES: u32 = 8 * 1024 * 1024;
+
+/// How much of Plausible's own text a model gets, in characters: its longest message has about 300.
+const MAX_WORDS: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plausible::{DateRange, Metric, Query};
+    use crate::ports::ScriptedHttp;
+    use futures_util::FutureExt;
+
+    fn ask(http: &ScriptedHttp) -> Result<Answer, QueryError> {
+        let query = Query::new("a.example".into(), vec![Metric::Visitors], DateRange::Relative("7d".into()));
+        let query = query.check().unwrap();
+        Client::new(http, "https://plausible.example", "secret-key").query(&query).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn a_fault_of_the_connection_is_tried_once_more() {
+        for error in [HttpError::ConnectFailed, HttpError::Interrupted] {
+            let http = ScriptedHttp::default();
+            http.fail(error);
+            http.answer(200, r#"{"results":[]}"#);
+            assert!(ask(&http).is_ok());
+            http.fail(error);
+            http.fail(error);
+            assert_eq!(ask(&http), Err(QueryError::Unreachable(error)));
+            assert_eq!(http.requests.borrow().len(), 4);
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_tried_again() {
+        for status in [204, 302, 400, 401, 402, 404, 418, 429, 500, 503] {
+            let http = ScriptedHttp::default();
+            http.answer(status, r#"{"error":"words"}"#);
+            assert!(ask(&http).is_err());
+            assert_eq!(http.requests.borrow().len(), 1, "{status}");
+        }
+        let http = ScriptedHttp::default();
+        http.fail(HttpError::TimedOut);
+        assert_eq!(ask(&http), Err(QueryError::Unreachable(HttpError::TimedOut)));
+        assert_eq!(http.requests.borrow().len(), 1);
+    }
+
+    #[test]
+    fn the_fingerprint_tells_keys_apart_and_shows_none() {
+        let http = ScriptedHttp::default();
+        let of = |key| Client::new(&http, "https://p.example", key).fingerprint("{}");
+        assert_ne!(of("key-one"), of("key-two"));
+        assert_eq!(of("key-one"), of("key-one"));
+        assert_eq!(of("key-one").len(), 32);
+    }
+
+    #[test]
+    fn plausibles_words_are_cut_and_on_one_line() {
+        let long = format!(r#"{{"error":"a\n b\u0007 {}"}}"#, "x".repeat(600));
+        let words = words(long.as_bytes()).unwrap();
+        assert!(words.starts_with("a b x"), "{words}");
+        assert_eq!(words.chars().count(), MAX_WORDS);
+        assert_eq!(super::words(b"<html>"), None);
+    }
+}

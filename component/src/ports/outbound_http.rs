@@ -1,0 +1,126 @@
+//! HTTP requests to upstreams.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpMethod {
+    /// GET
+    Get,
+    /// POST
+    Post,
+}
+
+/// Which addresses a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The operator named the URL: any address.
+    Configured,
+    /// An outsider chose the URL: global addresses only, checked after resolution.
+    PublicInternet,
+}
+
+/// One request. It holds credentials, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: HttpMethod,
+    /// An absolute URL.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, if any.
+    pub body: Option<Vec<u8>>,
+    /// The time for the whole exchange, in milliseconds.
+    pub timeout_milliseconds: u32,
+    /// The largest body that is accepted, in bytes.
+    pub max_response_bytes: u32,
+    /// Which addresses it may reach.
+    pub reach: Reach,
+    /// Equal values in flight may share one answer.
+    pub coalesce: Option<String>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer; the cases of `wit/outbound-http.wit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpError {
+    /// The URL or a header cannot be sent as HTTP.
+    InvalidRequest,
+    /// The host cannot keep the promise of `Reach::PublicInternet`.
+    ReachUnsupported,
+    /// The name resolves to an address outside the request's reach.
+    AddressRefused,
+    /// The name does not resolve.
+    NameNotResolved,
+    /// No connection could be made.
+    ConnectFailed,
+    /// TLS could not be established, or the certificate is not trusted.
+    TlsFailed,
+    /// The connection broke before the answer was complete.
+    Interrupted,
+    /// The time was over.
+    TimedOut,
+    /// The answer is larger than allowed.
+    ResponseTooLarge,
+    /// The answer is not HTTP.
+    MalformedResponse,
+}
+
+/// Sends requests. The contract stands in `wit/outbound-http.wit`: redirects are not followed, limits hold while the
+/// answer is read, and a request of `Reach::PublicInternet` never reaches an address that is not global.
+#[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
+pub trait OutboundHttp {
+    /// Sends a request and waits for its answer. Futures that are polled together run at the same time: every
+    /// implementation starts the request at the first poll.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+}
+
+/// Answers requests from a script, in order, and keeps what it was sent.
+#[derive(Default)]
+pub struct ScriptedHttp {
+    /// The answers to come. When none is left, the answer is `HttpError::ConnectFailed`.
+    pub answers: RefCell<VecDeque<Result<HttpResponse, HttpError>>>,
+    /// The requests so far.
+    pub requests: RefCell<Vec<HttpRequest>>,
+}
+
+impl std::fmt::Debug for ScriptedHttp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ScriptedHttp").finish_non_exhaustive()
+    }
+}
+
+impl ScriptedHttp {
+    /// Adds an answer with `status` and a JSON body to the script.
+    pub fn answer(&self, status: u16, body: &str) {
+        self.push(Ok(HttpResponse { status, headers: Vec::new(), body: body.as_bytes().to_vec() }));
+    }
+
+    /// Adds a fault to the script.
+    pub fn fail(&self, error: HttpError) {
+        self.push(Err(error));
+    }
+
+    fn push(&self, answer: Result<HttpResponse, HttpError>) {
+        self.answers.borrow_mut().push_back(answer);
+    }
+}
+
+impl OutboundHttp for ScriptedHttp {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.requests.borrow_mut().push(request);
+        self.answers.borrow_mut().pop_front().unwrap_or(Err(HttpError::ConnectFailed))
+    }
+}

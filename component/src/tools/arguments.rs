@@ -1,0 +1,257 @@
+//! Reads the arguments of a call and collects everything that is wrong with them, so that a model can mend a call in
+//! one go. An argument that is null counts as absent.
+
+use serde_json::{Map, Value};
+
+use super::Sites;
+use super::failure::Failure;
+use crate::plausible::{DateRange, Dimension, DimensionError, Metric};
+
+/// Arguments that are being read.
+pub struct Arguments {
+    tool: &'static str,
+    example: &'static str,
+    given: Map<String, Value>,
+    left: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl Arguments {
+    /// The arguments of a call of `tool`; `example` are arguments of a call that works, as JSON.
+    pub fn new(tool: &'static str, example: &'static str, given: Map<String, Value>) -> Self {
+        let left = given.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+        Arguments { tool, example, given, left, problems: Vec::new() }
+    }
+
+    /// The arguments as they came.
+    pub fn given(&self) -> &Map<String, Value> {
+        &self.given
+    }
+
+    /// Notes what is wrong with the argument `name`.
+    pub fn problem(&mut self, name: &str, text: impl std::fmt::Display) {
+        self.problems.push(format!("{name}: {text}"));
+    }
+
+    /// Takes an argument out, of whatever type.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.left.remove(name)
+    }
+
+    /// A string of at most [`MAX_TEXT`] characters. Empty counts as absent.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if text.chars().count() > MAX_TEXT => {
+                self.problem(name, format_args!("is longer than {MAX_TEXT} characters"));
+                None
+            }
+            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+            other => {
+                self.problem(name, format_args!("must be a string, not {}", kind(&other)));
+                None
+            }
+        }
+    }
+
+    /// An integer within `range`.
+    pub fn integer(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+        let value = self.take(name)?;
+        let number = value.as_f64().filter(|number| number.fract() == 0.0);
+        let integer = number.and_then(|number| format!("{number:.0}").parse().ok());
+        match integer.filter(|integer| range.contains(integer)) {
+            Some(integer) => Some(integer),
+            None => {
+                self.problem(name, format_args!("must be an integer from {} to {}", range.start(), range.end()));
+                None
+            }
+        }
+    }
+
+    /// A boolean; absent is false.
+    pub fn flag(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => {
+                self.problem(name, format_args!("must be true or false, not {}", kind(&other)));
+                false
+            }
+        }
+    }
+
+    /// A value out of a table of names.
+    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let chosen = choices.iter().find(|(choice, _)| *choice == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+            self.problem(name, format_args!("{} is not one of {}", quoted(&text), names.join(", ")));
+        }
+        chosen
+    }
+
+    /// The date range `name`, which is required.
+    pub fn date_range(&mut self, name: &str) -> Option<DateRange> {
+        let known_problems = self.problems.len();
+        let Some(text) = self.text(name) else {
+            if self.problems.len() == known_problems {
+                self.problem(name, "is missing; write for example \"7d\" or \"2026-07-01,2026-07-31\"");
+            }
+            return None;
+        };
+        DateRange::parse(&text).map_err(|error| self.problem(name, format_args!("{} {error}", quoted(&text)))).ok()
+    }
+
+    /// The metrics, each once; `None` when the caller leaves the choice to the tool.
+    pub fn metrics(&mut self) -> Option<Vec<Metric>> {
+        let names = self.strings("metrics")?;
+        if names.is_empty() {
+            self.problem("metrics", "is empty; name at least one metric, or leave it out for the usual ones");
+        }
+        let mut metrics = Vec::new();
+        for name in names {
+            match Metric::parse(&name) {
+                Ok(metric) if metrics.contains(&metric) => {}
+                Ok(metric) => metrics.push(metric),
+                Err(meant) => self.problem("metrics", unknown_metric(&name, meant)),
+            }
+        }
+        Some(metrics)
+    }
+
+    /// A list of strings.
+    pub fn strings(&mut self, name: &str) -> Option<Vec<String>> {
+        let value = self.take(name)?;
+        let strings = value.as_array().and_then(|values| {
+            values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        if strings.is_none() {
+            self.problem(name, "must be a list of strings");
+        }
+        strings
+    }
+
+    /// The dimension `name`, which is required.
+    pub fn dimension(&mut self, name: &str) -> Option<Dimension> {
+        let known_problems = self.problems.len();
+        let Some(text) = self.text(name) else {
+            if self.problems.len() == known_problems {
+                self.problem(name, "is missing; name one, for example \"event:page\" or \"visit:source\"");
+            }
+            return None;
+        };
+        if text == "time" || text.starts_with("time:") {
+            self.problem(name, "is a time dimension; use get_timeseries for values over time");
+            return None;
+        }
+        Dimension::parse(&text).map_err(|error| self.problem(name, dimension_problem(&text, &error))).ok()
+    }
+
+    /// The site: the argument, or the default.
+    pub fn site(&mut self, sites: Sites<'_>) -> Option<String> {
+        let known_problems = self.problems.len();
+        let named = self.text("site_id").or_else(|| sites.default.map(str::to_owned));
+        if self.problems.len() > known_problems {
+            return None;
+        }
+        let Some(site) = named.as_deref().map(bare_domain).filter(|site| !site.is_empty()) else {
+            self.problem(
+                "site_id",
+                "is missing; name the site by its domain, for example \"example.com\", or ask the user",
+            );
+            return None;
+        };
+        if site.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            self.problem("site_id", "has blanks in it; it is a bare domain, for example \"example.com\"");
+            return None;
+        }
+        match sites.allowed {
+            Some(allowed) if !allowed.iter().any(|known| known == site) => {
+                self.problem(
+                    "site_id",
+                    format_args!("{} is not available here; use one of {}", quoted(site), allowed.join(", ")),
+                );
+                None
+            }
+            _ => Some(site.to_owned()),
+        }
+    }
+
+    /// Ends the reading: the problems if there are any, else what the model should know about ignored arguments.
+    pub fn finish(&mut self) -> Result<Vec<String>, Failure> {
+        if !self.problems.is_empty() {
+            let problems = std::mem::take(&mut self.problems);
+            return Err(Failure::Arguments { tool: self.tool, problems, example: self.example });
+        }
+        let ignored = self.left.keys().take(MAX_IGNORED);
+        Ok(ignored.map(|name| format!("{} has no argument {}; it was ignored.", self.tool, quoted(name))).collect())
+    }
+}
+
+impl Arguments {
+    /// A required argument is missing although no problem was noted; `finish` should have said so.
+    pub fn incomplete(&self) -> Failure {
+        let problems = vec!["a required argument is missing".to_owned()];
+        Failure::Arguments { tool: self.tool, problems, example: self.example }
+    }
+}
+
+/// A text as an error repeats it: quoted and cut.
+pub fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_SHOWN).collect();
+    format!("{cut:?}")
+}
+
+/// The JSON type of a value, as an error names it.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Why `name` is not a dimension, and what to write instead.
+pub fn dimension_problem(name: &str, error: &DimensionError) -> String {
+    match error {
+        DimensionError::Unknown(Some(meant)) => format!("{} is not a dimension; did you mean {meant}?", quoted(name)),
+        DimensionError::Unknown(None) => format!(
+            "{} is not a dimension; the dimensions are {}, and event:props:<name> for a custom property",
+            quoted(name),
+            Dimension::BUILT_IN.join(", ")
+        ),
+        DimensionError::EmptyProperty => {
+            "names no custom property; write event:props:<name>, as event:props:plan".to_owned()
+        }
+        DimensionError::PropertyTooLong => "the name of a custom property has at most 300 characters".to_owned(),
+    }
+}
+
+fn unknown_metric(name: &str, meant: Option<&str>) -> String {
+    match meant {
+        Some(meant) => format!("{} is not a metric; did you mean {meant}?", quoted(name)),
+        None => {
+            let names: Vec<_> = Metric::ALL.into_iter().map(Metric::name).collect();
+            format!("{} is not a metric; the metrics are {}", quoted(name), names.join(", "))
+        }
+    }
+}
+
+/// People paste addresses; Plausible wants the domain.
+fn bare_domain(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    text.trim_end_matches('/')
+}
+
+/// The longest text argument, in characters: the longest page path and goal name that the original takes.
+const MAX_TEXT: usize = 1024;
+
+/// How much of an argument an error repeats, in characters.
+const MAX_SHOWN: usize = 80;
+
+/// How many ignored arguments are named.
+const MAX_IGNORED: usize = 5;

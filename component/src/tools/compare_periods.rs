@@ -1,0 +1,242 @@
+//! `compare_periods`: the same metrics in two periods, and the differences.
+
+use serde_json::{Map, Value, json};
+
+use super::arguments::Arguments;
+use super::failure::Failure;
+use super::schema::{self, Property};
+use super::{READS_PLAUSIBLE, Tools, filters, report, table};
+use crate::mcp::{ToolDefinition, ToolResult};
+use crate::plausible::{Answer, LegalQuery, Metric, MetricValue, Query};
+use crate::ports::OutboundHttp;
+
+/// The tool's name.
+pub const NAME: &str = "compare_periods";
+
+/// What `tools/list` shows.
+pub fn definition(has_default_site: bool) -> ToolDefinition {
+    let properties = [PERIOD_A, PERIOD_B, schema::METRICS, schema::PAGE, schema::GOAL, schema::PROPERTY_FILTERS];
+    ToolDefinition {
+        name: NAME,
+        title: "Compare two periods",
+        description: "Compares two periods of a site: each metric in period_a (before) and period_b (after), the \
+difference b - a, and the change in percent of a. Use it for questions such as whether a release, a campaign or a week \
+changed traffic. Choose periods of the same length and the same weekdays, and leave today out: it is not over.\n\
+Metrics: visitors, visits, pageviews, views_per_visit, bounce_rate, visit_duration, events; scroll_depth and \
+time_on_page with page; conversion_rate with goal. views_per_visit not with page.\n\
+Example: {\"period_a\":\"2026-07-01,2026-07-07\",\"period_b\":\"2026-07-08,2026-07-14\",\"page\":\"/pricing\"}",
+        input_schema: schema::arguments(&properties, &["period_a", "period_b"], has_default_site),
+        output_schema: output_schema(),
+        annotations: READS_PLAUSIBLE,
+    }
+}
+
+/// Calls the tool. Both queries are under way at the same time.
+pub async fn call<H: OutboundHttp>(tools: &Tools<'_, H>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
+    let mut arguments = Arguments::new(NAME, EXAMPLE, given);
+    let site_id = arguments.site(tools.sites);
+    let range_a = arguments.date_range("period_a");
+    let range_b = arguments.date_range("period_b");
+    let metrics = arguments.metrics().unwrap_or_else(|| DEFAULT_METRICS.to_vec());
+    let filters = filters::read(&mut arguments, true);
+    let warnings = arguments.finish()?;
+    let (Some(site_id), Some(range_a), Some(range_b)) = (site_id, range_a, range_b) else {
+        return Err(arguments.incomplete());
+    };
+    let query_a = Query { filters, ..Query::new(site_id, metrics, range_a) };
+    let query_b = Query { date_range: range_b, ..query_a.clone() };
+    let query_a = report::legal(query_a, NAME, &arguments, &DEFAULT_METRICS)?;
+    let query_b = report::legal(query_b, NAME, &arguments, &DEFAULT_METRICS)?;
+    let (answer_a, answer_b) = futures_util::future::join(tools.ask(&query_a), tools.ask(&query_b)).await;
+    Ok(Comparison::new(&query_a, &query_b, answer_a?, answer_b?, warnings).result())
+}
+
+struct Comparison<'a> {
+    query_a: &'a LegalQuery,
+    query_b: &'a LegalQuery,
+    a: Answer,
+    b: Answer,
+    warnings: Vec<String>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(query_a: &'a LegalQuery, query_b: &'a LegalQuery, a: Answer, b: Answer, mut warnings: Vec<String>) -> Self {
+        let length = |answer: &Answer| answer.period.as_ref().and_then(|period| period.length_in_days());
+        if let (Some(days_a), Some(days_b)) = (length(&a), length(&b))
+            && days_a != days_b
+        {
+            warnings.push(format!(
+                "period_a has {days_a} days and period_b {days_b}: compare rates rather than counts, or choose periods \
+                 of the same length."
+            ));
+        }
+        for warning in a.warnings.iter().chain(&b.warnings) {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+        Comparison { query_a, query_b, a, b, warnings }
+    }
+
+    fn metrics(&self) -> &[Metric] {
+        &self.query_a.query().metrics
+    }
+
+    fn result(&self) -> ToolResult {
+        ToolResult { text: self.text(), structured: Some(self.structured()), is_error: false }
+    }
+
+    fn text(&self) -> String {
+        let query = self.query_a.query();
+        let mut text = format!(
+            "{} | a: {} | b: {}{}\nmetric | a | b | change | change %\n",
+            query.site_id,
+            range(self.query_a, &self.a),
+            range(self.query_b, &self.b),
+            report::filter_note(&query.filters)
+        );
+        for (at, metric) in self.metrics().iter().enumerate() {
+            let (a, b) = (value(&self.a, at), value(&self.b, at));
+            let delta = Delta::between(a, b);
+            let show = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:+}"));
+            text.push_str(&format!(
+                "{} | {} | {} | {} | {}\n",
+                metric.name(),
+                table::value(a),
+                table::value(b),
+                show(delta.absolute),
+                show(delta.percent)
+            ));
+        }
+        report::push_warnings(&mut text, &self.warnings);
+        text
+    }
+
+    fn structured(&self) -> Value {
+        let deltas: Map<String, Value> = self
+            .metrics()
+            .iter()
+            .enumerate()
+            .map(|(at, metric)| {
+                let delta = Delta::between(value(&self.a, at), value(&self.b, at));
+                (metric.name().to_owned(), json!({ "absolute": delta.absolute, "percent": delta.percent }))
+            })
+            .collect();
+        let query = self.query_a.query();
+        json!({
+            "site_id": query.site_id,
+            "filters": query.filters.iter().map(|filter| filter.describe()).collect::<Vec<_>>(),
+            "period_a": self.period(self.query_a, &self.a),
+            "period_b": self.period(self.query_b, &self.b),
+            "deltas": deltas,
+            "warnings": self.warnings,
+        })
+    }
+
+    fn period(&self, query: &LegalQuery, answer: &Answer) -> Value {
+        let values: Map<String, Value> = self
+            .metrics()
+            .iter()
+            .enumerate()
+            .map(|(at, metric)| (metric.name().to_owned(), value(answer, at).json()))
+            .collect();
+        let mut period = json!({ "range": range(query, answer), "metrics": values });
+        if let (Some(resolved), Some(members)) = (&answer.period, period.as_object_mut()) {
+            members.insert("date_range".to_owned(), report::period_json(resolved));
+        }
+        period
+    }
+}
+
+/// A difference; `None` where a side has no value, and no percentage of zero.
+#[derive(Debug, PartialEq)]
+struct Delta {
+    absolute: Option<f64>,
+    percent: Option<f64>,
+}
+
+impl Delta {
+    fn between(a: &MetricValue, b: &MetricValue) -> Delta {
+        let (Some(a), Some(b)) = (a.number(), b.number()) else { return Delta { absolute: None, percent: None } };
+        let percent = (a != 0.0).then(|| round((b - a) / a * 100.0));
+        Delta { absolute: Some(round(b - a)), percent }
+    }
+}
+
+/// Two decimals, and no negative zero.
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0 + 0.0
+}
+
+fn value(answer: &Answer, at: usize) -> &MetricValue {
+    answer.rows.first().and_then(|row| row.metrics.get(at)).unwrap_or(&MetricValue::Null)
+}
+
+fn range(query: &LegalQuery, answer: &Answer) -> String {
+    answer.period.as_ref().map_or_else(|| report::requested(&query.query().date_range), report::describe)
+}
+
+fn output_schema() -> String {
+    schema::object(
+        &[
+            ("site_id", schema::SITE_ANSWERED),
+            ("filters", schema::FILTERS_ANSWERED),
+            ("period_a", PERIOD_ANSWERED),
+            ("period_b", PERIOD_ANSWERED),
+            ("deltas", DELTAS),
+            ("warnings", schema::WARNINGS),
+        ],
+        &["site_id", "filters", "period_a", "period_b", "deltas", "warnings"],
+    )
+}
+
+const PERIOD_A: Property = (
+    "period_a",
+    r#"{"type":"string","description":"The earlier period, written like a date_range.","examples":["2026-07-01,2026-07-07"]}"#,
+);
+
+const PERIOD_B: Property = (
+    "period_b",
+    r#"{"type":"string","description":"The later period, written like a date_range: \"7d\", \"month\", or two days, both included.","examples":["2026-07-08,2026-07-14"]}"#,
+);
+
+const PERIOD_ANSWERED: &str = r#"{"type":"object","properties":{"range":{"type":"string"},"date_range":{"type":"object","properties":{"from":{"type":"string"},"to":{"type":"string"}},"required":["from","to"],"additionalProperties":false},"metrics":{"type":"object","additionalProperties":{"type":["number","null","object"]}}},"required":["range","metrics"],"additionalProperties":false}"#;
+
+const DELTAS: &str = r#"{"type":"object","description":"Per metric: b - a, and that in percent of a; null where a side has no value.","additionalProperties":{"type":"object","properties":{"absolute":{"type":["number","null"]},"percent":{"type":["number","null"]}},"required":["absolute","percent"],"additionalProperties":false}}"#;
+
+const DEFAULT_METRICS: [Metric; 4] = [Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration];
+
+const EXAMPLE: &str =
+    r#"{"site_id":"example.com","period_a":"2026-07-01,2026-07-07","period_b":"2026-07-08,2026-07-14"}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(a: Value, b: Value, absolute: Option<f64>, percent: Option<f64>) {
+        let metric = |value: Value| match value {
+            Value::Number(number) => MetricValue::Number(number),
+            Value::Object(money) => MetricValue::Money(money),
+            _ => MetricValue::Null,
+        };
+        assert_eq!(Delta::between(&metric(a), &metric(b)), Delta { absolute, percent });
+    }
+
+    #[test]
+    fn deltas_are_rounded_and_survive_null_zero_and_money() {
+        check(json!(100), json!(150), Some(50.0), Some(50.0));
+        check(json!(3), json!(1), Some(-2.0), Some(-66.67));
+        check(json!(0), json!(5), Some(5.0), None);
+        check(Value::Null, json!(5), None, None);
+        check(json!(5), Value::Null, None, None);
+        check(json!(0.1), json!(0.3), Some(0.2), Some(200.0));
+        check(
+            json!({"value": 10.0, "currency": "EUR"}),
+            json!({"value": 12.5, "currency": "EUR"}),
+            Some(2.5),
+            Some(25.0),
+        );
+        check(json!({"currency": "EUR"}), json!(1), None, None);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a model reads when a call fails: what is wrong, and a call that would work or what to do instead.
+
+use std::fmt;
+
+use crate::plausible::{QueryError, Violation};
+use crate::ports::HttpError;
+
+/// Why a call has no answer.
+#[derive(Debug, PartialEq)]
+pub enum Failure {
+    /// The arguments do not fit the tool. Nothing was sent.
+    Arguments {
+        /// The tool.
+        tool: &'static str,
+        /// One sentence per argument.
+        problems: Vec<String>,
+        /// Arguments that work, as JSON.
+        example: &'static str,
+    },
+    /// The parts do not go together by Plausible's rules. Nothing was sent.
+    Illegal {
+        /// The tool.
+        tool: &'static str,
+        /// The rule.
+        violation: Violation,
+        /// The same call, mended, as JSON.
+        instead: String,
+    },
+    /// Plausible did not answer the query.
+    Plausible {
+        /// The site that was asked about.
+        site_id: String,
+        /// Why.
+        error: QueryError,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Arguments { tool, problems, example } => {
+                writeln!(formatter, "The arguments of {tool} are not right, so nothing was asked:")?;
+                for problem in problems.iter().take(MAX_PROBLEMS) {
+                    writeln!(formatter, "- {problem}")?;
+                }
+                write!(formatter, "A call that works: {tool} {example}")
+            }
+            Failure::Illegal { tool, violation, instead } => {
+                write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
+            }
+            Failure::Plausible { site_id, error } => plausible(formatter, site_id, error),
+        }
+    }
+}
+
+fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryError) -> fmt::Result {
+    match error {
+        QueryError::Refused(words) => refused(formatter, words.as_deref()),
+        QueryError::Unauthorized => write!(
+            formatter,
+            "Plausible rejected the API key, or the key cannot see the site {site_id}: Plausible answers both in the \
+             same way (401). Check the spelling of site_id, a bare domain as example.com. If it is right, the key needs \
+             access to that site."
+        ),
+        QueryError::PaymentRequired(words) => {
+            write!(formatter, "Plausible wants an upgrade (402): the site is locked, or its plan has no Stats API.")?;
+            said(formatter, words.as_deref())?;
+            write!(formatter, " Tell the user; another call will not help.")
+        }
+        QueryError::NotFound => write!(
+            formatter,
+            "There is no Stats API version 2 at Plausible's address (404). Another call will not help: whoever runs \
+             this server should check PLAUSIBLE_BASE_URL, and a self-hosted Plausible may be too old."
+        ),
+        QueryError::RateLimited(words) => {
+            write!(formatter, "Plausible answers no more queries for now (429).")?;
+            said(formatter, words.as_deref())?;
+            write!(
+                formatter,
+                " Its usual limit is 600 an hour for a team. Wait a few minutes, then ask with fewer calls."
+            )
+        }
+        QueryError::Redirected => write!(
+            formatter,
+            "Plausible's address answered with a redirect, which is not followed. Another call will not help: whoever \
+             runs this server should set PLAUSIBLE_BASE_URL to the final address."
+        ),
+        QueryError::ServerFault(status) => write!(
+            formatter,
+            "Plausible had a fault of its own ({status}). Try again in a minute; a shorter date range may help."
+        ),
+        QueryError::UnexpectedStatus(status, words) => {
+            write!(formatter, "Plausible answered with status {status}, which its documentation does not mention.")?;
+            said(formatter, words.as_deref())?;
+            write!(formatter, " Try again once; then tell the user.")
+        }
+        QueryError::UnexpectedAnswer => write!(
+            formatter,
+            "Plausible's answer was not the documented JSON. Try again once; if it stays, whoever runs this server \
+             should check that PLAUSIBLE_BASE_URL is a Plausible."
+        ),
+        QueryError::Unreachable(error) => unreachable(formatter, *error),
+    }
+}
+
+fn refused(formatter: &mut fmt::Formatter<'_>, words: Option<&str>) -> fmt::Result {
+    write!(formatter, "Plausible refused the query (400).")?;
+    said(formatter, words)?;
+    if words.is_some_and(|words| words.contains("goal") && words.contains("not configured")) {
+        return write!(
+            formatter,
+            " Call get_conversions without goal to see the goals of this site, then use one of those names."
+        );
+    }
+    write!(
+        formatter,
+        " Change the call accordingly; dates in the future and names that the site does not have are common causes."
+    )
+}
+
+fn said(formatter: &mut fmt::Formatter<'_>, words: Option<&str>) -> fmt::Result {
+    match words {
+        Some(words) => write!(formatter, " Plausible says: \"{words}\"."),
+        None => Ok(()),
+    }
+}
+
+fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Result {
+    match error {
+        HttpError::TimedOut => write!(
+            formatter,
+            "Plausible took too long to answer. Ask for a shorter date range, fewer metrics or a coarser granularity."
+        ),
+        HttpError::ResponseTooLarge => {
+            write!(formatter, "Plausible's answer is too large. Ask for fewer rows or a shorter date range.")
+        }
+        _ => write!(
+            formatter,
+            "Plausible could not be reached ({}). Try again in a minute; if it stays, whoever runs this server should \
+             check PLAUSIBLE_BASE_URL and the network.",
+            reason(error)
+        ),
+    }
+}
+
+/// A fault in a few words.
+pub fn reason(error: HttpError) -> &'static str {
+    match error {
+        HttpError::InvalidRequest => "the request cannot be sent as HTTP",
+        HttpError::ReachUnsupported => "this host cannot check addresses",
+        HttpError::AddressRefused => "its address is not allowed",
+        HttpError::NameNotResolved => "its name does not resolve",
+        HttpError::ConnectFailed => "no connection",
+        HttpError::TlsFailed => "no trusted TLS connection",
+        HttpError::Interrupted => "the connection broke",
+        HttpError::TimedOut => "it took too long",
+        HttpError::ResponseTooLarge => "its answer is too large",
+        HttpError::MalformedResponse => "its answer is not HTTP",
+    }
+}
+
+/// How many problems of one call are listed.
+const MAX_PROBLEMS: usize = 12;

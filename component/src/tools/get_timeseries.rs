@@ -1,0 +1,86 @@
+//! `get_timeseries`: metrics in buckets of time.
+
+use serde_json::{Map, Value};
+
+use super::arguments::Arguments;
+use super::failure::Failure;
+use super::report::{self, Report};
+use super::schema::{self, Property};
+use super::{READS_PLAUSIBLE, Tools, buckets, filters};
+use crate::mcp::{ToolDefinition, ToolResult};
+use crate::plausible::{Answer, Dimension, Granularity, LegalQuery, Metric, Query};
+use crate::ports::OutboundHttp;
+
+/// The tool's name.
+pub const NAME: &str = "get_timeseries";
+
+/// What `tools/list` shows.
+pub fn definition(has_default_site: bool) -> ToolDefinition {
+    let properties =
+        [schema::DATE_RANGE, GRANULARITY, schema::METRICS, schema::PAGE, schema::GOAL, schema::PROPERTY_FILTERS];
+    ToolDefinition {
+        name: NAME,
+        title: "Traffic over time",
+        description: "How traffic or conversions of a site develop over time: metrics per hour, day, week or month. Use \
+it for trends, for the day on which something changed, and for one page or goal over time. For a ranking use \
+get_breakdown, for two periods side by side compare_periods.\n\
+Metrics: visitors, visits, pageviews, events, bounce_rate, visit_duration; scroll_depth and time_on_page with page; \
+conversion_rate with goal. views_per_visit cannot be had over time.\n\
+Empty buckets are filled in, buckets after now are left out, and the running one is marked partial.\n\
+Example: {\"date_range\":\"30d\",\"granularity\":\"day\",\"page\":\"/pricing\",\"metrics\":[\"visitors\",\"pageviews\"]}",
+        input_schema: schema::arguments(&properties, &["date_range"], has_default_site),
+        output_schema: schema::rows(),
+        annotations: READS_PLAUSIBLE,
+    }
+}
+
+/// Calls the tool.
+pub async fn call<H: OutboundHttp>(tools: &Tools<'_, H>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
+    let mut arguments = Arguments::new(NAME, EXAMPLE, given);
+    let site_id = arguments.site(tools.sites);
+    let date_range = arguments.date_range("date_range");
+    let granularity = arguments.choice("granularity", &Granularity::ALL).unwrap_or(Granularity::Day);
+    let metrics = arguments.metrics().unwrap_or_else(|| DEFAULT_METRICS.to_vec());
+    let filters = filters::read(&mut arguments, true);
+    let warnings = arguments.finish()?;
+    let (Some(site_id), Some(date_range)) = (site_id, date_range) else { return Err(arguments.incomplete()) };
+    let query = Query {
+        dimensions: vec![Dimension::Time(granularity)],
+        filters,
+        time_labels: true,
+        ..Query::new(site_id, metrics, date_range)
+    };
+    let query = report::legal(query, NAME, &arguments, &DEFAULT_METRICS)?;
+    let answer = tools.ask(&query).await?;
+    Ok(series(tools, &query, answer, warnings).result())
+}
+
+fn series<'a, H>(tools: &Tools<'_, H>, query: &'a LegalQuery, answer: Answer, mut warnings: Vec<String>) -> Report<'a> {
+    let query = query.query();
+    let series = buckets::complete(&answer, &query.metrics, tools.now);
+    if series.to_come > 0 {
+        warnings.push(format!("{} buckets that begin after now are left out.", series.to_come));
+    }
+    let mut rows = series.rows;
+    let surplus = rows.len().saturating_sub(MAX_BUCKETS);
+    if surplus > 0 {
+        rows.drain(..surplus);
+        warnings.push(format!(
+            "The earliest {surplus} buckets are left out. Ask for a shorter date range or a coarser granularity."
+        ));
+    }
+    warnings.extend(answer.warnings);
+    Report { query, period: answer.period, rows, total_rows: None, truncated: surplus > 0, warnings }
+}
+
+const GRANULARITY: Property = (
+    "granularity",
+    r#"{"type":"string","enum":["auto","hour","day","week","month"],"default":"day","description":"The size of a bucket. auto lets Plausible choose by the length of the range."}"#,
+);
+
+const DEFAULT_METRICS: [Metric; 4] = [Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration];
+
+const EXAMPLE: &str = r#"{"site_id":"example.com","date_range":"7d","granularity":"day"}"#;
+
+/// Forty days of hours, or almost three years of days: more than a model reads.
+const MAX_BUCKETS: usize = 1000;

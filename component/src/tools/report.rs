@@ -1,0 +1,212 @@
+//! What rows become: words for the model and structured content for programs.
+
+use serde_json::{Map, Value, json};
+
+use super::arguments::Arguments;
+use super::failure::Failure;
+use super::table;
+use crate::mcp::ToolResult;
+use crate::plausible::{
+    Answer, DateRange, Dimension, Filter, LegalQuery, Metric, Operator, Page, Period, Query, Row, Violation,
+};
+
+/// Rows and what belongs to them.
+pub struct Report<'a> {
+    /// The query that was asked.
+    pub query: &'a Query,
+    /// The range that Plausible resolved.
+    pub period: Option<Period>,
+    /// The rows, and whether each is of the bucket that is still running.
+    pub rows: Vec<(Row, bool)>,
+    /// How many rows there are in all, where that is known.
+    pub total_rows: Option<u64>,
+    /// Whether there are more rows.
+    pub truncated: bool,
+    /// What the model should know.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    /// A report of an answer's rows as they are. Whether there are more follows from the page that was asked for.
+    pub fn of_page(query: &'a LegalQuery, answer: Answer, warnings: Vec<String>) -> Self {
+        let query = query.query();
+        let shown = answer.rows.len() as u64;
+        let truncated = query.page.is_some_and(|page| match answer.total_rows {
+            Some(total) => u64::from(page.offset) + shown < total,
+            None => shown >= u64::from(page.limit),
+        });
+        Report {
+            query,
+            period: answer.period,
+            rows: answer.rows.into_iter().map(|row| (row, false)).collect(),
+            total_rows: answer.total_rows,
+            truncated,
+            warnings: warnings.into_iter().chain(answer.warnings).collect(),
+        }
+    }
+
+    /// The tool's result.
+    pub fn result(&self) -> ToolResult {
+        ToolResult { text: self.text(), structured: Some(self.structured()), is_error: false }
+    }
+
+    fn next_offset(&self) -> Option<u64> {
+        let page: Page = self.query.page.filter(|_| self.truncated)?;
+        Some(u64::from(page.offset) + self.rows.len() as u64)
+    }
+
+    /// Sums of what adds up, when every row is there and every event belongs to one row.
+    fn totals(&self) -> Vec<(Metric, f64)> {
+        let complete = !self.truncated && self.query.page.is_none_or(|page| page.offset == 0) && self.rows.len() > 1;
+        if !complete || !self.query.dimensions.iter().all(Dimension::partitions_events) {
+            return Vec::new();
+        }
+        let metrics = self.query.metrics.iter().enumerate().filter(|(_, metric)| metric.is_additive());
+        let sum = |at: usize| self.rows.iter().filter_map(|(row, _)| row.metrics.get(at)?.number()).sum();
+        metrics.map(|(at, metric)| (*metric, sum(at))).collect()
+    }
+
+    fn text(&self) -> String {
+        let mut text = heading(self.query, self.period.as_ref());
+        if self.rows.is_empty() {
+            text.push_str("No data in this range with these filters.\n");
+        } else {
+            text.push_str(&table::rows(self.query, &self.rows));
+        }
+        for (metric, total) in self.totals() {
+            text.push_str(&format!("Total {}: {total}\n", metric.name()));
+        }
+        if let Some(next) = self.next_offset() {
+            let of = self.total_rows.map(|total| format!(" of {total}")).unwrap_or_default();
+            text.push_str(&format!(
+                "truncated: {}{of} rows are shown; the next begin at offset {next}.\n",
+                self.rows.len()
+            ));
+        }
+        push_warnings(&mut text, &self.warnings);
+        text
+    }
+
+    fn structured(&self) -> Value {
+        let mut content = Map::new();
+        content.insert("site_id".to_owned(), json!(self.query.site_id));
+        if let Some(period) = &self.period {
+            content.insert("date_range".to_owned(), period_json(period));
+        }
+        content.insert("metrics".to_owned(), self.query.metrics.iter().map(|metric| metric.name()).collect());
+        content.insert("dimensions".to_owned(), self.query.dimensions.iter().map(Dimension::name).collect());
+        content.insert("filters".to_owned(), self.query.filters.iter().map(Filter::describe).collect());
+        content.insert("results".to_owned(), self.rows.iter().map(row_json).collect());
+        let totals = self.totals();
+        if !totals.is_empty() {
+            let totals: Map<_, _> = totals.into_iter().map(|(m, total)| (m.name().to_owned(), json!(total))).collect();
+            content.insert("totals".to_owned(), Value::Object(totals));
+        }
+        content.insert("truncated".to_owned(), json!(self.truncated));
+        if let Some(next) = self.next_offset() {
+            content.insert("next_offset".to_owned(), json!(next));
+        }
+        if let Some(total) = self.total_rows {
+            content.insert("total_rows".to_owned(), json!(total));
+        }
+        content.insert("warnings".to_owned(), json!(self.warnings));
+        Value::Object(content)
+    }
+}
+
+/// The first line: the site, the resolved range, the filters.
+pub fn heading(query: &Query, period: Option<&Period>) -> String {
+    let range = period.map_or_else(|| requested(&query.date_range), describe);
+    format!("{} | {range}{}\n", query.site_id, filter_note(&query.filters))
+}
+
+/// A resolved range for people: days, or points in time when it does not begin and end with one.
+pub fn describe(period: &Period) -> String {
+    let whole_days = period.from.contains("T00:00:00") && period.to.contains("T23:59:59");
+    let (from, to) = if whole_days { period.days() } else { (period.from.as_str(), period.to.as_str()) };
+    format!("{from} to {to}")
+}
+
+/// The filters, for people.
+pub fn filter_note(filters: &[Filter]) -> String {
+    if filters.is_empty() {
+        return String::new();
+    }
+    let filters: Vec<_> = filters.iter().map(|filter| table::clean(&filter.describe())).collect();
+    format!(" | filters: {}", filters.join("; "))
+}
+
+/// A resolved range as JSON.
+pub fn period_json(period: &Period) -> Value {
+    json!({ "from": period.from, "to": period.to })
+}
+
+/// Adds a line per warning.
+pub fn push_warnings(text: &mut String, warnings: &[String]) {
+    for warning in warnings {
+        text.push_str(&format!("Note: {}\n", table::clean(warning)));
+    }
+}
+
+/// Proves a query legal; if it is not, mends the call for the error.
+pub fn legal(
+    query: Query,
+    tool: &'static str,
+    arguments: &Arguments,
+    defaults: &[Metric],
+) -> Result<LegalQuery, Failure> {
+    let attempt = query.clone();
+    attempt.check().map_err(|violation| {
+        let instead = mend(&query, arguments.given().clone(), &violation, defaults);
+        Failure::Illegal { tool, violation, instead: Value::Object(instead).to_string() }
+    })
+}
+
+fn mend(
+    query: &Query,
+    mut given: Map<String, Value>,
+    violation: &Violation,
+    defaults: &[Metric],
+) -> Map<String, Value> {
+    given.retain(|_, value| !value.is_null());
+    if let Some(Value::Array(entries)) = given.get_mut("property_filters") {
+        entries.iter_mut().filter_map(Value::as_object_mut).for_each(|entry| mend_filter(entry, violation));
+    }
+    let filters_mended = matches!(violation, Violation::GoalOperator(_) | Violation::CountryCode(_));
+    if !filters_mended {
+        let legal = query.legal_metrics();
+        let metrics: &[Metric] = if legal.is_empty() { defaults } else { &legal };
+        given.insert("metrics".to_owned(), metrics.iter().map(|metric| metric.name()).collect());
+    }
+    given
+}
+
+fn mend_filter(entry: &mut Map<String, Value>, violation: &Violation) {
+    let property = entry.get("property").and_then(Value::as_str).unwrap_or_default();
+    match violation {
+        Violation::GoalOperator(_) if property == "event:goal" => {
+            entry.insert("operator".to_owned(), json!(Operator::Is.name()));
+        }
+        Violation::CountryCode(_) if property == "visit:country" => {
+            entry.insert("property".to_owned(), json!("visit:country_name"));
+        }
+        _ => {}
+    }
+}
+
+/// A range as it was asked for.
+pub fn requested(range: &DateRange) -> String {
+    match range.json() {
+        Value::String(name) => name,
+        ends => ends.to_string(),
+    }
+}
+
+fn row_json((row, partial): &(Row, bool)) -> Value {
+    let metrics: Vec<_> = row.metrics.iter().map(|metric| metric.json()).collect();
+    let mut json = json!({ "dimensions": row.dimensions, "metrics": metrics });
+    if let (true, Some(members)) = (*partial, json.as_object_mut()) {
+        members.insert("partial".to_owned(), json!(true));
+    }
+    json
+}

@@ -1,0 +1,76 @@
+//! Rows as a compact table. Values come from visitors (anyone can send a referrer or a page path), so they are cleaned:
+//! no line breaks, no control characters, no column separators, cut.
+
+use serde_json::Value;
+
+use crate::plausible::{Dimension, MetricValue, Query, Row};
+
+/// The header line and one line per row.
+pub fn rows(query: &Query, rows: &[(Row, bool)]) -> String {
+    let names = query.dimensions.iter().map(Dimension::name);
+    let names: Vec<String> = names.chain(query.metrics.iter().map(|metric| metric.name().to_owned())).collect();
+    let mut table = names.join(" | ");
+    table.push('\n');
+    for (row, partial) in rows {
+        let labels = row.dimensions.iter().map(label);
+        let cells: Vec<String> = labels.chain(row.metrics.iter().map(value)).collect();
+        table.push_str(&cells.join(" | "));
+        table.push_str(if *partial { " (partial)\n" } else { "\n" });
+    }
+    table
+}
+
+/// A metric's value in a cell.
+pub fn value(value: &MetricValue) -> String {
+    match value {
+        MetricValue::Null => "-".to_owned(),
+        MetricValue::Number(number) => number.to_string(),
+        MetricValue::Money(money) => {
+            let amount = money.get("value").map(Value::to_string).unwrap_or_default();
+            let currency = money.get("currency").and_then(Value::as_str).unwrap_or_default();
+            clean(format!("{amount} {currency}").trim())
+        }
+    }
+}
+
+/// A text from outside in a cell.
+pub fn clean(text: &str) -> String {
+    let visible = text.chars().map(|character| match character {
+        '|' => '¦',
+        character if character.is_control() || is_invisible(character) => ' ',
+        character => character,
+    });
+    let mut cut: String = visible.take(MAX_CELL).collect();
+    if text.chars().nth(MAX_CELL).is_some() {
+        cut.push('…');
+    }
+    cut
+}
+
+fn label(value: &Value) -> String {
+    match value {
+        Value::String(text) => clean(text),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Separators and characters that change the direction of text or have no shape (Unicode general category Cf and
+/// friends), with which a value could pretend to be something else.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The longest cell, in characters; page paths and campaign names are shorter.
+const MAX_CELL: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_from_visitors_cannot_break_out_of_their_cell() {
+        assert_eq!(clean("a|b\nc\u{202e}d\u{1b}[0m"), "a¦b c d [0m");
+        assert_eq!(clean(&"x".repeat(300)).chars().count(), MAX_CELL + 1);
+    }
+}

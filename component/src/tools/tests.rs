@@ -1,0 +1,450 @@
+//! What the tools send and what they make of answers.
+
+use futures_util::FutureExt;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::ports::{HttpError, ScriptedHttp};
+
+/// 2026-08-06T10:30:00Z.
+const NOW: Timestamp = Timestamp(1_786_012_200_000);
+
+fn call(http: &ScriptedHttp, sites: Sites<'_>, tool: &str, arguments: Value) -> ToolResult {
+    let tools = Tools { client: Client::new(http, "https://plausible.example", "the-key"), sites, now: NOW };
+    let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+    tools.call(tool, arguments).now_or_never().expect("nothing waits").expect("the tool exists")
+}
+
+fn sent(http: &ScriptedHttp) -> Vec<Value> {
+    let requests = http.requests.borrow();
+    requests.iter().map(|request| serde_json::from_slice(request.body.as_ref().unwrap()).unwrap()).collect()
+}
+
+const ANSWER: &str = r#"{"results":[{"dimensions":["/"],"metrics":[10,20,50]},{"dimensions":["/a|b"],"metrics":[5,7,null]}],
+    "meta":{"total_rows":57,"imports_skip_reason":"unsupported_query","imports_warning":"Imported data cannot be filtered so.",
+    "metric_warnings":{"bounce_rate":{"code":"x","warning":"is odd"}}},
+    "query":{"date_range":["2026-07-30T00:00:00+02:00","2026-08-05T23:59:59+02:00"],"dimensions":["event:page"]}}"#;
+
+fn asks(tool: &str, arguments: Value) -> Value {
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[]}"#);
+    http.answer(200, r#"{"results":[]}"#);
+    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, tool, arguments);
+    assert!(!result.is_error, "{}", result.text);
+    sent(&http).remove(0)
+}
+
+#[track_caller]
+fn refused(tool: &str, arguments: Value, words: &[&str]) {
+    let http = ScriptedHttp::default();
+    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, tool, arguments.clone());
+    assert!(result.is_error, "{arguments} was served");
+    assert_eq!(sent(&http), Vec::<Value>::new(), "{arguments} was sent");
+    for word in words {
+        assert!(result.text.contains(word), "{word:?} is not in {:?}", result.text);
+    }
+    mended_call_is_legal(tool, &result.text);
+}
+
+/// What an error offers instead must work.
+#[track_caller]
+fn mended_call_is_legal(tool: &str, text: &str) {
+    let (_, offered) = text.split_once("A call that works: ").expect("an error offers a call that works");
+    let arguments = offered.strip_prefix(tool).expect("of the same tool").trim();
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[]}"#);
+    http.answer(200, r#"{"results":[]}"#);
+    let sites = Sites { default: Some("shop.example"), allowed: None };
+    let result = call(&http, sites, tool, serde_json::from_str(arguments).unwrap());
+    assert!(!result.is_error, "{arguments}: {}", result.text);
+}
+
+#[test]
+fn a_breakdown_is_ordered_paged_and_counted() {
+    let expected = json!({
+        "site_id": "shop.example",
+        "metrics": ["visitors", "pageviews", "bounce_rate"],
+        "date_range": "7d",
+        "dimensions": ["event:page"],
+        "order_by": [["visitors", "desc"], ["event:page", "asc"]],
+        "include": {"total_rows": true},
+        "pagination": {"limit": 20}
+    });
+    assert_eq!(asks("get_breakdown", json!({"date_range": "7d", "dimension": "event:page"})), expected);
+    let query =
+        asks("get_breakdown", json!({"date_range": "7d", "dimension": "event:goal", "limit": 5, "offset": 20.0}));
+    assert_eq!(query["pagination"], json!({"limit": 5, "offset": 20}));
+    assert_eq!(query.get("order_by"), None);
+}
+
+#[test]
+fn default_metrics_are_legal_for_every_dimension() {
+    for dimension in crate::plausible::Dimension::BUILT_IN.into_iter().chain(["event:props:plan"]) {
+        asks("get_breakdown", json!({"date_range": "7d", "dimension": dimension}));
+    }
+}
+
+#[test]
+fn filters_keep_their_order_and_meaning() {
+    let query = asks(
+        "get_timeseries",
+        json!({
+            "site_id": "https://other.example/", "date_range": "2026-07-01,2026-07-31", "granularity": "hour",
+            "page": "/blog*", "goal": "Signup", "metrics": ["visitors", "visitors"],
+            "property_filters": [
+                {"property": "plan", "values": ["pro", "team"]},
+                {"property": "visit:city", "operator": "is_not", "values": ["2950159"]},
+                {"property": "event:props:a b", "operator": "matches", "values": ["^x"]}
+            ]
+        }),
+    );
+    assert_eq!(query["site_id"], "other.example");
+    assert_eq!(query["metrics"], json!(["visitors"]));
+    assert_eq!(query["date_range"], json!(["2026-07-01", "2026-07-31"]));
+    assert_eq!(query["dimensions"], json!(["time:hour"]));
+    assert_eq!(query["include"], json!({"time_labels": true}));
+    assert_eq!(
+        query["filters"],
+        json!([
+            ["matches", "event:page", ["^/blog"]],
+            ["is", "event:goal", ["Signup"]],
+            ["is", "event:props:plan", ["pro", "team"]],
+            ["is_not", "visit:city", [2950159]],
+            ["matches", "event:props:a b", ["^x"]]
+        ])
+    );
+}
+
+#[test]
+fn null_and_empty_arguments_count_as_absent() {
+    let query = asks(
+        "get_timeseries",
+        json!({"date_range": "7d", "granularity": null, "metrics": null, "page": "", "goal": null, "property_filters": null, "site_id": ""}),
+    );
+    assert_eq!((&query["site_id"], query.get("filters")), (&json!("shop.example"), None));
+}
+
+#[test]
+fn conversions_are_by_goal_and_by_page_when_asked() {
+    assert_eq!(asks("get_conversions", json!({"date_range": "7d"}))["dimensions"], json!(["event:goal"]));
+    let query = asks("get_conversions", json!({"date_range": "7d", "breakdown_by_page": true, "goal": "G"}));
+    assert_eq!(query["dimensions"], json!(["event:goal", "event:page"]));
+    assert_eq!(query["metrics"], json!(["visitors", "events", "conversion_rate"]));
+}
+
+#[test]
+fn wrong_arguments_are_all_named_at_once() {
+    refused(
+        "get_breakdown",
+        json!({"dimension": "visit:chanel", "limit": 0, "metrics": ["visitor", "bogus-metric"]}),
+        &[
+            "date_range: is missing",
+            "did you mean visit:channel?",
+            "limit: must be an integer from 1 to 1000",
+            "did you mean visitors?",
+            "\"bogus-metric\" is not a metric; the metrics are",
+        ],
+    );
+    for (arguments, word) in [
+        (json!({"date_range": 7}), "date_range: must be a string, not a number"),
+        (json!({"date_range": "yesterday"}), "is not a date range"),
+        (json!({"date_range": "12h"}), "only \"24h\""),
+        (json!({"date_range": "2026-07-10,2026-07-01"}), "ends before it begins"),
+        (json!({"date_range": "7d", "granularity": "minute"}), "granularity"),
+        (json!({"date_range": "7d", "metrics": "visitors"}), "metrics: must be a list of strings"),
+        (json!({"date_range": "7d", "metrics": []}), "metrics: is empty"),
+        (json!({"date_range": "7d", "site_id": {}}), "site_id: must be a string, not an object"),
+        (json!({"date_range": "7d", "site_id": "a b"}), "site_id"),
+        (json!({"date_range": "7d", "page": "x".repeat(1025)}), "page: is longer than 1024"),
+        (json!({"date_range": "7d", "property_filters": {}}), "property_filters: must be a list"),
+        (json!({"date_range": "7d", "property_filters": [{"property": "plan"}]}), "property_filters[0]: needs values"),
+        (json!({"date_range": "7d", "property_filters": [{"property": "plan", "values": []}]}), "needs values"),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "time:day", "values": ["x"]}]}),
+            "time cannot be filtered",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:city", "values": ["Berlin"]}]}),
+            "visit:city_name",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "plan", "operator": "like", "values": ["x"]}]}),
+            "operator \"like\"",
+        ),
+        (
+            json!({"date_range": "7d", "page": "/a", "property_filters": [{"property": "event:page", "values": ["/a"]}]}),
+            "use one of the two",
+        ),
+        (
+            json!({"date_range": "7d", "goal": "G", "property_filters": [{"property": "event:goal", "values": ["G"]}]}),
+            "use one of the two",
+        ),
+    ] {
+        refused("get_timeseries", arguments, &[word]);
+    }
+    refused("get_breakdown", json!({"date_range": "7d", "dimension": "time:day"}), &["use get_timeseries"]);
+    refused("compare_periods", json!({}), &["period_a: is missing", "period_b: is missing"]);
+}
+
+#[test]
+fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
+    for (tool, arguments, words) in [
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["bounce_rate"]}),
+            ["per visit", "conversion_rate"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "event:props:plan", "metrics": ["visit_duration", "visitors"]}),
+            ["event:props:plan", "\"metrics\":[\"visitors\"]"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:entry_page", "metrics": ["pageviews"]}),
+            ["belong to visits", "visits"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["conversion_rate", "visitors"]}),
+            ["needs a goal", "visitors"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["scroll_depth"]}),
+            ["needs a page", "visitors"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "metrics": ["views_per_visit"]}),
+            ["without dimensions only", "visitors"],
+        ),
+        (
+            "compare_periods",
+            json!({"period_a": "7d", "period_b": "day", "page": "/a", "metrics": ["views_per_visit", "visits"]}),
+            ["page filter", "\"metrics\":[\"visits\"]"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "is_not", "values": ["x"]}]}),
+            ["only is and contains", "\"operator\":\"is\""],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:country", "values": ["Germany"]}]}),
+            ["two-letter", "visit:country_name"],
+        ),
+    ] {
+        refused(tool, arguments, &words);
+    }
+}
+
+#[test]
+fn a_site_is_needed_and_must_be_allowed() {
+    let http = ScriptedHttp::default();
+    let result = call(&http, Sites::default(), "get_conversions", json!({"date_range": "7d"}));
+    assert!(result.is_error && result.text.contains("site_id: is missing"), "{}", result.text);
+    let allowed = ["a.example".to_owned()];
+    let sites = Sites { default: None, allowed: Some(&allowed) };
+    let result = call(&http, sites, "get_conversions", json!({"date_range": "7d", "site_id": "b.example"}));
+    assert!(result.is_error && result.text.contains("a.example"), "{}", result.text);
+    assert!(sent(&http).is_empty());
+}
+
+#[test]
+fn a_page_of_rows_says_what_it_is_and_where_it_goes_on() {
+    let http = ScriptedHttp::default();
+    http.answer(200, ANSWER);
+    let arguments =
+        json!({"date_range": "7d", "dimension": "event:page", "limit": 2, "offset": 4, "page": "/*", "typo": 1});
+    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, "get_breakdown", arguments);
+    let expected = "shop.example | 2026-07-30 to 2026-08-05 | filters: event:page matches ^/\n\
+        event:page | visitors | pageviews | bounce_rate\n\
+        / | 10 | 20 | 50\n\
+        /a¦b | 5 | 7 | -\n\
+        truncated: 2 of 57 rows are shown; the next begin at offset 6.\n\
+        Note: get_breakdown has no argument \"typo\"; it was ignored.\n\
+        Note: Imported data is not included (unsupported_query). Imported data cannot be filtered so.\n\
+        Note: bounce_rate: is odd\n";
+    assert_eq!(result.text, expected);
+    let content = result.structured.unwrap();
+    assert_eq!(content["results"][1], json!({"dimensions": ["/a|b"], "metrics": [5, 7, null]}));
+    assert_eq!((&content["truncated"], &content["next_offset"]), (&json!(true), &json!(6)));
+    assert_eq!(content["date_range"]["from"], "2026-07-30T00:00:00+02:00");
+}
+
+#[test]
+fn totals_are_given_only_for_what_adds_up() {
+    let total = |arguments: Value, rows: &str| {
+        let http = ScriptedHttp::default();
+        http.answer(200, &format!("{{\"results\":{rows}}}"));
+        let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_breakdown", arguments);
+        result.structured.unwrap().get("totals").cloned()
+    };
+    let rows = r#"[{"dimensions":["a"],"metrics":[1,2]},{"dimensions":["b"],"metrics":[3,4]}]"#;
+    let by =
+        |dimension: &str, metrics: [&str; 2]| json!({"date_range": "7d", "dimension": dimension, "metrics": metrics});
+    assert_eq!(total(by("visit:source", ["visitors", "pageviews"]), rows), Some(json!({"pageviews": 6.0})));
+    assert_eq!(total(by("visit:source", ["visitors", "visits"]), rows), None);
+    assert_eq!(total(by("event:goal", ["visitors", "events"]), rows), None);
+    let mut cut = by("visit:source", ["visitors", "pageviews"]);
+    cut["limit"] = json!(2);
+    assert_eq!(total(cut, rows), None, "there may be more rows");
+}
+
+#[test]
+fn a_series_is_filled_cut_at_now_and_its_running_bucket_marked() {
+    let http = ScriptedHttp::default();
+    http.answer(
+        200,
+        r#"{"results":[{"dimensions":["2026-08-05"],"metrics":[10,50]}],
+        "meta":{"time_labels":["2026-08-04","2026-08-05","2026-08-06","2026-08-07","2026-08-08"]},
+        "query":{"date_range":["2026-08-04T00:00:00+02:00","2026-08-08T23:59:59+02:00"]}}"#,
+    );
+    let arguments = json!({"date_range": "2026-08-04,2026-08-08", "metrics": ["visitors", "bounce_rate"]});
+    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, "get_timeseries", arguments);
+    let expected = "shop.example | 2026-08-04 to 2026-08-08\ntime:day | visitors | bounce_rate\n\
+        2026-08-04 | 0 | -\n2026-08-05 | 10 | 50\n2026-08-06 | 0 | - (partial)\n\
+        Note: 2 buckets that begin after now are left out.\n";
+    assert_eq!(result.text, expected);
+    assert_eq!(
+        result.structured.unwrap()["results"][2],
+        json!({"dimensions": ["2026-08-06"], "metrics": [0, null], "partial": true})
+    );
+}
+
+#[test]
+fn revenue_passes_as_it_is() {
+    let money = json!({"value": 120.5, "currency": "EUR", "short": "€120.5", "long": "€120.50"});
+    let http = ScriptedHttp::default();
+    http.answer(200, &json!({"results": [{"dimensions": ["Purchase"], "metrics": [3, money]}, {"dimensions": ["Signup"], "metrics": [9, null]}]}).to_string());
+    let arguments = json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["visitors", "total_revenue"]});
+    let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_breakdown", arguments);
+    assert!(result.text.contains("Purchase | 3 | 120.5 EUR\nSignup | 9 | -"), "{}", result.text);
+    assert_eq!(result.structured.unwrap()["results"][0]["metrics"][1], money);
+}
+
+#[test]
+fn periods_are_compared_metric_by_metric() {
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[{"dimensions":[],"metrics":[100,40]}],"query":{"date_range":["2026-07-01T00:00:00+00:00","2026-07-07T23:59:59+00:00"]}}"#);
+    http.answer(200, r#"{"results":[{"dimensions":[],"metrics":[150,null]}],"query":{"date_range":["2026-07-08T00:00:00+00:00","2026-07-09T23:59:59+00:00"]}}"#);
+    let arguments = json!({"period_a": "2026-07-01,2026-07-07", "period_b": "2026-07-08,2026-07-09", "metrics": ["visitors", "bounce_rate"]});
+    let result = call(&http, Sites { default: Some("s.example"), allowed: None }, "compare_periods", arguments);
+    let expected = "s.example | a: 2026-07-01 to 2026-07-07 | b: 2026-07-08 to 2026-07-09\nmetric | a | b | change | change %\n\
+        visitors | 100 | 150 | +50 | +50\nbounce_rate | 40 | - | - | -\n\
+        Note: period_a has 7 days and period_b 2: compare rates rather than counts, or choose periods of the same length.\n";
+    assert_eq!(result.text, expected);
+    let content = result.structured.unwrap();
+    assert_eq!(
+        content["deltas"],
+        json!({"visitors": {"absolute": 50.0, "percent": 50.0}, "bounce_rate": {"absolute": null, "percent": null}})
+    );
+    assert_eq!(content["period_b"]["metrics"], json!({"visitors": 150, "bounce_rate": null}));
+}
+
+#[test]
+fn every_fault_of_plausible_says_what_to_do() {
+    for (status, body, words) in [
+        (
+            400,
+            r#"{"error":"Invalid filters. The goal `X` is not configured for this site."}"#,
+            ["Plausible says: \"Invalid filters. The goal `X`", "get_conversions without goal"],
+        ),
+        (400, "rubbish", ["refused", "dates in the future"]),
+        (401, r#"{"error":"Invalid API key"}"#, ["shop.example", "site_id"]),
+        (402, r#"{"error":"locked"}"#, ["Plausible says: \"locked\"", "Tell the user"]),
+        (404, "", ["PLAUSIBLE_BASE_URL", "404"]),
+        (429, r#"{"error":"limit is 600 per hour"}"#, ["600 per hour", "Wait"]),
+        (302, "", ["redirect", "PLAUSIBLE_BASE_URL"]),
+        (503, "", ["503", "Try again"]),
+        (418, r#"{"error":"tea"}"#, ["418", "tea"]),
+        (200, "<html>", ["not the documented JSON", "PLAUSIBLE_BASE_URL"]),
+        (200, r#"{"results":[{"metrics":["text"],"dimensions":[]}]}"#, ["not the documented JSON", "Try again"]),
+        (204, "", ["204", "Try again"]),
+    ] {
+        let http = ScriptedHttp::default();
+        http.answer(status, body);
+        let result = call(
+            &http,
+            Sites { default: Some("shop.example"), allowed: None },
+            "get_conversions",
+            json!({"date_range": "7d"}),
+        );
+        assert!(result.is_error && result.structured.is_none());
+        for word in words {
+            assert!(result.text.contains(word), "{status}: {word:?} is not in {:?}", result.text);
+        }
+        assert!(!result.text.contains("the-key"));
+    }
+    for error in [HttpError::TimedOut, HttpError::ResponseTooLarge, HttpError::TlsFailed, HttpError::NameNotResolved] {
+        let http = ScriptedHttp::default();
+        http.fail(error);
+        let result =
+            call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", json!({"date_range": "7d"}));
+        assert!(result.is_error && result.text.len() > 40, "{}", result.text);
+    }
+}
+
+fn any_value() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let words = prop_oneof![
+        Just("7d".to_owned()),
+        Just("day".to_owned()),
+        Just("2026-07-01,2026-07-02".to_owned()),
+        Just("visit:source".to_owned()),
+        Just("event:goal".to_owned()),
+        Just("event:page".to_owned()),
+        Just("visit:entry_page".to_owned()),
+        Just("visit:country".to_owned()),
+        Just("visitors".to_owned()),
+        Just("bounce_rate".to_owned()),
+        Just("conversion_rate".to_owned()),
+        Just("views_per_visit".to_owned()),
+        Just("scroll_depth".to_owned()),
+        Just("is_not".to_owned()),
+        Just("/a*".to_owned()),
+        ".{0,12}"
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        words.prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let key =
+            prop_oneof![Just("property".to_owned()), Just("operator".to_owned()), Just("values".to_owned()), ".{0,6}"];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            proptest::collection::vec((key, inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_argument_panics_and_whatever_is_sent_is_legal(tool in 0_usize..4, values in proptest::collection::vec((0_usize..11, any_value()), 0..8)) {
+        let keys = ["date_range", "dimension", "metrics", "page", "goal", "property_filters", "limit", "offset", "period_a", "period_b", "granularity"];
+        let mut arguments: Map<String, Value> = values.into_iter().map(|(key, value)| (keys[key].to_owned(), value)).collect();
+        arguments.entry("date_range").or_insert(json!("7d"));
+        arguments.entry("period_a").or_insert(json!("7d"));
+        arguments.entry("period_b").or_insert(json!("7d"));
+        let http = ScriptedHttp::default();
+        call(&http, Sites { default: Some("s"), allowed: None }, NAMES[tool], Value::Object(arguments));
+        for query in sent(&http) {
+            proptest::prop_assert!(!query["metrics"].as_array().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_answer_panics(body: Vec<u8>, value in any_value()) {
+        for body in [body, json!({"results": value, "meta": value, "query": value}).to_string().into_bytes(), json!({"results": [{"dimensions": [], "metrics": [value]}], "meta": {"time_labels": value}, "query": {"date_range": [value, value]}}).to_string().into_bytes()] {
+            let http = ScriptedHttp::default();
+            http.answer(200, &String::from_utf8_lossy(&body));
+            call(&http, Sites { default: Some("s"), allowed: None }, "get_timeseries", json!({"date_range": "7d", "metrics": ["visitors"]}));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `oauth-store`: the port that every store implements, and the adapter that links one to the component.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+mod memory;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasData, Linker};
+use wasmtime::{bail, ensure};
+
+use crate::bindings::oauth_store as wit;
+pub use memory::{Clock, MemoryStore};
+
+/// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
+/// values excepted: a store refuses one that is larger than [`VALUE_BYTES`].
+///
+/// Security contract, which [`contract`](self) checks: operations on one key are linearizable. Of concurrent
+/// `create`s exactly one is `true`; a value is never returned from `take` twice; `replace` compares and writes in one
+/// step; a `delete` that comes before a `replace` wins; a record whose time is over is gone for every operation.
+pub trait OauthStore: Send + Sync + 'static {
+    /// The value under `key`.
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// Writes `value` whether or not a record stands there.
+    fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()>;
+    /// Writes `value` only if there is no record; tells whether it did.
+    fn create<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, bool>;
+    /// Removes the record and returns its value.
+    fn take<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// Writes `new` only if the value equals `expected`; tells whether it did. `ttl` of `None` keeps the time.
+    fn replace<'a>(
+        &'a self,
+        key: &'a str,
+        expected: &'a [u8],
+        new: Vec<u8>,
+        ttl: Option<Duration>,
+    ) -> Answer<'a, bool>;
+    /// Removes the record if there is one.
+    fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
+    /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
+    fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+}
+
+/// What a store's operation comes to, later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why an operation did not happen, or may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreError {
+    /// The store cannot be reached or refuses service. Nothing was changed.
+    Unavailable,
+    /// The value is larger than [`VALUE_BYTES`]. Nothing was changed.
+    TooLarge,
+    /// The operation may or may not have taken effect.
+    UnknownOutcome,
+}
+
+/// The largest value of a record, in bytes.
+pub const VALUE_BYTES: usize = 256 << 10;
+
+/// The store of the process.
+pub(crate) struct OauthStoreState(Arc<dyn OauthStore>);
+
+pub(crate) struct OauthStoreView<'a>(&'a dyn OauthStore);
+
+impl OauthStoreState {
+    pub(crate) fn new(store: Arc<dyn OauthStore>) -> Self {
+        Self(store)
+    }
+
+    pub(crate) fn view(&self) -> OauthStoreView<'_> {
+        OauthStoreView(self.0.as_ref())
+    }
+}
+
+impl wit::Host for OauthStoreView<'_> {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::Error>> {
+        require_key(&key)?;
+        Ok(self.0.get(&key).await.map_err(wit::Error::from))
+    }
+
+    async fn put(&mut self, key: String, value: Vec<u8>, ttl: u32) -> wasmtime::Result<Result<(), wit::Error>> {
+        require_key(&key)?;
+        Ok(self.0.put(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
+    }
+
+    async fn create(&mut self, key: String, value: Vec<u8>, ttl: u32) -> wasmtime::Result<Result<bool, wit::Error>> {
+        require_key(&key)?;
+        Ok(self.0.create(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
+    }
+
+    async fn take(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::Error>> {
+        require_key(&key)?;
+        Ok(self.0.take(&key).await.map_err(wit::Error::from))
+    }
+
+    async fn replace(
+        &mut self,
+        key: String,
+        expected: Vec<u8>,
+        new: Vec<u8>,
+        ttl: Option<u32>,
+    ) -> wasmtime::Result<Result<bool, wit::Error>> {
+        require_key(&key)?;
+        let ttl = ttl.map(require_ttl).transpose()?;
+        Ok(self.0.replace(&key, &expected, new, ttl).await.map_err(wit::Error::from))
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), wit::Error>> {
+        require_key(&key)?;
+        Ok(self.0.delete(&key).await.map_err(wit::Error::from))
+    }
+
+    async fn keys(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<Vec<String>, wit::Error>> {
+        ensure!((1..=PAGE_KEYS).contains(&limit), "a page has 1 to {PAGE_KEYS} keys");
+        let limit = usize::try_from(limit)?;
+        Ok(self.0.keys(&prefix, after.as_deref(), limit).await.map_err(wit::Error::from))
+    }
+}
+
+impl From<StoreError> for wit::Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable => Self::Unavailable,
+            StoreError::TooLarge => Self::TooLarge,
+            StoreError::UnknownOutcome => Self::UnknownOutcome,
+        }
+    }
+}
+
+/// A key outside of the contract is a bug of the component, so it traps.
+fn require_key(key: &str) -> wasmtime::Result<()> {
+    let legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'_' | b'-');
+    if key.is_empty() || key.len() > KEY_BYTES || !key.bytes().all(legal) {
+        bail!("a store key must be 1 to {KEY_BYTES} bytes of [a-z0-9/_-]");
+    }
+    Ok(())
+}
+
+fn require_ttl(seconds: u32) -> wasmtime::Result<Duration> {
+    ensure!((1..=TTL_SECONDS).contains(&seconds), "a record lives 1 to {TTL_SECONDS} seconds");
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+struct Oauth;
+
+impl HasData for Oauth {
+    type Data<'a> = OauthStoreView<'a>;
+}
+
+pub(crate) fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> OauthStoreView<'_>,
+) -> wasmtime::Result<()> {
+    wit::add_to_linker::<_, Oauth>(linker, view)
+}
+
+/// From the contract in `wit/oauth-store.wit`, as are the next two.
+const KEY_BYTES: usize = 200;
+/// 90 days.
+const TTL_SECONDS: u32 = 90 * 24 * 60 * 60;
+const PAGE_KEYS: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_as_the_contract_says() {
+        let longest = "a".repeat(KEY_BYTES);
+        for key in ["a", "grant/0af_-/z9", longest.as_str()] {
+            assert!(require_key(key).is_ok(), "{key}");
+        }
+        let longer = "a".repeat(KEY_BYTES + 1);
+        for key in ["", "A", "a b", "a.b", "ä", "a\0", longer.as_str()] {
+            assert!(require_key(key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_record_has_a_bounded_time() {
+        assert!(require_ttl(0).is_err());
+        assert!(require_ttl(TTL_SECONDS + 1).is_err());
+        assert_eq!(require_ttl(TTL_SECONDS).unwrap(), Duration::from_secs(7_776_000));
+    }
+}

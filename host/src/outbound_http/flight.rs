@@ -1,0 +1,158 @@
+//! Exchanges under way: each runs in a task of its own, is shared by callers with an equal `coalesce`, and is aborted
+//! when the last of them has gone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::bindings::outbound_http::{Error, Response};
+
+type Outcome = Result<Response, Error>;
+
+/// The exchanges under way that may be shared, by their `coalesce`.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashMap<String, Weak<Flight>>>);
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Flight {
+    outcome: watch::Receiver<Option<Outcome>>,
+    task: AbortHandle,
+    shared: Option<(Arc<Flights>, String)>,
+}
+
+impl Flights {
+    /// Joins the exchange under way with an equal `coalesce`, or starts `exchange`.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        coalesce: Option<String>,
+        exchange: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Arc<Flight> {
+        let Some(key) = coalesce else {
+            return Arc::new(launch(exchange, None));
+        };
+        // Declared before the guard, so that it is dropped after it: dropping the last holder of a flight locks again.
+        let found;
+        let mut flights = self.lock();
+        found = flights.get(&key).and_then(Weak::upgrade);
+        if let Some(flight) = &found
+            && flight.is_under_way()
+        {
+            return flight.clone();
+        }
+        let flight = Arc::new(launch(exchange, Some((self.clone(), key.clone()))));
+        flights.insert(key, Arc::downgrade(&flight));
+        flight
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Flight>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    /// Waits for the outcome. Every call gets the same one.
+    pub(super) async fn outcome(&self) -> Outcome {
+        let mut outcome = self.outcome.clone();
+        match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(Error::Interrupted)),
+            // The task ended without an outcome, which only the end of the runtime does.
+            Err(_) => Err(Error::Interrupted),
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.outcome.borrow().is_none() && self.outcome.has_changed().is_ok()
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some((flights, key)) = self.shared.take() {
+            let mut flights = flights.lock();
+            // A successor may stand under the key already.
+            if flights.get(&key).is_some_and(|entry| entry.strong_count() == 0) {
+                flights.remove(&key);
+            }
+        }
+    }
+}
+
+fn launch(
+    exchange: impl Future<Output = Outcome> + Send + 'static,
+    shared: Option<(Arc<Flights>, String)>,
+) -> Flight {
+    let (sender, outcome) = watch::channel(None);
+    let task = tokio::spawn(async move {
+        let _ = sender.send(Some(exchange.await));
+    });
+    Flight { outcome, task: task.abort_handle(), shared }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn answer() -> Outcome {
+        Ok(Response { status: 200, headers: Vec::new(), body: b"x".to_vec() })
+    }
+
+    /// Starts two exchanges with these `coalesce` values and counts how many ran.
+    async fn exchanges_for(first: Option<&str>, second: Option<&str>) -> u32 {
+        let flights = Arc::new(Flights::default());
+        let count = Arc::new(AtomicU32::new(0));
+        let start = |key: Option<&str>| {
+            let count = count.clone();
+            flights.start(key.map(str::to_owned), async move {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                answer()
+            })
+        };
+        let (first, second) = (start(first), start(second));
+        assert_eq!(first.outcome().await.unwrap().body, second.outcome().await.unwrap().body);
+        drop((first, second));
+        assert!(flights.lock().is_empty(), "nothing is kept");
+        count.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_equal_values_share_an_exchange() {
+        assert_eq!(exchanges_for(Some("a"), Some("a")).await, 1);
+        assert_eq!(exchanges_for(Some("a"), Some("b")).await, 2);
+        assert_eq!(exchanges_for(None, None).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_exchange_is_not_shared() {
+        let flights = Arc::new(Flights::default());
+        let first = flights.start(Some("a".into()), async { answer() });
+        first.outcome().await.unwrap();
+        let second = flights.start(Some("a".into()), async { Err(Error::ConnectFailed) });
+        assert!(second.outcome().await.is_err());
+        assert!(first.outcome().await.is_ok(), "a second call returns the same result");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_last_holder_aborts_the_exchange() {
+        let flights = Arc::new(Flights::default());
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let flight = flights.start(Some("a".into()), async move {
+            let _held = sender;
+            std::future::pending().await
+        });
+        let other = flights.start(Some("a".into()), async { answer() });
+        tokio::task::yield_now().await;
+        drop(flight);
+        tokio::task::yield_now().await;
+        assert!(other.is_under_way());
+        drop(other);
+        assert!(receiver.await.is_err(), "the task was dropped");
+    }
+}

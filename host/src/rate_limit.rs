@@ -1,0 +1,39 @@
+//! `rate-limit`: one bucket per key and quota, in a cache that forgets the least recently used ones.
+
+mod buckets;
+
+use wasmtime::component::{HasData, Linker};
+
+use crate::bindings::rate_limit as wit;
+use buckets::Buckets;
+
+/// The buckets of the process.
+#[derive(Default)]
+pub(crate) struct RateLimitState(Buckets);
+
+pub(crate) struct RateLimitView<'a>(&'a RateLimitState);
+
+impl RateLimitState {
+    pub(crate) fn view(&self) -> RateLimitView<'_> {
+        RateLimitView(self)
+    }
+}
+
+impl wit::Host for RateLimitView<'_> {
+    fn check(&mut self, key: String, quota: wit::Quota, cost: u32) -> wasmtime::Result<wit::Decision> {
+        Ok(self.0.0.check(key, quota, cost))
+    }
+}
+
+struct RateLimit;
+
+impl HasData for RateLimit {
+    type Data<'a> = RateLimitView<'a>;
+}
+
+pub(crate) fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> RateLimitView<'_>,
+) -> wasmtime::Result<()> {
+    wit::add_to_linker::<_, RateLimit>(linker, view)
+}

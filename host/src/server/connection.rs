@@ -1,0 +1,122 @@
+//! One connection: HTTP/1.1 or HTTP/2 by its first bytes, and limits of time and size on what a client sends.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::host::Host;
+use crate::limits::Limits;
+use crate::refusal::{Refusal, ResponseBody};
+
+/// What a connection needs to answer.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) host: Host,
+    pub(super) peer: IpAddr,
+}
+
+enum Version {
+    Http1,
+    Http2,
+}
+
+impl Connection {
+    /// Serves until the client leaves, breaks a limit, or `stopping` closes; then what is in flight is finished.
+    pub(super) async fn serve(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        let version = tokio::select! {
+            version = version_of(&stream, self.host.limits().request_head_time) => version,
+            _ = stopping.changed() => None,
+        };
+        match version {
+            Some(Version::Http1) => self.serve_http1(stream, stopping).await,
+            Some(Version::Http2) => self.serve_http2(stream, stopping).await,
+            None => {}
+        }
+    }
+
+    async fn serve_http1(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        let limits = *self.host.limits();
+        let service = service_fn(move |request| answer(self.clone(), request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.request_head_time)
+            .max_headers(limits.request_header_fields * HARD_LIMIT)
+            .max_buf_size(limits.request_head_bytes * HARD_LIMIT)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            // What a client does wrong on its own connection is no event of ours.
+            _ = connection.as_mut() => return,
+            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn serve_http2(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        let limits = *self.host.limits();
+        let service = service_fn(move |request| answer(self.clone(), request));
+        let header_bytes = u32::try_from(limits.request_head_bytes * HARD_LIMIT).unwrap_or(u32::MAX);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(header_bytes)
+            .max_concurrent_streams(HTTP2_STREAMS)
+            .keep_alive_interval(limits.request_head_time)
+            .keep_alive_timeout(limits.request_head_time)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+}
+
+async fn answer(connection: Connection, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    if !header_fits(request.headers(), request.uri().path().len(), connection.host.limits()) {
+        return Ok(Refusal::LargeHeader.response(request.uri().path()));
+    }
+    Ok(connection.host.handle(request, Some(connection.peer)).await)
+}
+
+fn header_fits(headers: &HeaderMap, path_bytes: usize, limits: &Limits) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES).sum();
+    headers.len() <= limits.request_header_fields && path_bytes + bytes <= limits.request_head_bytes
+}
+
+/// HTTP/2 with prior knowledge begins with `PRI`, which is no method (RFC 9113, section 3.4). Three bytes tell; a
+/// client that does not send them in time is left.
+async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut start = [0; 3];
+        match tokio::time::timeout(left, stream.peek(&mut start)).await {
+            Err(_) | Ok(Err(_) | Ok(0)) => return None,
+            Ok(Ok(3)) if &start == b"PRI" => return Some(Version::Http2),
+            Ok(Ok(count)) if count == 3 || start.first() != Some(&b'P') => return Some(Version::Http1),
+            // Peeking again answers at once with the same bytes.
+            Ok(Ok(_)) => tokio::time::sleep(PEEK_PAUSE.min(left)).await,
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+    }
+}
+
+/// hyper breaks off at this multiple of our limits with an empty 431; below it, the answer is ours.
+const HARD_LIMIT: usize = 2;
+/// What a field takes on the wire beside name and value: colon, space, line end.
+const FIELD_BYTES: usize = 4;
+/// Streams of one HTTP/2 connection at a time, so that one client cannot take all the room.
+const HTTP2_STREAMS: u32 = 64;
+/// A client that sends its first bytes one by one can wait this long.
+const PEEK_PAUSE: Duration = Duration::from_millis(10);

@@ -1,0 +1,208 @@
+//! Where the values of settings come from: flags, environment, configuration file, and for secret ones a folder of
+//! files before these. This module knows the settings' names; what a value means is the component's business.
+
+mod file;
+mod secret;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use file::ConfigurationFile;
+use secret::SecretSources;
+pub use table::{SettingName, setting_names};
+
+/// The values of all settings. Clones share them. `Debug` shows no secret.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    plain: BTreeMap<&'static str, String>,
+    secret: Arc<SecretSources>,
+}
+
+/// Why the settings cannot be read. No variant carries a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The configuration file cannot be read; the file and the cause.
+    Unreadable(PathBuf, String),
+    /// The configuration file is not TOML; the file and the cause.
+    NotToml(PathBuf, String),
+    /// The configuration file has a key that is no setting; the file and the key.
+    UnknownKey(PathBuf, String),
+    /// A value in the configuration file is neither text, a number, a truth value nor a list of texts; file and key.
+    WrongType(PathBuf, String),
+    /// The folder of secrets cannot be read; the folder and the cause.
+    SecretsFolder(PathBuf, String),
+    /// An environment variable or flag is not UTF-8, or a flag is not `NAME=VALUE`; its name.
+    Malformed(String),
+    /// A flag names something that is no setting; the name.
+    UnknownName(String),
+    /// A secret was given as a flag, where every user of the machine can read it; its name.
+    SecretFlag(String),
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(file, cause) => write!(out, "cannot read {}: {cause}", file.display()),
+            Self::NotToml(file, cause) => write!(out, "{} is not TOML: {cause}", file.display()),
+            Self::UnknownKey(file, key) => write!(out, "{}: there is no setting {key}", file.display()),
+            Self::WrongType(file, key) => write!(
+                out,
+                "{}: {key} must be text, a number, true or false, or a list of texts",
+                file.display()
+            ),
+            Self::SecretsFolder(folder, cause) => {
+                write!(out, "cannot read the secrets folder {}: {cause}", folder.display())
+            }
+            Self::Malformed(name) => write!(out, "{name}: the value is not readable text"),
+            Self::UnknownName(name) => write!(out, "there is no setting {name}"),
+            Self::SecretFlag(name) => write!(
+                out,
+                "{name} is secret and cannot be given as a flag; use the environment, the configuration file or a \
+                 secrets folder"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// These values and nothing else, secret ones among them: for tests, demonstrations and embedding. Names outside
+    /// the settings table are passed over, as are empty values.
+    pub fn from_pairs<I, N, V>(pairs: I) -> Self
+    where
+        I: IntoIterator<Item = (N, V)>,
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let rows = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let (plain, secret) = sort(rows);
+        Self { plain, secret: Arc::new(SecretSources { values: secret, ..SecretSources::default() }) }
+    }
+
+    /// The process's environment before the configuration file; secrets from the files of `secrets_folder`
+    /// (`PLAUSIBLE_MCP_SECRETS` in the environment where it is `None`) before both.
+    ///
+    /// # Errors
+    /// When the file or the folder cannot be read, or the file names something that is no setting.
+    pub fn load(config_file: Option<&Path>, secrets_folder: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut rows = BTreeMap::new();
+        let file = config_file.map(ConfigurationFile::open).transpose()?;
+        if let Some(file) = &file {
+            rows.extend(file.values()?);
+        }
+        rows.extend(environment_rows()?);
+        let folder = match secrets_folder {
+            Some(folder) => Some(folder.to_owned()),
+            None => std::env::var_os(SECRETS_FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from),
+        };
+        if let Some(folder) = &folder {
+            std::fs::read_dir(folder)
+                .map_err(|error| SettingsError::SecretsFolder(folder.clone(), error.to_string()))?;
+        }
+        let (plain, _) = sort(rows.into_iter());
+        let (_, environment) = sort(environment_rows()?.into_iter());
+        Ok(Self { plain, secret: Arc::new(SecretSources { folder, values: environment, file }) })
+    }
+
+    /// The same with one more value, which goes before all others: a flag.
+    ///
+    /// # Errors
+    /// When there is no such setting or it is secret.
+    pub fn with(mut self, name: &str, value: &str) -> Result<Self, SettingsError> {
+        let setting = table::find(name).ok_or_else(|| SettingsError::UnknownName(name.to_owned()))?;
+        if setting.secret {
+            return Err(SettingsError::SecretFlag(name.to_owned()));
+        }
+        match value {
+            "" => self.plain.remove(setting.name),
+            _ => self.plain.insert(setting.name, value.to_owned()),
+        };
+        Ok(self)
+    }
+
+    /// The value of a setting that is not secret.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.plain.get(name).map(String::as_str)
+    }
+
+    /// The current value of a secret setting, read again from where it stands.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        let setting = table::find(name).filter(|setting| setting.secret)?;
+        self.secret.read(setting.name)
+    }
+
+    /// What the component finds in its environment: every value that is not secret.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        self.plain.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+}
+
+type Rows = BTreeMap<&'static str, String>;
+
+/// Splits rows into those that are not secret and those that are. An empty value is no value.
+fn sort(rows: impl Iterator<Item = (String, String)>) -> (Rows, Rows) {
+    let (mut plain, mut secret) = (Rows::new(), Rows::new());
+    for (name, value) in rows {
+        let Some(setting) = table::find(&name) else { continue };
+        let value = value.trim_end();
+        if value.is_empty() {
+            continue;
+        }
+        let rows = if setting.secret { &mut secret } else { &mut plain };
+        rows.insert(setting.name, value.to_owned());
+    }
+    (plain, secret)
+}
+
+/// The settings in the process's environment that are not empty; an empty one does not hide the configuration file's.
+fn environment_rows() -> Result<BTreeMap<String, String>, SettingsError> {
+    let mut rows = BTreeMap::new();
+    for setting in setting_names() {
+        let Some(value) = std::env::var_os(setting.name) else { continue };
+        let value = value.into_string().map_err(|_| SettingsError::Malformed(setting.name.to_owned()))?;
+        if !value.trim_end().is_empty() {
+            rows.insert(setting.name.to_owned(), value);
+        }
+    }
+    Ok(rows)
+}
+
+/// Names the folder of secrets where no flag does.
+const SECRETS_FOLDER: &str = "PLAUSIBLE_MCP_SECRETS";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_component_finds_everything_but_secrets_in_its_environment() {
+        let settings = Settings::from_pairs([
+            ("PUBLIC_URL", "https://a.example"),
+            ("PLAUSIBLE_API_KEY", "key-1"),
+            ("PATH", "/bin"),
+            ("LOG_LEVEL", ""),
+        ]);
+        assert_eq!(settings.environment(), [("PUBLIC_URL".to_owned(), "https://a.example".to_owned())]);
+        assert_eq!(settings.secret("PLAUSIBLE_API_KEY").as_deref(), Some("key-1"));
+        assert_eq!(settings.secret("PUBLIC_URL"), None);
+        assert_eq!(settings.value("PLAUSIBLE_API_KEY"), None);
+        assert!(!format!("{settings:?}").contains("key-1"));
+    }
+
+    #[test]
+    fn a_flag_goes_first_and_an_empty_one_takes_away() {
+        let settings = Settings::from_pairs([("LOG_LEVEL", "info")]).with("LOG_LEVEL", "debug").unwrap();
+        assert_eq!(settings.value("LOG_LEVEL"), Some("debug"));
+        assert_eq!(settings.with("LOG_LEVEL", "").unwrap().value("LOG_LEVEL"), None);
+    }
+
+    #[test]
+    fn a_flag_is_a_setting_and_not_secret() {
+        let refused = |name| Settings::default().with(name, "x").unwrap_err().to_string();
+        assert!(refused("PUBLIC_URI").contains("PUBLIC_URI"));
+        assert!(refused("ADMIN_TOKEN").contains("secret"));
+    }
+}

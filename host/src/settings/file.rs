@@ -1,0 +1,157 @@
+//! The configuration file: TOML, one key per setting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use toml::Value;
+
+use super::{SettingsError, table};
+
+type Values = BTreeMap<String, String>;
+
+/// A file that was read once and is read again when it has changed.
+#[derive(Debug)]
+pub(super) struct ConfigurationFile {
+    path: PathBuf,
+    latest: Mutex<Latest>,
+}
+
+struct Latest {
+    version: Version,
+    values: Values,
+}
+
+/// The values may be secret.
+impl std::fmt::Debug for Latest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Latest").finish_non_exhaustive()
+    }
+}
+
+/// What tells one version of a file from another.
+type Version = Option<(SystemTime, u64)>;
+
+impl ConfigurationFile {
+    /// Reads the file; it must be there and in order.
+    pub(super) fn open(path: &Path) -> Result<Self, SettingsError> {
+        let latest = Latest { version: version(path), values: read(path)? };
+        Ok(Self { path: path.to_owned(), latest: Mutex::new(latest) })
+    }
+
+    /// The file's values.
+    pub(super) fn values(&self) -> Result<Values, SettingsError> {
+        read(&self.path)
+    }
+
+    /// The current value of one setting. A file that was made unreadable while the process runs keeps its values.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = version(&self.path);
+        if now != latest.version {
+            match read(&self.path) {
+                Ok(values) => *latest = Latest { version: now, values },
+                Err(error) => tracing::warn!(event = "config_unreadable", cause = %error, "keeping former values"),
+            }
+        }
+        latest.values.get(name).cloned()
+    }
+}
+
+fn version(path: &Path) -> Version {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
+
+fn read(path: &Path) -> Result<Values, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::Unreadable(path.to_owned(), error.to_string()))?;
+    // The message of the parser would show the line, and with it perhaps a secret.
+    let rows: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| SettingsError::NotToml(path.to_owned(), place(&text, &error)))?;
+    let mut values = Values::new();
+    for (key, value) in rows {
+        if table::find(&key).is_none() {
+            return Err(SettingsError::UnknownKey(path.to_owned(), key));
+        }
+        match as_text(&value) {
+            Some(text) if text.trim_end().is_empty() => {}
+            Some(text) => drop(values.insert(key, text.trim_end().to_owned())),
+            None => return Err(SettingsError::WrongType(path.to_owned(), key)),
+        }
+    }
+    Ok(values)
+}
+
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let first_line = error.message().lines().next().unwrap_or_default();
+    format!("line {}: {first_line}", before.matches('\n').count() + 1)
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(truth) => Some(truth.to_string()),
+        Value::Array(items) => {
+            let texts: Option<Vec<_>> = items.iter().map(Value::as_str).collect();
+            Some(texts?.join(","))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> (PathBuf, Result<Values, SettingsError>) {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("plausible-mcp-{}-{count}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let values = read(&path);
+        (path, values)
+    }
+
+    #[test]
+    fn every_kind_of_value_becomes_text() {
+        let (path, values) = written(
+            "PUBLIC_URL = 'https://a.example'\nRATE_LIMIT_PER_MINUTE = 60\nPLAUSIBLE_ALLOW_HTTP = true\n\
+             DENIED_EMAILS = ['a@b.c', 'd@e.f']\nLOG_LEVEL = ''\n",
+        );
+        let values = values.unwrap();
+        assert_eq!(values["RATE_LIMIT_PER_MINUTE"], "60");
+        assert_eq!(values["PLAUSIBLE_ALLOW_HTTP"], "true");
+        assert_eq!(values["DENIED_EMAILS"], "a@b.c,d@e.f");
+        assert!(!values.contains_key("LOG_LEVEL"));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn mistakes_are_named_without_values() {
+        for (text, named) in [
+            ("PUBLIC_URI = 'x-secret'", "PUBLIC_URI"),
+            ("[PUBLIC_URL]\na = 'x-secret'", "PUBLIC_URL"),
+            ("\nADMIN_TOKEN = x-secret", "line 2"),
+        ] {
+            let (path, values) = written(text);
+            let error = values.unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains("x-secret"), "{error}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_and_a_broken_file_keeps_its_values() {
+        let (path, _) = written("ADMIN_TOKEN = 'one'");
+        let file = ConfigurationFile::open(&path).unwrap();
+        std::fs::write(&path, "ADMIN_TOKEN = 'another'").unwrap();
+        assert_eq!(file.value("ADMIN_TOKEN").as_deref(), Some("another"));
+        std::fs::write(&path, "ADMIN_TOKEN = ").unwrap();
+        assert_eq!(file.value("ADMIN_TOKEN").as_deref(), Some("another"));
+        std::fs::remove_file(path).unwrap();
+    }
+}

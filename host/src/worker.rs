@@ -1,0 +1,135 @@
+//! How instances are started, reused and dropped: the policy that `ProxyHandler` runs each worker under.
+//!
+//! ```text
+//! start -> Idle -> Requests (one at a time) -> Idle -> ... -> dropped
+//! ```
+//! A worker is dropped after a trap, after a deadline, after enough requests, when its memory has grown, or when it
+//! has been idle for a while.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+use wasmtime::component::GuestTaskId;
+use wasmtime::{Engine, Store, StoreContextMut};
+use wasmtime_wasi_http::WasiHttpView as _;
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance as Worker, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+};
+
+use crate::instance::{Instance, Services, new_store};
+
+/// Starts instances.
+pub(crate) struct Workers {
+    pub(crate) engine: Engine,
+    pub(crate) services: Arc<Services>,
+    pub(crate) component: ProxyPre<Instance>,
+}
+
+/// Held while the guest works on a request, also after its answer is complete. The host counts permits to limit
+/// concurrency and to know when it has drained.
+pub(crate) struct InFlight(pub(crate) OwnedSemaphorePermit);
+
+/// When one worker takes its next request.
+pub(crate) struct Reuse {
+    services: Arc<Services>,
+    memory: Arc<AtomicUsize>,
+}
+
+/// When one worker is dropped for its use of time.
+pub(crate) struct Expiration {
+    request_time: Duration,
+    idle_time: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl HandlerState for Workers {
+    type StoreData = Instance;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Reuse;
+
+    async fn instantiate(&self) -> wasmtime::Result<Worker<Instance, Expiration, Reuse>> {
+        let mut store = new_store(&self.engine, &self.services);
+        let memory = store.data().memory_bytes();
+        let proxy = self.component.instantiate_async(&mut store).await?;
+        let limits = &self.services.limits;
+        Ok(Worker {
+            store,
+            proxy,
+            view: |instance| instance.http(),
+            expiration: Expiration {
+                request_time: limits.request_time + DEADLINE_GRACE,
+                idle_time: limits.instance_idle_time,
+                timer: Box::pin(tokio::time::sleep(limits.instance_idle_time)),
+            },
+            state: Reuse { services: self.services.clone(), memory },
+        })
+    }
+}
+
+impl WorkerState for Reuse {
+    type StoreData = Instance;
+    type RequestData = InFlight;
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        let grown = self.memory.load(Ordering::Relaxed) > REUSED_MEMORY_BYTES;
+        if grown || total >= self.services.limits.instance_requests {
+            return ShouldAccept::Never;
+        }
+        // A WASI 0.2 guest blocks while it waits, so an instance serves one request at a time.
+        if concurrent == 0 { ShouldAccept::Yes } else { ShouldAccept::No }
+    }
+
+    fn on_request_start(
+        &self,
+        mut store: StoreContextMut<'_, Instance>,
+        in_flight: InFlight,
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        store.data_mut().set_deadline(Instant::now() + self.services.limits.request_time);
+        // The future lives as long as the guest works on the request. It never ends by itself: time is kept by
+        // `Expiration`, outside of the store's event loop, where a busy guest cannot hold it up.
+        Box::pin(async move {
+            let _in_flight = in_flight;
+            std::future::pending().await
+        })
+    }
+
+    fn drop(&self, store: Store<Instance>, result: wasmtime::Result<()>) {
+        drop(store);
+        if let Err(error) = result {
+            tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
+        }
+    }
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        let allowed = match status {
+            WorkerStatus::Idle => self.idle_time,
+            WorkerStatus::Requests | WorkerStatus::PostReturn => self.request_time,
+        };
+        let end = start + allowed;
+        if Instant::now() >= end {
+            return Poll::Ready(());
+        }
+        // The timer is moved only when it would ring too late or has rung: moving it for every request costs more
+        // than waking up early now and then.
+        if self.timer.deadline().into_std() > end || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(end.into());
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            self.timer.as_mut().reset(end.into());
+        }
+        Poll::Pending
+    }
+}
+
+/// The epoch interrupts a guest that computes; this much later the worker is dropped even if it waits for the host.
+const DEADLINE_GRACE: Duration = Duration::from_millis(100);
+/// An instance that has grown beyond this for one large answer gives its memory back.
+const REUSED_MEMORY_BYTES: usize = 16 << 20;

@@ -1,0 +1,10 @@
+//! The command `plausible-mcp` as its users run it: a process, its exit code and what it writes.
+
+#![expect(clippy::indexing_slicing, reason = "a test may panic on an answer that is not what it expects")]
+
+mod check;
+mod demo;
+mod process;
+mod serve;
+mod stdio;
+mod upstream;

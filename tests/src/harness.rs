@@ -1,0 +1,129 @@
+//! A host with the embedded component on a free port, and an upstream for it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use crate::sim::plausible::SimulatedPlausible;
+use plausible_mcp_host::{Host, HostOptions, Server, Settings};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::http_client::{self, Answer, Request};
+use crate::mcp_request::DEMO_SITE;
+use crate::upstream::{Received, Reply, Upstream};
+
+/// A running host. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Harness {
+    /// What stands in Plausible's place.
+    pub upstream: Upstream,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<bool>,
+}
+
+impl Harness {
+    /// A host over the simulated Plausible, with its site as the default.
+    pub async fn demo() -> Self {
+        Harness::demo_with(&[]).await
+    }
+
+    /// The same with further settings; an empty value takes a setting away.
+    pub async fn demo_with(settings: &[(&str, &str)]) -> Self {
+        let upstream = Upstream::answering(simulated()).await;
+        let named = settings.iter().any(|(name, _)| *name == "PLAUSIBLE_DEFAULT_SITE_ID");
+        let site = [("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE)];
+        let settings: Vec<_> = site.iter().filter(|_| !named).chain(settings).copied().collect();
+        Harness::start(upstream, &settings).await
+    }
+
+    /// A host over `upstream`; rate limits are off unless `settings` say otherwise.
+    pub async fn start(upstream: Upstream, settings: &[(&str, &str)]) -> Self {
+        Harness::try_start(upstream, settings).await.expect("the host starts")
+    }
+
+    /// The same for settings with which the host may refuse to start; the error is its text.
+    pub async fn try_start(upstream: Upstream, settings: &[(&str, &str)]) -> Result<Self, String> {
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
+        let lines = Arc::clone(&log);
+        options.log = Arc::new(move |line: &[u8]| {
+            let mut log = lines.lock().expect("no holder of this lock panics");
+            log.push_str(&String::from_utf8_lossy(line));
+            log.push('\n');
+        });
+        let host = Host::new(options).await.map_err(|error| error.to_string())?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::bind(any, host).await.map_err(|error| error.to_string())?;
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Ok(Harness { upstream, address, log, stop: Some(stop), serving })
+    }
+
+    /// Where the host listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends a request and returns the answer.
+    pub async fn send(&self, request: &Request) -> Answer {
+        let answer = http_client::send(self.address, request).await.expect("the host is reached");
+        answer.expect("the host answers")
+    }
+
+    /// What the component has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// Tells the host to stop; it finishes what is in flight.
+    pub fn begin_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Tells the host to stop, if nobody has, and waits for it; whether everything in flight was finished.
+    pub async fn stopped(mut self) -> bool {
+        self.begin_stop();
+        (&mut self.serving).await.expect("the server does not panic")
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// The simulated Plausible as a behaviour of an upstream.
+pub fn simulated() -> impl Fn(&Received) -> Reply + Send + Sync + 'static {
+    let plausible = SimulatedPlausible::new();
+    move |received| {
+        let authorization = received.header("authorization");
+        let now = jiff::Timestamp::now();
+        let (status, body) = plausible.answer(&received.method, &received.path, authorization, &received.body, now);
+        Reply::json(status, body)
+    }
+}
+
+/// The settings of every host here, those of `own` in their place.
+fn pairs(base_url: &str, own: &[(&str, &str)]) -> Vec<(String, String)> {
+    let general = [
+        ("PLAUSIBLE_BASE_URL", base_url),
+        ("MCP_ALLOWED_HOSTNAMES", "localhost,127.0.0.1"),
+        ("RATE_LIMIT_PER_MINUTE", "0"),
+        ("PLAUSIBLE_HOURLY_BUDGET", "0"),
+    ];
+    let replaced = |name: &str| own.iter().any(|(known, _)| *known == name);
+    let general = general.iter().filter(|(name, _)| !replaced(name));
+    general
+        .chain(own)
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}

@@ -1,0 +1,25 @@
+//! End-to-end tests: the real component in the real host, with an upstream that we control.
+//!
+//! In reading order:
+//!
+//! - [`mcp_request`] builds the requests that MCP clients send, and requests that no decent client sends.
+//! - [`http_client`] sends them byte for byte and reads the answer.
+//! - [`upstream`] is a server in Plausible's place that remembers what it was asked.
+//! - [`stub_sites`] is a behaviour for it, chosen by the site id: so many rows, a status, a broken connection…
+//! - [`harness`] puts these together around a host on a free port.
+//! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
+//!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
+//! - [`layers`] finds the import arrows between the component's modules.
+//!
+//! The scenarios themselves stand in `tests/`, one file per subject.
+
+pub mod differences;
+pub mod golden;
+pub mod harness;
+pub mod http_client;
+pub mod layers;
+pub mod mcp_request;
+pub mod stub_sites;
+pub mod upstream;
+#[path = "/tmp/gold/sim"]
+pub mod sim { pub mod plausible; }
