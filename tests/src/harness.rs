@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use crate::sim::plausible::SimulatedPlausible;
+use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::{Host, HostOptions, Server, Settings};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

@@ -21,5 +21,3 @@ pub mod layers;
 pub mod mcp_request;
 pub mod stub_sites;
 pub mod upstream;
-#[path = "/tmp/gold/sim"]
-pub mod sim { pub mod plausible; }

@@ -30,7 +30,7 @@ fn send_bytes(bytes: Vec<u8>) -> Option<Answer> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_body_is_answered(body in vec(any::<u8>(), 0..400)) {

@@ -228,7 +228,7 @@ async fn batches_belong_to_2025_03_26() {
     let handshake = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {} });
     let described = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": envelope() } });
     let pings = |count: usize| Value::Array((1..=count).map(ping).collect());
-    let table: Vec<(&str, Option<&str>, Value, u16, Option<i64>)> = vec![
+    for (what, version, batch, status, code) in [
         ("no version", None, pings(2), 200, None),
         ("2025-03-26", Some("2025-03-26"), pings(20), 200, None),
         ("too many", Some("2025-03-26"), pings(21), 400, Some(-32600)),
@@ -240,8 +240,7 @@ async fn batches_belong_to_2025_03_26() {
         ("with a modern member", None, json!([described, ping(2)]), 400, Some(-32600)),
         ("with no message", None, json!([ping(1), 5]), 400, Some(-32600)),
         ("notifications only", None, json!([notification, notification]), 202, None),
-    ];
-    for (what, version, batch, status, code) in table {
+    ] {
         let answer = host.send(&legacy_message(version, &batch)).await;
         assert_eq!((answer.status, answer.error_code()), (status, code), "{what}: {}", answer.text());
     }

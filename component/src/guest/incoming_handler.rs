@@ -4,7 +4,7 @@ use super::bindings::exports::wasi::http::incoming_handler::Guest;
 use super::bindings::wasi::http::types::{
     Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
-use super::bindings::wasi::io::streams::{InputStream, StreamError};
+use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::{Component, HostPorts, settings, wait};
 use crate::gateway::{BodyError, Gateway, Headers, Request, RequestBody, Response};
 
@@ -83,18 +83,28 @@ fn write_response(response: Response, out: ResponseOutparam) {
     let _ = outgoing.set_status_code(response.status);
     let Ok(body) = outgoing.body() else { return };
     ResponseOutparam::set(out, Ok(outgoing));
-    if let Ok(stream) = body.write() {
-        for chunk in response.body.chunks(WRITE_AT_ONCE) {
-            if stream.blocking_write_and_flush(chunk).is_err() {
-                return;
-            }
-        }
+    if let Ok(stream) = body.write()
+        && write_all(&stream, &response.body).is_err()
+    {
+        return;
     }
     let _ = OutgoingBody::finish(body, None);
 }
 
+/// Writes as much at once as the host takes: each call suspends the instance.
+fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
+    while !bytes.is_empty() {
+        let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if room == 0 {
+            stream.subscribe().block();
+            continue;
+        }
+        let (chunk, rest) = bytes.split_at(room.min(bytes.len()));
+        stream.write(chunk)?;
+        bytes = rest;
+    }
+    stream.flush()
+}
+
 /// How much of a body is read at once, in bytes.
 const READ_AT_ONCE: u64 = 64 * 1024;
-
-/// The most that `blocking-write-and-flush` takes (wasi:io/streams).
-const WRITE_AT_ONCE: usize = 4096;
