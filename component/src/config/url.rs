@@ -92,4 +92,14 @@ mod tests {
             assert_eq!(host_of(authority).as_deref(), host, "{authority:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_a_host_never_holds_more_than_a_host(text in "(.{0,24}|https?://[a-zA-Z0-9.:@/\\[\\]_-]{0,32})") {
+            for host in [host_of(&text), Url::parse(&text).map(|url| url.host)].into_iter().flatten() {
+                proptest::prop_assert!(is_host(&host), "{}", host);
+                proptest::prop_assert!(!host.contains(['@', '/', ' ']));
+            }
+        }
+    }
 }

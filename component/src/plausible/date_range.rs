@@ -263,4 +263,17 @@ mod tests {
         assert_eq!(instant("1970-01-02T01:00:00+01:00"), Some(86_400));
         assert_eq!(instant("1970-01-01T00:00:00.25-00:30"), Some(1800));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_accepted_is_accepted_again(text in "(.{0,24}|[0-9]{0,12}(d|mo|h)|[0-9T:+,Z-]{0,40})") {
+            if let Ok(range) = DateRange::parse(&text) {
+                let again = match range.json() {
+                    Value::String(name) => name,
+                    ends => ends.as_array().unwrap().iter().map(|end| end.as_str().unwrap()).collect::<Vec<_>>().join(","),
+                };
+                proptest::prop_assert_eq!(DateRange::parse(&again), Ok(range));
+            }
+        }
+    }
 }

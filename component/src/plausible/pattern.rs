@@ -52,4 +52,16 @@ mod tests {
         check("/a.b+c(d)[e]{f}|g^$\\?*", "matches", "^/a\\.b\\+c\\(d\\)\\[e\\]\\{f\\}\\|g\\^\\$\\\\\\?");
         check("/über*", "matches", "^/über");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_what_it_spells_and_nothing_before_it(start in "[^*\\n]{0,12}", rest in "[^\\n]{0,12}", before in "[a-z]{1,4}") {
+            let Filter::Compare { clauses: Clauses::Text(clauses), .. } = page_filter(&format!("{start}*")) else { panic!() };
+            let regex = regex::Regex::new(&clauses[0]).expect("RE2 syntax");
+            let page = format!("{start}{rest}");
+            let moved = format!("{before}{page}");
+            proptest::prop_assert!(regex.is_match(&page));
+            proptest::prop_assert_eq!(regex.is_match(&moved), moved.starts_with(&start));
+        }
+    }
 }
