@@ -119,7 +119,7 @@ impl<'a> Comparison<'a> {
             .enumerate()
             .map(|(at, metric)| {
                 let delta = Delta::between(value(&self.a, at), value(&self.b, at));
-                (metric.name().to_owned(), json!({ "absolute": delta.absolute, "percent": delta.percent }))
+                (metric.name().to_owned(), json!({ "absolute": delta.absolute.map(report::number), "percent": delta.percent.map(report::number) }))
             })
             .collect();
         let query = self.query_a.query();

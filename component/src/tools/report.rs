@@ -99,7 +99,7 @@ impl<'a> Report<'a> {
         content.insert("results".to_owned(), self.rows.iter().map(row_json).collect());
         let totals = self.totals();
         if !totals.is_empty() {
-            let totals: Map<_, _> = totals.into_iter().map(|(m, total)| (m.name().to_owned(), json!(total))).collect();
+            let totals: Map<_, _> = totals.into_iter().map(|(m, total)| (m.name().to_owned(), number(total))).collect();
             content.insert("totals".to_owned(), Value::Object(totals));
         }
         content.insert("truncated".to_owned(), json!(self.truncated));
@@ -134,6 +134,13 @@ pub fn filter_note(filters: &[Filter]) -> String {
     }
     let filters: Vec<_> = filters.iter().map(|filter| table::clean(&filter.describe())).collect();
     format!(" | filters: {}", filters.join("; "))
+}
+
+/// A computed number as JSON: whole numbers without a fraction, as Plausible writes them.
+pub fn number(number: f64) -> Value {
+    let whole =
+        Some(number).filter(|number| number.fract() == 0.0).and_then(|number| format!("{number:.0}").parse().ok());
+    whole.map_or_else(|| json!(number), |whole: i64| json!(whole))
 }
 
 /// A resolved range as JSON.
