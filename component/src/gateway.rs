@@ -4,6 +4,7 @@
 //! credential, identity limit, media type, body.
 
 mod bearer;
+pub mod check;
 mod limits;
 mod mcp_endpoint;
 mod origin;
@@ -11,9 +12,10 @@ mod request;
 mod response;
 mod route;
 
-use crate::config::{Config, ConfigError};
+use crate::config::LogLevel;
+pub use crate::config::{Config, ConfigError};
 use crate::ports::{Clock, Ports};
-use crate::telemetry::{Outcome, RequestRecord};
+use crate::telemetry::{Outcome, RequestRecord, Severity};
 use limits::Limits;
 pub use request::{BodyError, Headers, Request, RequestBody};
 use response::Refusal;
@@ -65,7 +67,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             tool: served.tool,
         };
         let wanted = match self.config {
-            Ok(config) => record.level() <= config.log_level,
+            Ok(config) => is_logged(record.severity(), config.log_level),
             Err(_) => true,
         };
         Answered { response: served.response, record: wanted.then_some(record) }
@@ -115,6 +117,15 @@ fn healthz(request: &Request) -> Result<Served, Refusal> {
     match request.method.as_str() {
         "GET" | "HEAD" => Ok(Served::plain(Response::json(200, "{\"status\":\"ok\"}".to_owned()))),
         _ => Err(Refusal::method_not_allowed("GET, HEAD, OPTIONS")),
+    }
+}
+
+/// Whether the log level lets a record through.
+fn is_logged(severity: Severity, level: LogLevel) -> bool {
+    match severity {
+        Severity::Error => true,
+        Severity::Warn => level >= LogLevel::Warn,
+        Severity::Info => level >= LogLevel::Info,
     }
 }
 

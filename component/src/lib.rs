@@ -7,7 +7,6 @@
 //!   neither where credentials come from nor what the tools do.
 //! - [`tools`] are the tools of the server, one file each.
 //! - [`plausible`] is the client of Plausible's Stats API with the rules that make a query legal. It knows no MCP.
-//! - [`check`] is what the operator's check finds.
 //! - [`config`] is the validated form of the operator's settings.
 //! - [`telemetry`] is the line that each request leaves in the log.
 //! - [`ports`] are the traits that stand for what the host supplies, each with an in-memory implementation.
@@ -15,7 +14,6 @@
 //!
 //! Nothing here does I/O but through a port, and nothing outlives a request.
 
-pub mod check;
 pub mod config;
 pub mod gateway;
 #[cfg(target_family = "wasm")]

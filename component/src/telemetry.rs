@@ -5,7 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::LogLevel;
 use crate::ports::Timestamp;
 
 /// What is known about a request when it is answered.
@@ -29,6 +28,17 @@ pub struct RequestRecord {
     pub tool: Option<&'static str>,
 }
 
+/// How serious a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// This server failed the request.
+    Error,
+    /// The request was refused.
+    Warn,
+    /// The request was served.
+    Info,
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -44,11 +54,11 @@ pub enum Outcome {
 
 impl RequestRecord {
     /// How serious it is.
-    pub fn level(&self) -> LogLevel {
+    pub fn severity(&self) -> Severity {
         match self.outcome {
-            Outcome::Misconfigured(_) => LogLevel::Error,
-            Outcome::Refused(_) => LogLevel::Warn,
-            Outcome::Served | Outcome::ToolError => LogLevel::Info,
+            Outcome::Misconfigured(_) => Severity::Error,
+            Outcome::Refused(_) => Severity::Warn,
+            Outcome::Served | Outcome::ToolError => Severity::Info,
         }
     }
 
@@ -57,7 +67,7 @@ impl RequestRecord {
         let mut line = Map::new();
         let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
         put("ts", json!(iso(self.received)));
-        put("level", json!(level_name(self.level())));
+        put("level", json!(severity_name(self.severity())));
         put("event", json!("request"));
         put("route", json!(self.route));
         put("method", json!(self.method));
@@ -77,11 +87,11 @@ impl RequestRecord {
     }
 }
 
-fn level_name(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warn => "warn",
+        Severity::Info => "info",
     }
 }
 

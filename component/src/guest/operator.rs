@@ -2,7 +2,7 @@
 
 use super::bindings::exports::plausible_mcp::host::operator as wit;
 use super::{Component, HostPorts, settings, wait};
-use crate::check::{self, Finding, Level, Origin};
+use crate::gateway::check::{self, Finding, Level, Origin};
 
 impl wit::Guest for Component {
     fn check() -> Vec<wit::Finding> {

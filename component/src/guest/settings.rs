@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 
 use super::secrets::HostSecrets;
-use crate::config::{Config, ConfigError};
+use crate::gateway::{Config, ConfigError};
 use crate::ports::Secrets;
 
 thread_local! {

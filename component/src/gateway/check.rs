@@ -150,3 +150,66 @@ const TIMEOUT_MILLISECONDS: u32 = 10_000;
 
 /// `/api/health` answers with a few hundred bytes; a page of an error is larger.
 const MAX_ANSWER_BYTES: u32 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::ports::{FixedSecrets, MemoryPorts};
+
+    fn found(
+        settings: &[(&'static str, &str)],
+        answer: impl FnOnce(&MemoryPorts),
+    ) -> Vec<(Level, Origin, &'static str)> {
+        let settings = [&[("MCP_ALLOWED_HOSTNAMES", "localhost")], settings].concat();
+        let lookup = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let secrets =
+            lookup("PLAUSIBLE_API_KEY").map(|key| ("PLAUSIBLE_API_KEY".to_owned(), key)).into_iter().collect();
+        let ports = MemoryPorts { secrets: FixedSecrets(secrets), ..MemoryPorts::default() };
+        answer(&ports);
+        let findings = run(&ports, &Config::read(lookup)).now_or_never().expect("nothing waits");
+        assert!(findings.iter().all(|finding| !format!("{finding:?}").contains("the-secret-key")));
+        findings.into_iter().map(|finding| (finding.level, finding.origin, finding.setting)).collect()
+    }
+
+    const WITH_KEY: &[(&str, &str)] =
+        &[("PLAUSIBLE_API_KEY", "the-secret-key"), ("PLAUSIBLE_DEFAULT_SITE_ID", "a.example")];
+
+    #[test]
+    fn a_malformed_setting_is_the_only_finding() {
+        let findings = found(&[("PLAUSIBLE_BASE_URL", "nonsense")], |_| {});
+        assert_eq!(findings, [(Level::Error, Origin::Settings, "PLAUSIBLE_BASE_URL")]);
+    }
+
+    #[test]
+    fn without_a_key_plausible_only_has_to_answer() {
+        for (status, level) in [(200, Level::Ok), (404, Level::Ok), (503, Level::Warn)] {
+            let findings = found(&[], |ports| ports.http.answer(status, "{}"));
+            assert_eq!(findings.last(), Some(&(level, Origin::Answer, "PLAUSIBLE_BASE_URL")), "{status}");
+        }
+        let findings = found(&[], |ports| ports.http.fail(HttpError::ConnectFailed));
+        assert_eq!(findings.last(), Some(&(Level::Error, Origin::Unreachable, "PLAUSIBLE_BASE_URL")));
+    }
+
+    #[test]
+    fn a_key_is_tried_on_the_default_site() {
+        for (status, body, level, setting) in [
+            (200, r#"{"results":[]}"#, Level::Ok, "PLAUSIBLE_API_KEY"),
+            (401, "{}", Level::Error, "PLAUSIBLE_API_KEY"),
+            (402, "{}", Level::Error, "PLAUSIBLE_API_KEY"),
+            (429, "{}", Level::Warn, "PLAUSIBLE_API_KEY"),
+            (404, "{}", Level::Error, "PLAUSIBLE_BASE_URL"),
+            (200, "<html>", Level::Error, "PLAUSIBLE_BASE_URL"),
+        ] {
+            let findings = found(WITH_KEY, |ports| ports.http.answer(status, body));
+            assert_eq!(findings.last(), Some(&(level, Origin::Answer, setting)), "{status}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_off_are_warned_about() {
+        let findings = found(&[("RATE_LIMIT_PER_MINUTE", "0")], |ports| ports.http.answer(200, "{}"));
+        assert!(findings.contains(&(Level::Warn, Origin::Settings, "RATE_LIMIT_PER_MINUTE")));
+    }
+}
