@@ -21,8 +21,7 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
     ensure_target_is_installed()?;
-    println!("cargo::rerun-if-env-changed=PLAUSIBLE_MCP_STUB");
-    let built = match env::var("PLAUSIBLE_MCP_STUB") { Ok(stub) => stub.into(), Err(_) => build_component(&root, &out.join("component"))? };
+    let built = build_component(&root, &out.join("component"))?;
     let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
     let compiled = compile_ahead(&wasm)?;
@@ -130,10 +129,5 @@ const TARGET: &str = "wasm32-wasip2";
 const WATCHED: [&str; 5] = ["component/src", "component/Cargo.toml", "wit", "Cargo.lock", "rust-toolchain.toml"];
 /// The component's release profile. It stands here and not in the workspace's Cargo.toml, where it would apply to the
 /// host as well, which gains nothing from it and would take minutes longer to build.
-const PROFILE: [(&str, &str); 5] = [
-    ("LTO", "true"),
-    ("CODEGEN_UNITS", "1"),
-    ("PANIC", "abort"),
-    ("STRIP", "true"),
-    ("OPT_LEVEL", "3"),
-];
+const PROFILE: [(&str, &str); 5] =
+    [("LTO", "true"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "true"), ("OPT_LEVEL", "3")];

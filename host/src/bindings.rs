@@ -1,5 +1,6 @@
 //! Bindings to the interfaces of `wit/` that the host supplies and to the one that it calls. Nothing but re-exports.
 
+#[expect(missing_docs, reason = "generated; the documentation stands in wit/")]
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",

@@ -86,8 +86,7 @@ fn embedded(engine: &Engine) -> Result<Component, ComponentError> {
 }
 
 fn from_file(engine: &Engine, file: &Path) -> Result<Component, ComponentError> {
-    let bytes =
-        std::fs::read(file).map_err(|error| ComponentError::Unreadable(file.to_owned(), error.to_string()))?;
+    let bytes = std::fs::read(file).map_err(|error| ComponentError::Unreadable(file.to_owned(), error.to_string()))?;
     Component::from_binary(engine, &bytes)
         .map_err(|error| ComponentError::NotAComponent(file.to_owned(), format!("{error:#}")))
 }

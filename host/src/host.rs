@@ -162,7 +162,7 @@ impl Host {
         }
         let permit = self.0.permits.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(InFlight(permit), request)).await {
+        match tokio::time::timeout(limits.request_time, self.ask(InFlight::new(permit), request)).await {
             Ok(answer) => answer,
             Err(_) => Err(Refusal::Deadline),
         }

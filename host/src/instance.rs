@@ -85,7 +85,10 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
 
 /// Links everything the component may import: WASI 0.2 without network and files, the types of `wasi:http` without
 /// its outgoing handler, and our own interfaces.
-pub(crate) fn link(engine: &Engine, component: &Component) -> wasmtime::Result<wasmtime::component::InstancePre<Instance>> {
+pub(crate) fn link(
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<wasmtime::component::InstancePre<Instance>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::bindings::http::types::add_to_linker::<_, WasiHttp>(
@@ -143,10 +146,8 @@ impl WasiHttpHooks for NoOutgoingHttp {
     }
 }
 
-type OutgoingAnswer = Result<
-    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>),
-    HttpError,
->;
+type OutgoingAnswer =
+    Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
 
 /// Refuses to grow memory beyond the limit, and tells how large it is.
 struct MemoryLimit {

@@ -22,12 +22,21 @@ mod outbound_http;
 mod rate_limit;
 mod secrets;
 
+mod operator;
 mod server;
 
+mod cli;
+pub mod demo;
+mod log;
+pub mod stdio;
+
+pub use cli::{CliError, CommandLine};
 pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{Host, HostError, HostOptions};
 pub use limits::Limits;
+pub use log::install_log;
+pub use operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 pub use outbound_http::OutboundError;
 pub use refusal::{Refusal, ResponseBody};
 pub use server::{Server, ServerError};

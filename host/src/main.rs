@@ -1,8 +1,16 @@
-use plausible_mcp_host::*;
+//! The command `plausible-mcp`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use plausible_mcp_host::{CommandLine, install_log};
+
 #[tokio::main]
-async fn main() {
-    let host = Host::new(HostOptions::new(Settings::load(None, None).unwrap())).await.unwrap();
-    let server = Server::bind("127.0.0.1:8787".parse().unwrap(), host).await.unwrap();
-    println!("{}", server.address());
-    server.run(async { let _ = tokio::signal::ctrl_c().await; }).await;
+async fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    install_log();
+    match command_line.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
 }

@@ -30,13 +30,8 @@ pub trait OauthStore: Send + Sync + 'static {
     /// Removes the record and returns its value.
     fn take<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
     /// Writes `new` only if the value equals `expected`; tells whether it did. `ttl` of `None` keeps the time.
-    fn replace<'a>(
-        &'a self,
-        key: &'a str,
-        expected: &'a [u8],
-        new: Vec<u8>,
-        ttl: Option<Duration>,
-    ) -> Answer<'a, bool>;
+    fn replace<'a>(&'a self, key: &'a str, expected: &'a [u8], new: Vec<u8>, ttl: Option<Duration>)
+    -> Answer<'a, bool>;
     /// Removes the record if there is one.
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.

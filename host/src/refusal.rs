@@ -47,9 +47,7 @@ impl Refusal {
             Self::BrokenBody => (StatusCode::BAD_REQUEST, "The request body ended early."),
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "The request body took too long to arrive."),
             Self::LargeBody => (StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
-            Self::LargeHeader => {
-                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request header is too large.")
-            }
+            Self::LargeHeader => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request header is too large."),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Try again in a moment."),
             Self::Deadline => (StatusCode::SERVICE_UNAVAILABLE, "The request took too long and was given up."),
             Self::Failed => (StatusCode::SERVICE_UNAVAILABLE, "The request could not be answered. Try again."),

@@ -47,11 +47,9 @@ impl std::fmt::Display for SettingsError {
             Self::Unreadable(file, cause) => write!(out, "cannot read {}: {cause}", file.display()),
             Self::NotToml(file, cause) => write!(out, "{} is not TOML: {cause}", file.display()),
             Self::UnknownKey(file, key) => write!(out, "{}: there is no setting {key}", file.display()),
-            Self::WrongType(file, key) => write!(
-                out,
-                "{}: {key} must be text, a number, true or false, or a list of texts",
-                file.display()
-            ),
+            Self::WrongType(file, key) => {
+                write!(out, "{}: {key} must be text, a number, true or false, or a list of texts", file.display())
+            }
             Self::SecretsFolder(folder, cause) => {
                 write!(out, "cannot read the secrets folder {}: {cause}", folder.display())
             }

@@ -32,7 +32,15 @@ pub(crate) struct Workers {
 
 /// Held while the guest works on a request, also after its answer is complete. The host counts permits to limit
 /// concurrency and to know when it has drained.
-pub(crate) struct InFlight(pub(crate) OwnedSemaphorePermit);
+pub(crate) struct InFlight {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit }
+    }
+}
 
 /// When one worker takes its next request.
 pub(crate) struct Reuse {
@@ -101,7 +109,12 @@ impl WorkerState for Reuse {
 
     fn drop(&self, store: Store<Instance>, result: wasmtime::Result<()>) {
         drop(store);
-        if let Err(error) = result {
+        // A worker that is dropped with its runtime is reported as one that panicked.
+        let ended_with_runtime =
+            |error: &wasmtime::Error| error.to_string() == "worker panicked" && !std::thread::panicking();
+        if let Err(error) = result
+            && !ended_with_runtime(&error)
+        {
             tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
         }
     }

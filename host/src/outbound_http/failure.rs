@@ -41,10 +41,10 @@ fn of_connection(error: &legacy::Error) -> Error {
     Error::ConnectFailed
 }
 
-/// rustls reports through `io::Error`, whose `source` skips the error that it wraps.
+/// rustls reports through `io::Error`, perhaps in another one; `source` skips the error that such a one wraps.
 fn wraps_tls(error: &(dyn StdError + 'static)) -> bool {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>())
+    wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>() || wraps_tls(wrapped))
 }
 
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {

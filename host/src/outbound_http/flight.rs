@@ -81,10 +81,7 @@ impl Drop for Flight {
     }
 }
 
-fn launch(
-    exchange: impl Future<Output = Outcome> + Send + 'static,
-    shared: Option<(Arc<Flights>, String)>,
-) -> Flight {
+fn launch(exchange: impl Future<Output = Outcome> + Send + 'static, shared: Option<(Arc<Flights>, String)>) -> Flight {
     let (sender, outcome) = watch::channel(None);
     let task = tokio::spawn(async move {
         let _ = sender.send(Some(exchange.await));
@@ -122,14 +119,14 @@ mod tests {
         count.load(Ordering::Relaxed)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_equal_values_share_an_exchange() {
         assert_eq!(exchanges_for(Some("a"), Some("a")).await, 1);
         assert_eq!(exchanges_for(Some("a"), Some("b")).await, 2);
         assert_eq!(exchanges_for(None, None).await, 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_finished_exchange_is_not_shared() {
         let flights = Arc::new(Flights::default());
         let first = flights.start(Some("a".into()), async { answer() });
@@ -139,7 +136,7 @@ mod tests {
         assert!(first.outcome().await.is_ok(), "a second call returns the same result");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn dropping_the_last_holder_aborts_the_exchange() {
         let flights = Arc::new(Flights::default());
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();

@@ -31,9 +31,8 @@ fn address(url: &str) -> Result<Uri, wit::Error> {
     }
     let uri: Uri = url.parse().map_err(|_| wit::Error::InvalidRequest)?;
     let web = uri.scheme() == Some(&Scheme::HTTPS) || uri.scheme() == Some(&Scheme::HTTP);
-    let plain = uri.authority().is_some_and(|authority| {
-        !authority.host().is_empty() && !authority.as_str().contains('@')
-    });
+    let plain =
+        uri.authority().is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
     if web && plain { Ok(uri) } else { Err(wit::Error::InvalidRequest) }
 }
 
@@ -79,7 +78,9 @@ mod tests {
 
     #[test]
     fn only_absolute_web_addresses_are_sent_to() {
-        for url in ["", "/path", "ftp://a/", "https://", "https://u@a/", "https://a/#f", "file:///etc", "a:80", "http://a b/"] {
+        for url in
+            ["", "/path", "ftp://a/", "https://", "https://u@a/", "https://a/#f", "file:///etc", "a:80", "http://a b/"]
+        {
             assert_eq!(parse(request(url, &[])).err(), Some(wit::Error::InvalidRequest), "{url}");
         }
         let long = format!("https://a/{}", "x".repeat(URL_BYTES));
@@ -89,7 +90,9 @@ mod tests {
 
     #[test]
     fn framing_and_host_are_not_the_components_business() {
-        for header in [("Host", "b"), ("content-length", "9"), ("Transfer-Encoding", "chunked"), ("a b", "c"), ("a", "b\r\nc: d")] {
+        for header in
+            [("Host", "b"), ("content-length", "9"), ("Transfer-Encoding", "chunked"), ("a b", "c"), ("a", "b\r\nc: d")]
+        {
             assert_eq!(parse(request("https://a/", &[header])).err(), Some(wit::Error::InvalidRequest), "{header:?}");
         }
         assert_eq!(parse(request("https://a/", &[("Accept", "x")])).unwrap().headers()["accept"], "x");

@@ -19,11 +19,9 @@ pub enum OutboundError {
 impl std::fmt::Display for OutboundError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::ExtraCaFile(file, cause) => write!(
-                out,
-                "EXTRA_CA_FILE: {} is not a PEM file with certificates ({cause})",
-                file.display()
-            ),
+            Self::ExtraCaFile(file, cause) => {
+                write!(out, "EXTRA_CA_FILE: {} is not a PEM file with certificates ({cause})", file.display())
+            }
             Self::Tls(cause) => write!(out, "TLS cannot be set up: {cause}"),
         }
     }
@@ -34,9 +32,8 @@ impl std::error::Error for OutboundError {}
 /// The certificates of the PEM file `file`, at least one.
 pub(super) fn extra_authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
     let failed = |cause: String| OutboundError::ExtraCaFile(file.to_owned(), cause);
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|error| failed(error.to_string()))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(|error| failed(error.to_string()))?;
     if certificates.is_empty() {
         return Err(failed("there is none in it".to_owned()));
     }

@@ -13,8 +13,7 @@ use moka::sync::Cache;
 
 use crate::bindings::rate_limit as wit;
 
-type Bucket<C> =
-    RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
+type Bucket<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
 
 /// A bucket that is used under another quota is another bucket.
 type Key = (String, u32, u32);

@@ -1,1 +1,120 @@
-//! tests
+//! The server on a loopback port, with raw clients that do what they should not.
+
+use std::sync::Mutex;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::host::HostOptions;
+use crate::limits::Limits;
+use crate::settings::Settings;
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<bool>,
+}
+
+async fn start(limits: Limits) -> Running {
+    let mut options = HostOptions::new(Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]));
+    options.limits = limits;
+    options.log = Arc::new(|_| {});
+    let host = Host::new(options).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel();
+    let ended = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    Running { address, stop, ended }
+}
+
+/// Sends `request` and reads until the server closes or two seconds are over.
+async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let _ = stream.write_all(request).await;
+    let answer = Mutex::new(Vec::new());
+    let read = async {
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut piece).await {
+            answer.lock().unwrap().extend_from_slice(&piece[..count]);
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+    let answer = answer.lock().unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn short() -> Limits {
+    Limits {
+        request_head_time: Duration::from_millis(300),
+        request_body_time: Duration::from_millis(300),
+        request_body_bytes: 1000,
+        ..Limits::default()
+    }
+}
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn it_answers_and_drains() {
+    let running = start(Limits::default()).await;
+    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let _idle = TcpStream::connect(running.address).await.unwrap();
+    running.stop.send(()).unwrap();
+    assert!(running.ended.await.unwrap(), "idle connections do not hold it up");
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_taken_address_is_told() {
+    let running = start(Limits::default()).await;
+    let host = Host::new(HostOptions::new(Settings::default())).await.unwrap();
+    let taken = Server::bind(running.address, host).await.err();
+    assert_eq!(taken, Some(ServerError::AddressTaken(running.address)));
+}
+
+#[tokio::test]
+async fn slow_and_large_clients_are_refused() {
+    let running = start(short()).await;
+    let address = running.address;
+    let post = |length: usize, body: &str| {
+        format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    };
+    assert!(exchange(address, &post(10, "half")).await.starts_with("HTTP/1.1 408"));
+    assert!(exchange(address, &post(1001, "")).await.starts_with("HTTP/1.1 413"));
+    let chunked = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n",
+        "x".repeat(1001)
+    );
+    assert!(exchange(address, chunked.as_bytes()).await.starts_with("HTTP/1.1 413"));
+    for start in ["", "P", "PO", "GET / HT"] {
+        assert_eq!(exchange(address, start.as_bytes()).await, "", "{start:?} is closed");
+    }
+}
+
+#[tokio::test]
+async fn a_header_beyond_the_limits_is_431_with_security_headers() {
+    let running = start(Limits::default()).await;
+    let address = running.address;
+    let many = "a: b\r\n".repeat(101);
+    let long = format!("a: {}\r\n", "x".repeat(33 << 10));
+    for fields in [many, long] {
+        let answer = exchange(address, format!("GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{}", answer.lines().next().unwrap_or_default());
+        assert!(answer.contains("x-frame-options: DENY"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_needs_one_host() {
+    let running = start(Limits::default()).await;
+    let address = running.address;
+    for hosts in ["", "Host: a\r\nHost: a\r\n", "Host: \u{fc}\r\n", "Host:\r\n"] {
+        let answer =
+            exchange(address, format!("GET /mcp HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{hosts:?}: {answer}");
+    }
+}

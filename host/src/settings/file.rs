@@ -65,8 +65,8 @@ fn version(path: &Path) -> Version {
 }
 
 fn read(path: &Path) -> Result<Values, SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| SettingsError::Unreadable(path.to_owned(), error.to_string()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable(path.to_owned(), error.to_string()))?;
     // The message of the parser would show the line, and with it perhaps a secret.
     let rows: toml::Table =
         text.parse().map_err(|error: toml::de::Error| SettingsError::NotToml(path.to_owned(), place(&text, &error)))?;

@@ -47,14 +47,16 @@ async fn answered(answer: &'static str, close: bool) -> Result<wit::Response, wi
 
 #[tokio::test]
 async fn an_answer_is_read_whole() {
-    let response = answered("HTTP/1.1 200 OK\r\nX-A: 1\r\nx-b: \u{fc}\r\ncontent-length: 3\r\n\r\nabc", false).await.unwrap();
+    let response =
+        answered("HTTP/1.1 200 OK\r\nX-A: 1\r\nx-b: \u{fc}\r\ncontent-length: 3\r\n\r\nabc", false).await.unwrap();
     assert_eq!((response.status, response.body.as_slice()), (200, b"abc".as_slice()));
     assert!(response.headers.contains(&("x-a".into(), "1".into())));
 }
 
 #[tokio::test]
 async fn a_redirect_is_an_answer() {
-    let response = answered("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", false).await;
+    let response =
+        answered("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", false).await;
     assert_eq!(response.unwrap().status, 302);
 }
 

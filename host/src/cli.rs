@@ -1,0 +1,193 @@
+//! The command line: what is asked for, and how it ends.
+
+mod check;
+mod grants;
+mod run;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::component::ComponentSource;
+use crate::host::{Host, HostOptions};
+use crate::settings::Settings;
+
+/// MCP server for Plausible Analytics.
+#[derive(Debug, Parser)]
+#[command(name = "plausible-mcp", version, max_term_width = 100)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything on this machine with a simulated Plausible; no accounts needed
+    Demo {
+        /// Address to listen on
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+        listen: SocketAddr,
+    },
+    /// Serve MCP over HTTP
+    Serve(ServeArguments),
+    /// Serve MCP over standard input and output with the key in PLAUSIBLE_API_KEY
+    Stdio(Source),
+    /// Check the settings and the connection to Plausible
+    Check {
+        #[command(flatten)]
+        source: Source,
+        /// Print one JSON array instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// List or end what users have let clients do
+    Grants {
+        #[command(subcommand)]
+        action: GrantsAction,
+        #[command(flatten)]
+        source: Source,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    source: Source,
+    /// Where records live: memory, file:PATH or redis://…
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    store: String,
+    /// Address for /metrics and /readyz
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// Path of the control socket
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+}
+
+/// Where component and settings come from.
+#[derive(Debug, Args)]
+struct Source {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder with one file per secret setting [default: PLAUSIBLE_MCP_SECRETS]
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// A setting that is not secret; goes before environment and file
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// A .wasm file to run instead of the embedded component
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum GrantsAction {
+    /// Print every grant
+    List,
+    /// End grants, their tokens at once
+    Revoke(RevokeArguments),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct RevokeArguments {
+    /// Those of the user with this e-mail address
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// Everybody's
+    #[arg(long)]
+    all: bool,
+}
+
+/// How a command failed. The text says what to do about it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CliError {
+    /// It was asked for in the wrong way: exit code 2.
+    Usage(String),
+    /// It did not work: exit code 1.
+    Failed(String),
+    /// What had to be said was said; exit with this code.
+    Reported(u8),
+}
+
+impl CommandLine {
+    /// Does what was asked for, until it is done or the process is told to stop.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub async fn run(self) -> Result<(), CliError> {
+        match self.command {
+            Command::Demo { listen } => run::demo(listen).await,
+            Command::Serve(arguments) => run::serve(arguments).await,
+            Command::Stdio(source) => run::stdio(source).await,
+            Command::Check { source, json } => check::run(source, json).await,
+            Command::Grants { action, source } => grants::run(action, source).await,
+        }
+    }
+}
+
+impl CliError {
+    /// Tells the user on standard error and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Self::Usage(text) => {
+                eprintln!("error: {text}");
+                ExitCode::from(2)
+            }
+            Self::Failed(text) => {
+                eprintln!("error: {text}");
+                ExitCode::from(1)
+            }
+            Self::Reported(code) => ExitCode::from(*code),
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::Failed(error.to_string())
+}
+
+impl Source {
+    fn settings(&self) -> Result<Settings, CliError> {
+        let mut settings = Settings::load(self.config.as_deref(), self.secrets.as_deref()).map_err(failed)?;
+        for flag in &self.set {
+            let (name, value) =
+                flag.split_once('=').ok_or_else(|| CliError::Usage(format!("--set {flag}: write NAME=VALUE")))?;
+            settings = settings.with(name, value).map_err(|error| CliError::Usage(error.to_string()))?;
+        }
+        Ok(settings)
+    }
+
+    async fn host(&self, settings: Settings) -> Result<Host, CliError> {
+        let mut options = HostOptions::new(settings);
+        if let Some(file) = &self.component {
+            options.component = ComponentSource::File(file.clone());
+        }
+        Host::new(options).await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn revoking_needs_one_selector() {
+        let parses = |line: &str| CommandLine::try_parse_from(line.split(' ')).is_ok();
+        assert!(parses("plausible-mcp grants revoke --all"));
+        assert!(parses("plausible-mcp grants revoke --user a@b.c"));
+        assert!(!parses("plausible-mcp grants revoke"));
+        assert!(!parses("plausible-mcp grants revoke --all --user a@b.c"));
+    }
+}

@@ -1,0 +1,108 @@
+//! `check`: one line per finding, and the exit code that sums them up.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::json;
+
+use super::{CliError, Source, failed};
+use crate::host::Host;
+use crate::operator::{Finding, Level, Origin};
+
+pub(super) async fn run(source: Source, as_json: bool) -> Result<(), CliError> {
+    let host = source.host(source.settings()?).await?;
+    let findings = host.check().await.map_err(failed)?;
+    let text = if as_json { json_of(&findings) } else { lines_of(&findings) };
+    std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
+    match exit_code(&findings) {
+        0 => Ok(()),
+        code => Err(CliError::Reported(code)),
+    }
+}
+
+/// Refuses to serve with settings that do not work. An upstream that does not answer now may answer later.
+pub(super) async fn before_serving(host: &Host) -> Result<(), CliError> {
+    let mut findings = host.check().await.map_err(failed)?;
+    findings.retain(|finding| finding.level != Level::Ok);
+    for finding in &mut findings {
+        if finding.origin == Origin::Unreachable {
+            finding.level = Level::Warn;
+        }
+    }
+    eprint!("{}", lines_of(&findings));
+    match findings.iter().any(|finding| finding.level == Level::Error) {
+        true => Err(CliError::Failed("not serving with these settings".to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// 1 when something does not work; 3 when that is only an upstream that cannot be reached.
+fn exit_code(findings: &[Finding]) -> u8 {
+    let unreachable = |finding: &&Finding| finding.origin == Origin::Unreachable && finding.level != Level::Ok;
+    let wrong = |finding: &&Finding| finding.origin != Origin::Unreachable && finding.level == Level::Error;
+    if findings.iter().any(|finding| wrong(&finding)) {
+        1
+    } else if findings.iter().any(|finding| unreachable(&finding)) {
+        3
+    } else {
+        0
+    }
+}
+
+fn lines_of(findings: &[Finding]) -> String {
+    let mut lines = String::new();
+    for Finding { level, setting, text, advice, .. } in findings {
+        let advice = if advice.is_empty() { String::new() } else { format!(" — {advice}") };
+        // Writing to a string does not fail.
+        let _ = writeln!(lines, "{} {setting} — {text}{advice}", name(*level));
+    }
+    lines
+}
+
+fn json_of(findings: &[Finding]) -> String {
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|Finding { level, origin, setting, text, advice }| {
+            let origin = match origin {
+                Origin::Settings => "settings",
+                Origin::Answer => "answer",
+                Origin::Unreachable => "unreachable",
+            };
+            json!({ "level": name(*level), "origin": origin, "setting": setting, "text": text, "advice": advice })
+        })
+        .collect();
+    format!("{:#}\n", json!(rows))
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(level: Level, origin: Origin) -> Finding {
+        Finding { level, origin, setting: "A".into(), text: "b".into(), advice: String::new() }
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_finding() {
+        let fine = finding(Level::Ok, Origin::Settings);
+        let warned = finding(Level::Warn, Origin::Answer);
+        let away = finding(Level::Error, Origin::Unreachable);
+        let wrong = finding(Level::Error, Origin::Settings);
+        assert_eq!(exit_code(&[fine.clone(), warned]), 0);
+        assert_eq!(exit_code(&[fine, away.clone()]), 3);
+        assert_eq!(exit_code(&[away, wrong]), 1);
+    }
+
+    #[test]
+    fn a_line_has_no_advice_when_there_is_none() {
+        assert_eq!(lines_of(&[finding(Level::Warn, Origin::Answer)]), "warn A — b\n");
+    }
+}
