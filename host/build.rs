@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
     ensure_target_is_installed()?;
-    let built = build_component(&root, &out.join("component"))?;
+    let built = build_component(&root, &component_folder(&out)?)?;
     let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
     let compiled = compile_ahead(&wasm)?;
@@ -32,6 +32,13 @@ fn workspace_root() -> Result<PathBuf> {
     let host = PathBuf::from(env::var("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?);
     let root = host.parent().context("the host crate has no parent folder")?;
     Ok(root.to_owned())
+}
+
+/// One folder for the component, whatever the profile of the host: it is the same component.
+fn component_folder(out: &Path) -> Result<PathBuf> {
+    let profile = out.ancestors().find(|folder| folder.ends_with("build")).and_then(Path::parent);
+    let target = profile.and_then(Path::parent).context("OUT_DIR is not in a target folder")?;
+    Ok(target.join("component"))
 }
 
 /// Adds the target's standard library to the toolchain in use when it is not there.

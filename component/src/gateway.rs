@@ -11,6 +11,7 @@ mod origin;
 mod request;
 mod response;
 mod route;
+mod setup;
 
 use crate::config::LogLevel;
 pub use crate::config::{Config, ConfigError};
@@ -21,11 +22,12 @@ pub use request::{BodyError, Headers, Request, RequestBody};
 use response::Refusal;
 pub use response::Response;
 use route::Route;
+pub use setup::Setup;
 
 /// Answers requests.
 pub struct Gateway<'a, P> {
     ports: &'a P,
-    config: &'a Result<Config, ConfigError>,
+    setup: &'a Result<Setup, ConfigError>,
 }
 
 /// An answer and what the log says about it.
@@ -46,8 +48,8 @@ struct Served {
 
 impl<'a, P: Ports> Gateway<'a, P> {
     /// A gateway over `ports`. Settings that could not be read are told to whoever asks.
-    pub fn new(ports: &'a P, config: &'a Result<Config, ConfigError>) -> Self {
-        Gateway { ports, config }
+    pub fn new(ports: &'a P, setup: &'a Result<Setup, ConfigError>) -> Self {
+        Gateway { ports, setup }
     }
 
     /// Answers a request. It never fails: whatever is wrong is a response.
@@ -55,7 +57,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let received = self.ports.clock().now();
         let route = Route::of(&request.path);
         let mut served = self.respond(request, route, body).await.unwrap_or_else(Served::refused);
-        served.response.finish(route, request.method == "HEAD");
+        served.response.finish(route, &request.method);
         let record = RequestRecord {
             received,
             milliseconds: self.ports.clock().now().0.saturating_sub(received.0),
@@ -66,8 +68,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             mcp_method: served.mcp_method,
             tool: served.tool,
         };
-        let wanted = match self.config {
-            Ok(config) => is_logged(record.severity(), config.log_level),
+        let wanted = match self.setup {
+            Ok(setup) => is_logged(record.severity(), setup.config.log_level),
             Err(_) => true,
         };
         Answered { response: served.response, record: wanted.then_some(record) }
@@ -85,13 +87,14 @@ impl<'a, P: Ports> Gateway<'a, P> {
         if route == Some(Route::Healthz) {
             return healthz(request);
         }
-        let config = self.config.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
+        let setup = self.setup.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
+        let config = &setup.config;
         origin::check_host(request, config)?;
         origin::check_origin(request)?;
         let limits = Limits::new(self.ports.limiter(), config, request);
         limits.address().await?;
         let outcome = match route {
-            Some(Route::Mcp) => mcp_endpoint::serve(self.ports, config, &limits, request, body).await,
+            Some(Route::Mcp) => mcp_endpoint::serve(self.ports, setup, &limits, request, body).await,
             Some(Route::Healthz) | None => Err(Refusal::not_found()),
         };
         if let Err(refusal) = &outcome {

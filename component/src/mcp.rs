@@ -11,6 +11,7 @@
 //! Specification: <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports>, and the same pages of
 //! the revisions 2025-11-25, 2025-06-18 and 2025-03-26.
 
+mod catalogue;
 mod era;
 mod headers;
 mod json_rpc;
@@ -20,6 +21,7 @@ mod tool;
 
 use futures_util::StreamExt;
 
+pub use catalogue::Catalogue;
 use json_rpc::{Message, RpcError};
 pub use revision::Revision;
 pub use tool::{Annotations, ToolDefinition, ToolResult, ToolSet, json_string};
@@ -58,8 +60,10 @@ pub enum CacheScope {
 /// What the engine serves.
 #[derive(Debug, Clone, Copy)]
 pub struct Server<'a, T> {
-    /// The tools.
+    /// Calls the tools.
     pub tools: &'a T,
+    /// What is said about them.
+    pub catalogue: &'a Catalogue,
     /// Who may keep the list of tools.
     pub cache_scope: CacheScope,
 }

@@ -23,6 +23,7 @@ use crate::plausible::{Answer, Client, LegalQuery, QueryError};
 use crate::ports::{OutboundHttp, Timestamp};
 use failure::Failure;
 pub use failure::reason;
+pub use instructions::text as instructions;
 
 /// The tools, as one caller may use them.
 pub struct Tools<'a, H> {
@@ -44,14 +45,6 @@ pub struct Sites<'a> {
 }
 
 impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
-    fn instructions(&self) -> String {
-        instructions::text(self.sites.default.is_some())
-    }
-
-    fn definitions(&self) -> Vec<ToolDefinition> {
-        definitions(self.sites.default.is_some())
-    }
-
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult> {
         let outcome = match name {
             get_timeseries::NAME => get_timeseries::call(self, arguments).await,

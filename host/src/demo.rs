@@ -17,6 +17,7 @@ use plausible::{DEMO_SITE, SimulatedPlausible};
 /// A demonstration that is ready to run. Dropping it ends the simulation.
 pub struct Demo {
     server: Server,
+    plausible: SocketAddr,
     upstream: JoinHandle<std::io::Result<()>>,
 }
 
@@ -51,18 +52,23 @@ impl Demo {
     pub async fn start(listen: SocketAddr) -> Result<Self, DemoError> {
         let failed = |error: std::io::Error| DemoError::Simulation(error.to_string());
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let base = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let plausible = listener.local_addr().map_err(failed)?;
         let upstream = tokio::spawn(SimulatedPlausible::new().serve(listener));
         // The port is known only once it is taken, and the host has to know it: hence a server without connections.
         let address = free_address(listen).await.map_err(DemoError::Server)?;
-        let host = Host::new(HostOptions::new(settings(address, &base))).await.map_err(DemoError::Host)?;
+        let host = Host::new(HostOptions::new(settings(address, plausible))).await.map_err(DemoError::Host)?;
         let server = Server::bind(address, host).await.map_err(DemoError::Server)?;
-        Ok(Self { server, upstream })
+        Ok(Self { server, plausible, upstream })
     }
 
     /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// The address of the simulated Plausible.
+    pub fn plausible(&self) -> SocketAddr {
+        self.plausible
     }
 
     /// Answers until `shutdown` is ready and requests in flight have finished.
@@ -81,11 +87,11 @@ async fn free_address(listen: SocketAddr) -> Result<SocketAddr, ServerError> {
     TcpListener::bind(listen).await.and_then(|listener| listener.local_addr()).map_err(failed)
 }
 
-fn settings(address: SocketAddr, plausible: &str) -> Settings {
+fn settings(address: SocketAddr, plausible: SocketAddr) -> Settings {
     Settings::from_pairs([
         ("PUBLIC_URL", format!("http://{address}")),
         ("MCP_ALLOWED_HOSTNAMES", "localhost,127.0.0.1,[::1]".to_owned()),
-        ("PLAUSIBLE_BASE_URL", plausible.to_owned()),
+        ("PLAUSIBLE_BASE_URL", format!("http://{plausible}")),
         ("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE.to_owned()),
         ("RATE_LIMIT_PER_MINUTE", "6000".to_owned()),
     ])

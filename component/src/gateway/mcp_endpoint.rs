@@ -1,5 +1,7 @@
 //! `POST /mcp`: MCP with the caller's own Plausible key.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::Served;
@@ -7,7 +9,7 @@ use super::bearer::PlausibleKey;
 use super::limits::Limits;
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
-use crate::config::Config;
+use super::setup::Setup;
 use crate::mcp::{self, CacheScope, Incoming, ProtocolHeaders, Reply, Server};
 use crate::plausible::Client;
 use crate::ports::{Clock, Ports, RateLimit};
@@ -17,7 +19,7 @@ use crate::tools::{self, Sites, Tools};
 /// Serves a request: method, credential, identity limit, media type, body, protocol.
 pub async fn serve<P: Ports, B: RequestBody>(
     ports: &P,
-    config: &Config,
+    setup: &Setup,
     limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
@@ -35,13 +37,14 @@ pub async fn serve<P: Ports, B: RequestBody>(
         Err(reply) => return Ok(served(reply, None, None)),
     };
     charge_batch(limits, &identity, &incoming).await?;
+    let config = &setup.config;
     let tools = Tools {
         client: Client::new(ports.http(), &config.plausible_base_url, key.expose()),
         sites: Sites { default: config.default_site.as_deref(), allowed: None },
         now: ports.clock().now(),
     };
     let (method, tool) = (known_method(&incoming), known_tool(&incoming));
-    let server = Server { tools: &tools, cache_scope: CacheScope::Public };
+    let server = Server { tools: &tools, catalogue: &setup.catalogue, cache_scope: CacheScope::Public };
     Ok(served(server.answer(incoming).await, method, tool))
 }
 
@@ -114,7 +117,7 @@ fn known_tool(incoming: &Incoming) -> Option<&'static str> {
 /// The identity of a caller is the hash of the key, so that no table of buckets holds keys.
 fn key_hash(key: &PlausibleKey) -> String {
     let digest = Sha256::digest(key.expose());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(digest)
 }
 
 const LOGGED_METHODS: [&str; 8] = [

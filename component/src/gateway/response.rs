@@ -35,10 +35,15 @@ impl Response {
     }
 
     /// Adds what every response has: security headers, and CORS where pages of other origins may read.
-    pub(super) fn finish(&mut self, route: Option<Route>, is_head: bool) {
-        let fixed = SECURITY_HEADERS.iter().chain(if route.is_some_and(Route::has_cors) { CORS_HEADERS } else { &[] });
+    pub(super) fn finish(&mut self, route: Option<Route>, method: &str) {
+        let cors: [&[(&str, &str)]; 2] = match route.is_some_and(Route::has_cors) {
+            true if method == "OPTIONS" => [CORS_HEADERS, PREFLIGHT_HEADERS],
+            true => [CORS_HEADERS, &[]],
+            false => [&[], &[]],
+        };
+        let fixed = SECURITY_HEADERS.iter().chain(cors.into_iter().flatten());
         self.headers.extend(fixed.map(|(name, value)| (*name, (*value).to_owned())));
-        if is_head {
+        if method == "HEAD" {
             self.body.clear();
         }
     }
@@ -115,15 +120,17 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("x-frame-options", "DENY"),
 ];
 
-/// Every origin may call: the credential is a header that a page has to know, never a cookie. A wildcard does not cover
-/// `Authorization`, so the headers are listed (Fetch §3.2.3).
-const CORS_HEADERS: &[(&str, &str)] = &[
-    ("access-control-allow-origin", "*"),
+/// Every origin may call: the credential is a header that a page has to know, never a cookie.
+const CORS_HEADERS: &[(&str, &str)] =
+    &[("access-control-allow-origin", "*"), ("access-control-expose-headers", "WWW-Authenticate, Retry-After")];
+
+/// What a browser asks before it calls. A wildcard does not cover `Authorization`, so the headers are listed (Fetch
+/// §3.2.3).
+const PREFLIGHT_HEADERS: &[(&str, &str)] = &[
     ("access-control-allow-methods", "POST, GET, DELETE, OPTIONS"),
     (
         "access-control-allow-headers",
         "Content-Type, Authorization, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID",
     ),
-    ("access-control-expose-headers", "WWW-Authenticate, Retry-After"),
     ("access-control-max-age", "7200"),
 ];

@@ -5,9 +5,9 @@ use futures_util::FutureExt;
 use super::*;
 use crate::ports::MemoryPorts;
 
-fn config(settings: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+fn config(settings: &[(&'static str, &str)]) -> Result<Setup, ConfigError> {
     let settings = [&[("MCP_ALLOWED_HOSTNAMES", "localhost")], settings].concat();
-    Config::read(|name| settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    Setup::read(|name| settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
 }
 
 struct Sent<'a> {
@@ -26,7 +26,7 @@ const PING: Sent<'static> = Sent {
     body: r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
 };
 
-fn send(ports: &MemoryPorts, config: &Result<Config, ConfigError>, sent: &Sent<'_>) -> Response {
+fn send(ports: &MemoryPorts, config: &Result<Setup, ConfigError>, sent: &Sent<'_>) -> Response {
     let headers = sent.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     let request = Request {
         method: sent.method.to_owned(),

@@ -1,5 +1,7 @@
 //! `wasi:http/incoming-handler`.
 
+use std::io::Write as _;
+
 use super::bindings::exports::wasi::http::incoming_handler::Guest;
 use super::bindings::wasi::http::types::{
     Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
@@ -11,14 +13,21 @@ use crate::gateway::{BodyError, Gateway, Headers, Request, RequestBody, Response
 impl Guest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let read = read_request(&request);
-        let answered = settings::with_config(|config| {
-            wait::until_ready(Gateway::new(&HostPorts, config).handle(&read, Body(&request)))
+        let answered = settings::with_setup(|setup| {
+            wait::until_ready(Gateway::new(&HostPorts, setup).handle(&read, Body(&request)))
         });
         write_response(answered.response, out);
         if let Some(record) = answered.record {
-            eprintln!("{}", record.json());
+            write_log(record.json());
         }
     }
+}
+
+/// One write per line, so that lines of instances that run at the same time never mix.
+fn write_log(mut line: String) {
+    line.push('\n');
+    // Nobody can be told that the log is closed.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 fn read_request(request: &IncomingRequest) -> Request {

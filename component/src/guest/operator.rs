@@ -6,7 +6,7 @@ use crate::gateway::check::{self, Finding, Level, Origin};
 
 impl wit::Guest for Component {
     fn check() -> Vec<wit::Finding> {
-        let findings = wait::until_ready(check::run(&HostPorts, &settings::read()));
+        let findings = wait::until_ready(check::run(&HostPorts, &settings::read().map(|setup| setup.config)));
         findings.into_iter().map(finding).collect()
     }
 

@@ -5,19 +5,19 @@
 use std::cell::OnceCell;
 
 use super::secrets::HostSecrets;
-use crate::gateway::{Config, ConfigError};
+use crate::gateway::{ConfigError, Setup};
 use crate::ports::Secrets;
 
 thread_local! {
-    static CONFIG: OnceCell<Result<Config, ConfigError>> = const { OnceCell::new() };
+    static SETUP: OnceCell<Result<Setup, ConfigError>> = const { OnceCell::new() };
 }
 
-/// Calls `use_config` with the settings.
-pub fn with_config<T>(use_config: impl FnOnce(&Result<Config, ConfigError>) -> T) -> T {
-    CONFIG.with(|config| use_config(config.get_or_init(read)))
+/// Calls `use_setup` with the settings.
+pub fn with_setup<T>(use_setup: impl FnOnce(&Result<Setup, ConfigError>) -> T) -> T {
+    SETUP.with(|setup| use_setup(setup.get_or_init(read)))
 }
 
 /// Reads the settings anew.
-pub fn read() -> Result<Config, ConfigError> {
-    Config::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| HostSecrets.secret(name)))
+pub fn read() -> Result<Setup, ConfigError> {
+    Setup::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| HostSecrets.secret(name)))
 }

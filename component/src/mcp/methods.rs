@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::json_rpc::{Request, RpcError};
 use super::revision::Revision;
-use super::tool::{ToolResult, ToolSet, json_string};
+use super::tool::{ToolResult, ToolSet};
 use super::{CacheScope, Server};
 
 /// A result as JSON text, and whether it is a tool's error.
@@ -72,13 +72,13 @@ fn initialize<T: ToolSet>(server: &Server<'_, T>, params: &Map<String, Value>) -
         "\"protocolVersion\":\"{}\",\"capabilities\":{CAPABILITIES},\"serverInfo\":{},\"instructions\":{}",
         chosen.name(),
         server_info(chosen),
-        json_string(&server.tools.instructions())
+        server.catalogue.instructions()
     ))
 }
 
 fn discovery<T: ToolSet>(server: &Server<'_, T>) -> String {
     let supported = Revision::ALL.map(|revision| format!("\"{}\"", revision.name())).join(",");
-    let instructions = json_string(&server.tools.instructions());
+    let instructions = server.catalogue.instructions();
     format!("\"supportedVersions\":[{supported}],\"capabilities\":{CAPABILITIES},\"instructions\":{instructions}")
 }
 
@@ -95,8 +95,7 @@ fn tool_list<T: ToolSet>(
             return Err(RpcError::invalid_params("the list has one page; call tools/list without a cursor".to_owned()));
         }
     }
-    let tools: Vec<String> = server.tools.definitions().iter().map(|tool| tool.json(revision)).collect();
-    Ok(format!("\"tools\":[{}]", tools.join(",")))
+    Ok(format!("\"tools\":{}", server.catalogue.tools(revision)))
 }
 
 /// Unknown tools and malformed requests are protocol errors; what a tool finds wrong with its arguments is a result,
@@ -114,8 +113,8 @@ async fn call_tool<T: ToolSet>(server: &Server<'_, T>, mut params: Map<String, V
     match server.tools.call(&name, arguments).await {
         Some(result) => Ok(result),
         None => {
-            let names: Vec<_> = server.tools.definitions().iter().map(|tool| tool.name).collect();
-            Err(RpcError::invalid_params(format!("there is no such tool; the tools are {}", names.join(", "))))
+            let names = server.catalogue.names().join(", ");
+            Err(RpcError::invalid_params(format!("there is no such tool; the tools are {names}")))
         }
     }
 }

@@ -8,21 +8,6 @@ use super::*;
 struct Echo;
 
 impl ToolSet for Echo {
-    fn instructions(&self) -> String {
-        "use it".to_owned()
-    }
-
-    fn definitions(&self) -> Vec<ToolDefinition> {
-        vec![ToolDefinition {
-            name: "echo",
-            title: "Echo",
-            description: "says it \"again\"",
-            input_schema: r#"{"type":"object"}"#.to_owned(),
-            output_schema: r#"{"type":"object"}"#.to_owned(),
-            annotations: Annotations { read_only: true, destructive: false, idempotent: true, open_world: false },
-        }]
-    }
-
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult> {
         let is_error = arguments.contains_key("fail");
         (name == "echo").then(|| ToolResult {
@@ -33,11 +18,23 @@ impl ToolSet for Echo {
     }
 }
 
+fn definitions() -> Vec<ToolDefinition> {
+    vec![ToolDefinition {
+        name: "echo",
+        title: "Echo",
+        description: "says it \"again\"",
+        input_schema: r#"{"type":"object"}"#.to_owned(),
+        output_schema: r#"{"type":"object"}"#.to_owned(),
+        annotations: Annotations { read_only: true, destructive: false, idempotent: true, open_world: false },
+    }]
+}
+
 fn send(body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let header = |name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let headers =
         ProtocolHeaders { protocol_version: header("version"), method: header("method"), name: header("name") };
-    let server = Server { tools: &Echo, cache_scope: CacheScope::Private };
+    let catalogue = Catalogue::new(|| "use it".to_owned(), definitions);
+    let server = Server { tools: &Echo, catalogue: &catalogue, cache_scope: CacheScope::Private };
     let reply = match read(body.as_bytes(), headers) {
         Ok(incoming) => server.answer(incoming).now_or_never().expect("nothing waits"),
         Err(reply) => reply,

@@ -7,12 +7,6 @@ use super::revision::Revision;
 /// The tools of a server.
 #[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
 pub trait ToolSet {
-    /// What a model should know before it uses any of the tools.
-    fn instructions(&self) -> String;
-
-    /// The tools, always in the same order.
-    fn definitions(&self) -> Vec<ToolDefinition>;
-
     /// Calls a tool. `None`: there is no tool of that name.
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult>;
 }
@@ -107,5 +101,6 @@ impl ToolResult {
 
 /// `text` as a JSON string.
 pub fn json_string(text: &str) -> String {
-    Value::from(text).to_string()
+    // Serializing a string cannot fail.
+    serde_json::to_string(text).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! Sends a query and makes sense of what comes back.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -82,7 +84,7 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
             .chain_update([0])
             .chain_update(body)
             .finalize();
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        URL_SAFE_NO_PAD.encode(digest)
     }
 }
 
@@ -166,7 +168,7 @@ mod tests {
         let of = |key| Client::new(&http, "https://p.example", key).fingerprint("{}");
         assert_ne!(of("key-one"), of("key-two"));
         assert_eq!(of("key-one"), of("key-one"));
-        assert_eq!(of("key-one").len(), 32);
+        assert!(!of("key-one").contains("key"));
     }
 
     #[test]

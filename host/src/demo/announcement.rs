@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::plausible::{DEMO_KEY, DEMO_SITE};
 
-/// The text for a demonstration that listens on `address`.
-pub fn announcement(address: SocketAddr) -> String {
+/// The text for a demonstration that listens on `address`, over a simulated Plausible at `plausible`.
+pub fn announcement(address: SocketAddr, plausible: SocketAddr) -> String {
     let url = format!("http://{address}/mcp");
     let header = format!("Authorization: Bearer {DEMO_KEY}");
     let entry = format!(r#""url": "{url}", "headers": {{ "Authorization": "Bearer {DEMO_KEY}" }}"#);
@@ -15,6 +15,7 @@ pub fn announcement(address: SocketAddr) -> String {
   endpoint  {url}
   key       {DEMO_KEY}
   site      {DEMO_SITE}
+  plausible http://{plausible}
 
 Claude Code
   claude mcp add --transport http plausible {url} --header "{header}"
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn snippets_are_json() {
-        let text = announcement("127.0.0.1:8787".parse().unwrap());
+        let text = announcement("127.0.0.1:8787".parse().unwrap(), "127.0.0.1:9000".parse().unwrap());
         let snippets: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with('{')).collect();
         assert_eq!(snippets.len(), 2);
         for snippet in snippets {

@@ -36,7 +36,8 @@ impl Message {
     /// Notifications and responses get no answer. Whatever else arrives does, batches and malformed messages too.
     pub(super) fn wants_answer(&self) -> bool {
         match &self.0 {
-            Value::Object(members) => members.contains_key("id") && members.contains_key("method"),
+            Value::Object(members) if members.contains_key("method") => members.contains_key("id"),
+            Value::Object(members) => !members.contains_key("result") && !members.contains_key("error"),
             _ => true,
         }
     }
@@ -151,6 +152,7 @@ mod tests {
     fn only_requests_want_an_answer() {
         assert!(message(r#"{"id":1,"method":"a"}"#).wants_answer());
         assert!(message("[]").wants_answer());
+        assert!(message(r#"{"id":1}"#).wants_answer());
         assert!(!message(r#"{"method":"a"}"#).wants_answer());
         assert!(!message(r#"{"id":1,"result":{}}"#).wants_answer());
     }
