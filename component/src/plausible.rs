@@ -14,8 +14,9 @@ mod metric;
 mod pattern;
 mod query;
 mod rules;
+mod value;
 
-pub use answer::{Answer, LocalTime, MetricValue, Period, Row};
+pub use answer::{Answer, LocalTime, Period, Row};
 pub use client::{Client, QueryError};
 pub use date_range::{DateRange, DateRangeError};
 pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
@@ -24,6 +25,7 @@ pub use metric::{Metric, MetricKind};
 pub use pattern::page_filter;
 pub use query::{Direction, LegalQuery, OrderKey, Page, Query};
 pub use rules::Violation;
+pub use value::{Label, MetricValue};
 
 /// The candidate that is spelled most like `name`, if any is alike.
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -12,7 +12,7 @@ impl ToolSet for Echo {
         let is_error = arguments.contains_key("fail");
         (name == "echo").then(|| ToolResult {
             text: "said".to_owned(),
-            structured: Some(Value::Object(arguments)),
+            structured: Some(Value::Object(arguments).to_string()),
             is_error,
         })
     }

@@ -46,8 +46,8 @@ pub struct Annotations {
 pub struct ToolResult {
     /// For the model, in words.
     pub text: String,
-    /// For programs, following the tool's output schema.
-    pub structured: Option<Value>,
+    /// For programs, following the tool's output schema: JSON text.
+    pub structured: Option<String>,
     /// Whether the call failed; the text then says why and what to try.
     pub is_error: bool,
 }

@@ -1,8 +1,10 @@
 //! Plausible's answer: <https://plausible.io/docs/stats-api#response-structure>.
 
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::date_range::{instant, local_and_offset};
+use super::value::{Label, MetricValue};
 use crate::ports::Timestamp;
 
 /// A query's answer.
@@ -23,27 +25,17 @@ pub struct Answer {
 }
 
 /// One row: the values of the query's dimensions and metrics, in the query's order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Row {
-    /// Strings, or integers for `visit:city`.
-    pub dimensions: Vec<Value>,
+    /// The dimensions' values.
+    #[serde(default)]
+    pub dimensions: Vec<Label>,
     /// The metrics' values.
     pub metrics: Vec<MetricValue>,
 }
 
-/// A metric's value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MetricValue {
-    /// There is none.
-    Null,
-    /// A number.
-    Number(serde_json::Number),
-    /// Money: an object with `value`, `currency`, `short` and `long`.
-    Money(Map<String, Value>),
-}
-
 /// A resolved range: two points in time as Plausible writes them, with the site's offset.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Period {
     /// The first moment.
     pub from: String,
@@ -55,44 +47,28 @@ pub struct Period {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTime(pub String);
 
+/// The documented shape, as it is read: rows by their types, so that no tree is built for thousands of them.
+#[derive(Deserialize)]
+struct Document {
+    results: Vec<Row>,
+    #[serde(default)]
+    meta: Value,
+    #[serde(default)]
+    query: Value,
+}
+
 impl Answer {
     /// Reads an answer. `None`: it does not have the documented shape.
     pub fn read(body: &[u8]) -> Option<Answer> {
-        let mut value: Value = serde_json::from_slice(body).ok()?;
-        let rows = match value.get_mut("results").map(Value::take)? {
-            Value::Array(rows) => rows.into_iter().map(row).collect::<Option<Vec<_>>>()?,
-            _ => return None,
-        };
-        let meta = value.get("meta");
-        let query = value.get("query");
+        let Document { results, meta, query } = serde_json::from_slice(body).ok()?;
         Some(Answer {
-            rows,
-            period: query.and_then(|query| query.get("date_range")).and_then(period),
-            time_labels: strings(meta.and_then(|meta| meta.get("time_labels"))),
-            total_rows: meta.and_then(|meta| meta.get("total_rows")).and_then(Value::as_u64),
-            warnings: meta.map(warnings).unwrap_or_default(),
-            dimensions: strings(query.and_then(|query| query.get("dimensions"))),
+            rows: results,
+            period: query.get("date_range").and_then(period),
+            time_labels: strings(meta.get("time_labels")),
+            total_rows: meta.get("total_rows").and_then(Value::as_u64),
+            warnings: warnings(&meta),
+            dimensions: strings(query.get("dimensions")),
         })
-    }
-}
-
-impl MetricValue {
-    /// The value as JSON.
-    pub fn json(&self) -> Value {
-        match self {
-            MetricValue::Null => Value::Null,
-            MetricValue::Number(number) => Value::Number(number.clone()),
-            MetricValue::Money(money) => Value::Object(money.clone()),
-        }
-    }
-
-    /// The value as a number; of money, its amount.
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            MetricValue::Null => None,
-            MetricValue::Number(number) => number.as_f64(),
-            MetricValue::Money(money) => money.get("value").and_then(Value::as_f64),
-        }
     }
 }
 
@@ -125,30 +101,6 @@ impl Period {
     pub fn length_in_days(&self) -> Option<i64> {
         let (start, end) = (local_and_offset(&self.from)?.0, local_and_offset(&self.to)?.0);
         Some((end - start + 43_200) / 86_400)
-    }
-}
-
-fn row(value: Value) -> Option<Row> {
-    let Value::Object(mut row) = value else { return None };
-    let dimensions = match row.remove("dimensions") {
-        Some(Value::Array(values)) if values.iter().all(is_label) => values,
-        None => Vec::new(),
-        Some(_) => return None,
-    };
-    let Some(Value::Array(metrics)) = row.remove("metrics") else { return None };
-    Some(Row { dimensions, metrics: metrics.into_iter().map(metric).collect::<Option<_>>()? })
-}
-
-fn is_label(value: &Value) -> bool {
-    value.is_string() || value.is_number() || value.is_null()
-}
-
-fn metric(value: Value) -> Option<MetricValue> {
-    match value {
-        Value::Null => Some(MetricValue::Null),
-        Value::Number(number) => Some(MetricValue::Number(number)),
-        Value::Object(money) => Some(MetricValue::Money(money)),
-        Value::Bool(_) | Value::String(_) | Value::Array(_) => None,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Number, Value};
+use serde_json::Number;
 
-use crate::plausible::{Answer, LocalTime, Metric, MetricValue, Row};
+use crate::plausible::{Answer, Label, LocalTime, Metric, MetricValue, Row};
 use crate::ports::Timestamp;
 
 /// A complete series.
@@ -23,7 +23,7 @@ pub fn complete(answer: &Answer, metrics: &[Metric], now: Timestamp) -> Series {
     let mut rows: Vec<Row> = answer.rows.clone();
     let present: BTreeSet<&str> = answer.rows.iter().map(row_label).collect();
     for label in answer.time_labels.iter().filter(|label| !present.contains(label.as_str())) {
-        rows.push(Row { dimensions: vec![Value::from(label.as_str())], metrics: metrics.iter().map(empty).collect() });
+        rows.push(Row { dimensions: vec![Label::Text(label.clone())], metrics: metrics.iter().map(empty).collect() });
     }
     rows.sort_by(|left, right| row_label(left).cmp(row_label(right)));
     let Some(LocalTime(clock)) = clock else {
@@ -38,7 +38,10 @@ pub fn complete(answer: &Answer, metrics: &[Metric], now: Timestamp) -> Series {
 }
 
 fn row_label(row: &Row) -> &str {
-    row.dimensions.first().and_then(Value::as_str).unwrap_or_default()
+    match row.dimensions.first() {
+        Some(Label::Text(label)) => label,
+        _ => "",
+    }
 }
 
 fn empty(metric: &Metric) -> MetricValue {
@@ -57,7 +60,7 @@ mod tests {
             rows: rows
                 .iter()
                 .map(|(label, visitors)| Row {
-                    dimensions: vec![Value::from(*label)],
+                    dimensions: vec![Label::Text((*label).to_owned())],
                     metrics: vec![MetricValue::Number(Number::from(*visitors)), MetricValue::Number(Number::from(50))],
                 })
                 .collect(),

@@ -1,13 +1,16 @@
 //! `compare_periods`: the same metrics in two periods, and the differences.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
 use super::failure::Failure;
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters, report, table};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Answer, LegalQuery, Metric, MetricValue, Query};
+use crate::plausible::{Answer, Filter, LegalQuery, Metric, MetricValue, Period, Query};
 use crate::ports::OutboundHttp;
 
 /// The tool's name.
@@ -112,40 +115,51 @@ impl<'a> Comparison<'a> {
         text
     }
 
-    fn structured(&self) -> Value {
-        let deltas: Map<String, Value> = self
-            .metrics()
-            .iter()
-            .enumerate()
-            .map(|(at, metric)| {
-                let delta = Delta::between(value(&self.a, at), value(&self.b, at));
-                (metric.name().to_owned(), json!({ "absolute": delta.absolute.map(report::number), "percent": delta.percent.map(report::number) }))
-            })
-            .collect();
+    fn structured(&self) -> String {
         let query = self.query_a.query();
-        json!({
-            "site_id": query.site_id,
-            "filters": query.filters.iter().map(|filter| filter.describe()).collect::<Vec<_>>(),
-            "period_a": self.period(self.query_a, &self.a),
-            "period_b": self.period(self.query_b, &self.b),
-            "deltas": deltas,
-            "warnings": self.warnings,
+        report::json_text(&Content {
+            site_id: &query.site_id,
+            filters: query.filters.iter().map(Filter::describe).collect(),
+            period_a: self.period(self.query_a, &self.a),
+            period_b: self.period(self.query_b, &self.b),
+            deltas: self.by_metric(|at| Delta::between(value(&self.a, at), value(&self.b, at)).content()),
+            warnings: &self.warnings,
         })
     }
 
-    fn period(&self, query: &LegalQuery, answer: &Answer) -> Value {
-        let values: Map<String, Value> = self
-            .metrics()
-            .iter()
-            .enumerate()
-            .map(|(at, metric)| (metric.name().to_owned(), value(answer, at).json()))
-            .collect();
-        let mut period = json!({ "range": range(query, answer), "metrics": values });
-        if let (Some(resolved), Some(members)) = (&answer.period, period.as_object_mut()) {
-            members.insert("date_range".to_owned(), report::period_json(resolved));
-        }
-        period
+    fn period<'b>(&self, query: &LegalQuery, answer: &'b Answer) -> PeriodContent<'b> {
+        let metrics = self.by_metric(|at| value(answer, at));
+        PeriodContent { range: range(query, answer), date_range: answer.period.as_ref(), metrics }
     }
+
+    fn by_metric<T>(&self, of: impl Fn(usize) -> T) -> BTreeMap<&'static str, T> {
+        self.metrics().iter().enumerate().map(|(at, metric)| (metric.name(), of(at))).collect()
+    }
+}
+
+/// The structured content, as the output schema describes it.
+#[derive(Serialize)]
+struct Content<'a> {
+    site_id: &'a str,
+    filters: Vec<String>,
+    period_a: PeriodContent<'a>,
+    period_b: PeriodContent<'a>,
+    deltas: BTreeMap<&'static str, DeltaContent>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PeriodContent<'a> {
+    range: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_range: Option<&'a Period>,
+    metrics: BTreeMap<&'static str, &'a MetricValue>,
+}
+
+#[derive(Serialize)]
+struct DeltaContent {
+    absolute: Option<Value>,
+    percent: Option<Value>,
 }
 
 /// A difference; `None` where a side has no value, and no percentage of zero.
@@ -160,6 +174,12 @@ impl Delta {
         let (Some(a), Some(b)) = (a.number(), b.number()) else { return Delta { absolute: None, percent: None } };
         let percent = (a != 0.0).then(|| round((b - a) / a * 100.0));
         Delta { absolute: Some(round(b - a)), percent }
+    }
+}
+
+impl Delta {
+    fn content(&self) -> DeltaContent {
+        DeltaContent { absolute: self.absolute.map(report::number), percent: self.percent.map(report::number) }
     }
 }
 
@@ -211,6 +231,8 @@ const EXAMPLE: &str =
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]

@@ -1,5 +1,8 @@
 //! What rows become: words for the model and structured content for programs.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
@@ -7,7 +10,8 @@ use super::failure::Failure;
 use super::table;
 use crate::mcp::ToolResult;
 use crate::plausible::{
-    Answer, DateRange, Dimension, Filter, LegalQuery, Metric, Operator, Page, Period, Query, Row, Violation,
+    Answer, DateRange, Dimension, Filter, Label, LegalQuery, Metric, MetricValue, Operator, Page, Period, Query, Row,
+    Violation,
 };
 
 /// Rows and what belongs to them.
@@ -87,31 +91,59 @@ impl<'a> Report<'a> {
         text
     }
 
-    fn structured(&self) -> Value {
-        let mut content = Map::new();
-        content.insert("site_id".to_owned(), json!(self.query.site_id));
-        if let Some(period) = &self.period {
-            content.insert("date_range".to_owned(), period_json(period));
-        }
-        content.insert("metrics".to_owned(), self.query.metrics.iter().map(|metric| metric.name()).collect());
-        content.insert("dimensions".to_owned(), self.query.dimensions.iter().map(Dimension::name).collect());
-        content.insert("filters".to_owned(), self.query.filters.iter().map(Filter::describe).collect());
-        content.insert("results".to_owned(), self.rows.iter().map(row_json).collect());
-        let totals = self.totals();
-        if !totals.is_empty() {
-            let totals: Map<_, _> = totals.into_iter().map(|(m, total)| (m.name().to_owned(), number(total))).collect();
-            content.insert("totals".to_owned(), Value::Object(totals));
-        }
-        content.insert("truncated".to_owned(), json!(self.truncated));
-        if let Some(next) = self.next_offset() {
-            content.insert("next_offset".to_owned(), json!(next));
-        }
-        if let Some(total) = self.total_rows {
-            content.insert("total_rows".to_owned(), json!(total));
-        }
-        content.insert("warnings".to_owned(), json!(self.warnings));
-        Value::Object(content)
+    fn structured(&self) -> String {
+        let content = RowsContent {
+            site_id: &self.query.site_id,
+            date_range: self.period.as_ref(),
+            metrics: self.query.metrics.iter().map(|metric| metric.name()).collect(),
+            dimensions: self.query.dimensions.iter().map(Dimension::name).collect(),
+            filters: self.query.filters.iter().map(Filter::describe).collect(),
+            results: self.rows.iter().map(row_content).collect(),
+            totals: self.totals().into_iter().map(|(metric, total)| (metric.name(), number(total))).collect(),
+            truncated: self.truncated,
+            next_offset: self.next_offset(),
+            total_rows: self.total_rows,
+            warnings: &self.warnings,
+        };
+        json_text(&content)
     }
+}
+
+/// The structured content, as `schema::rows` describes it.
+#[derive(Serialize)]
+struct RowsContent<'a> {
+    site_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_range: Option<&'a Period>,
+    metrics: Vec<&'static str>,
+    dimensions: Vec<String>,
+    filters: Vec<String>,
+    results: Vec<RowContent<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    totals: BTreeMap<&'static str, Value>,
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_rows: Option<u64>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RowContent<'a> {
+    dimensions: &'a [Label],
+    metrics: &'a [MetricValue],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+fn row_content((row, partial): &(Row, bool)) -> RowContent<'_> {
+    RowContent { dimensions: &row.dimensions, metrics: &row.metrics, partial: *partial }
+}
+
+/// A value of ours as JSON. It cannot fail: every map has text for keys.
+pub fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The first line: the site, the resolved range, the filters.
@@ -132,7 +164,7 @@ pub fn filter_note(filters: &[Filter]) -> String {
     if filters.is_empty() {
         return String::new();
     }
-    let filters: Vec<_> = filters.iter().map(|filter| table::clean(&filter.describe())).collect();
+    let filters: Vec<_> = filters.iter().map(|filter| table::clean(&filter.describe()).into_owned()).collect();
     format!(" | filters: {}", filters.join("; "))
 }
 
@@ -141,11 +173,6 @@ pub fn number(number: f64) -> Value {
     let whole =
         Some(number).filter(|number| number.fract() == 0.0).and_then(|number| format!("{number:.0}").parse().ok());
     whole.map_or_else(|| json!(number), |whole: i64| json!(whole))
-}
-
-/// A resolved range as JSON.
-pub fn period_json(period: &Period) -> Value {
-    json!({ "from": period.from, "to": period.to })
 }
 
 /// Adds a line per warning.
@@ -207,13 +234,4 @@ pub fn requested(range: &DateRange) -> String {
         Value::String(name) => name,
         ends => ends.to_string(),
     }
-}
-
-fn row_json((row, partial): &(Row, bool)) -> Value {
-    let metrics: Vec<_> = row.metrics.iter().map(|metric| metric.json()).collect();
-    let mut json = json!({ "dimensions": row.dimensions, "metrics": metrics });
-    if let (true, Some(members)) = (*partial, json.as_object_mut()) {
-        members.insert("partial".to_owned(), json!(true));
-    }
-    json
 }

@@ -1,9 +1,11 @@
 //! Rows as a compact table. Values come from visitors (anyone can send a referrer or a page path), so they are cleaned:
 //! no line breaks, no control characters, no column separators, cut.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use crate::plausible::{Dimension, MetricValue, Query, Row};
+use crate::plausible::{Dimension, Label, MetricValue, Query, Row};
 
 /// The header line and one line per row.
 pub fn rows(query: &Query, rows: &[(Row, bool)]) -> String {
@@ -12,29 +14,37 @@ pub fn rows(query: &Query, rows: &[(Row, bool)]) -> String {
     let mut table = names.join(" | ");
     table.push('\n');
     for (row, partial) in rows {
-        let labels = row.dimensions.iter().map(label);
-        let cells: Vec<String> = labels.chain(row.metrics.iter().map(value)).collect();
-        table.push_str(&cells.join(" | "));
+        let cells = row.dimensions.iter().map(label).chain(row.metrics.iter().map(value));
+        for (at, cell) in cells.enumerate() {
+            if at > 0 {
+                table.push_str(" | ");
+            }
+            table.push_str(&cell);
+        }
         table.push_str(if *partial { " (partial)\n" } else { "\n" });
     }
     table
 }
 
 /// A metric's value in a cell.
-pub fn value(value: &MetricValue) -> String {
+pub fn value(value: &MetricValue) -> Cow<'_, str> {
     match value {
-        MetricValue::Null => "-".to_owned(),
-        MetricValue::Number(number) => number.to_string(),
+        MetricValue::Null => Cow::Borrowed("-"),
+        MetricValue::Number(number) => Cow::Owned(number.to_string()),
         MetricValue::Money(money) => {
             let amount = money.get("value").map(Value::to_string).unwrap_or_default();
             let currency = money.get("currency").and_then(Value::as_str).unwrap_or_default();
-            clean(format!("{amount} {currency}").trim())
+            Cow::Owned(clean(format!("{amount} {currency}").trim()).into_owned())
         }
     }
 }
 
 /// A text from outside in a cell.
-pub fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let harmless = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'|';
+    if text.len() <= MAX_CELL && text.bytes().all(harmless) {
+        return Cow::Borrowed(text);
+    }
     let visible = text.chars().map(|character| match character {
         '|' => '¦',
         character if character.is_control() || is_invisible(character) => ' ',
@@ -44,14 +54,14 @@ pub fn clean(text: &str) -> String {
     if text.chars().nth(MAX_CELL).is_some() {
         cut.push('…');
     }
-    cut
+    Cow::Owned(cut)
 }
 
-fn label(value: &Value) -> String {
-    match value {
-        Value::String(text) => clean(text),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
+fn label(label: &Label) -> Cow<'_, str> {
+    match label {
+        Label::Text(text) => clean(text),
+        Label::Number(number) => Cow::Owned(number.to_string()),
+        Label::Null => Cow::Borrowed("-"),
     }
 }
 

@@ -15,6 +15,10 @@ fn call(http: &ScriptedHttp, sites: Sites<'_>, tool: &str, arguments: Value) -> 
     tools.call(tool, arguments).now_or_never().expect("nothing waits").expect("the tool exists")
 }
 
+fn content(result: &ToolResult) -> Value {
+    serde_json::from_str(result.structured.as_ref().expect("the call was served")).expect("JSON")
+}
+
 fn sent(http: &ScriptedHttp) -> Vec<Value> {
     let requests = http.requests.borrow();
     requests.iter().map(|request| serde_json::from_slice(request.body.as_ref().unwrap()).unwrap()).collect()
@@ -267,7 +271,7 @@ fn a_page_of_rows_says_what_it_is_and_where_it_goes_on() {
         Note: Imported data is not included (unsupported_query). Imported data cannot be filtered so.\n\
         Note: bounce_rate: is odd\n";
     assert_eq!(result.text, expected);
-    let content = result.structured.unwrap();
+    let content = content(&result);
     assert_eq!(content["results"][1], json!({"dimensions": ["/a|b"], "metrics": [5, 7, null]}));
     assert_eq!((&content["truncated"], &content["next_offset"]), (&json!(true), &json!(6)));
     assert_eq!(content["date_range"]["from"], "2026-07-30T00:00:00+02:00");
@@ -279,7 +283,7 @@ fn totals_are_given_only_for_what_adds_up() {
         let http = ScriptedHttp::default();
         http.answer(200, &format!("{{\"results\":{rows}}}"));
         let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_breakdown", arguments);
-        result.structured.unwrap().get("totals").cloned()
+        content(&result).get("totals").cloned()
     };
     let rows = r#"[{"dimensions":["a"],"metrics":[1,2]},{"dimensions":["b"],"metrics":[3,4]}]"#;
     let by =
@@ -308,7 +312,7 @@ fn a_series_is_filled_cut_at_now_and_its_running_bucket_marked() {
         Note: 2 buckets that begin after now are left out.\n";
     assert_eq!(result.text, expected);
     assert_eq!(
-        result.structured.unwrap()["results"][2],
+        content(&result)["results"][2],
         json!({"dimensions": ["2026-08-06"], "metrics": [0, null], "partial": true})
     );
 }
@@ -321,7 +325,7 @@ fn revenue_passes_as_it_is() {
     let arguments = json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["visitors", "total_revenue"]});
     let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_breakdown", arguments);
     assert!(result.text.contains("Purchase | 3 | 120.5 EUR\nSignup | 9 | -"), "{}", result.text);
-    assert_eq!(result.structured.unwrap()["results"][0]["metrics"][1], money);
+    assert_eq!(content(&result)["results"][0]["metrics"][1], money);
 }
 
 #[test]
@@ -335,7 +339,7 @@ fn periods_are_compared_metric_by_metric() {
         visitors | 100 | 150 | +50 | +50\nbounce_rate | 40 | - | - | -\n\
         Note: period_a has 7 days and period_b 2: compare rates rather than counts, or choose periods of the same length.\n";
     assert_eq!(result.text, expected);
-    let content = result.structured.unwrap();
+    let content = content(&result);
     assert_eq!(
         content["deltas"],
         json!({"visitors": {"absolute": 50, "percent": 50}, "bounce_rate": {"absolute": null, "percent": null}})
