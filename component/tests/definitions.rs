@@ -14,8 +14,12 @@ use serde_json::Value;
 fn definitions_equal_their_golden_files() {
     for tool in definitions(false) {
         let json: Value = serde_json::from_str(&tool.json(Revision::V2026_07_28)).expect("a definition is JSON");
-        let text = serde_json::to_string_pretty(&json).unwrap() + "\n";
-        holds(&root().join("component/golden").join(format!("{}.json", tool.name)), &text);
+        let path = root().join("component/golden").join(format!("{}.json", tool.name));
+        let found = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        // Whether members keep their order depends on what is built together, and the order means nothing.
+        if found.as_ref() != Some(&json) {
+            holds(&path, &(serde_json::to_string_pretty(&json).unwrap() + "\n"));
+        }
     }
 }
 
@@ -78,15 +82,11 @@ fn the_readme_lists_every_tool() {
 fn row(tool: &ToolDefinition) -> String {
     let input: Value = serde_json::from_str(&tool.input_schema).unwrap();
     let required = input["required"].as_array().unwrap();
-    let arguments: Vec<String> =
-        input["properties"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(|name| {
-                if required.iter().any(|needed| needed == name) { format!("**`{name}`**") } else { format!("`{name}`") }
-            })
-            .collect();
+    let is_required = |name: &str| required.iter().any(|needed| needed == name);
+    let mut names: Vec<&String> = input["properties"].as_object().unwrap().keys().collect();
+    names.sort_by_key(|name| (!is_required(name), *name));
+    let shown = |name: &String| if is_required(name) { format!("**`{name}`**") } else { format!("`{name}`") };
+    let arguments: Vec<String> = names.into_iter().map(shown).collect();
     let sentence = tool.description.split_once(". ").map_or(tool.description, |(first, _)| first);
     format!("| `{}` | {sentence}. | {} |\n", tool.name, arguments.join(", "))
 }
