@@ -33,7 +33,11 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
 }
 
 pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
-    let settings = source.settings()?.with("MCP_ALLOWED_HOSTNAMES", "localhost").map_err(failed)?;
+    let mut settings = source.settings()?.with("MCP_ALLOWED_HOSTNAMES", "localhost").map_err(failed)?;
+    // One user on one pipe: there is nobody to protect from the others.
+    if settings.value("RATE_LIMIT_PER_MINUTE").is_none() {
+        settings = settings.with("RATE_LIMIT_PER_MINUTE", "0").map_err(failed)?;
+    }
     let key = settings.secret("PLAUSIBLE_API_KEY").ok_or_else(|| {
         CliError::Failed("PLAUSIBLE_API_KEY is not set; `stdio` asks Plausible with this key".to_owned())
     })?;
