@@ -7,6 +7,8 @@
 //!   neither where credentials come from nor what the tools do.
 //! - [`tools`] are the tools of the server, one file each.
 //! - [`plausible`] is the client of Plausible's Stats API with the rules that make a query legal. It knows no MCP.
+//! - [`oauth`] is the authorization server and the bearer check: what is decided about clients, grants and tokens.
+//! - [`access`] verifies the tokens of Cloudflare Access: who somebody is, without any I/O.
 //! - [`config`] is the validated form of the operator's settings.
 //! - [`telemetry`] is the line that each request leaves in the log.
 //! - [`ports`] are the traits that stand for what the host supplies, each with an in-memory implementation.
@@ -14,11 +16,13 @@
 //!
 //! Nothing here does I/O but through a port, and nothing outlives a request.
 
+pub mod access;
 pub mod config;
 pub mod gateway;
 #[cfg(target_family = "wasm")]
 mod guest;
 pub mod mcp;
+pub mod oauth;
 pub mod plausible;
 pub mod ports;
 pub mod telemetry;

@@ -3,12 +3,16 @@
 //! A port decides nothing. Every trait comes with an in-memory implementation that tests share.
 
 mod clock;
+mod oauth_store;
 mod outbound_http;
+mod random;
 mod rate_limit;
 mod secrets;
 
 pub use clock::{Clock, FixedClock, Timestamp};
+pub use oauth_store::{MemoryStore, OauthStore, StoreError};
 pub use outbound_http::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, ScriptedHttp};
+pub use random::{Random, SeededRandom};
 pub use rate_limit::{CountingLimiter, Decision, Quota, RateLimit};
 pub use secrets::{FixedSecrets, Secrets};
 

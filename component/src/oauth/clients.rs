@@ -1,0 +1,278 @@
+//! Registered clients in the store: for how long, how many, and which make room.
+//!
+//! ```text
+//! NEVER USED (24 h) --successful token request--> USED (90 d, from each token request anew)
+//!    |
+//!    +--the oldest of more than 1,000--> EVICTED (a tombstone for a second, equal to no record)
+//! ```
+//!
+//! Anyone can register, so what was never used is bounded in number and time. `unused/<time>-<random>-<hash of the id>`
+//! lists the clients that were never used by age. An entry is written before the record that names it and removed after
+//! that is replaced: the list may be too long, never too short.
+//!
+//! Invariant: a client that was used is never evicted. Both are swaps from the same bytes, so one of them loses.
+
+use serde::{Deserialize, Serialize};
+
+use super::client::{AuthMethod, Client, ClientMetadata, store_key};
+use super::grant::{Grant, seconds_until};
+use super::record::Sealed;
+use super::registration;
+use super::secret::hex;
+use super::token::Token;
+use super::vault::{Stored, Vault};
+use crate::ports::{OauthStore, Random, StoreError, Timestamp};
+
+/// A client that is registered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The client.
+    pub client: Client,
+    /// Its secret, if it has one: this is the only time that it is known.
+    pub secret: Option<Token>,
+    /// When it was registered first.
+    pub issued: Timestamp,
+}
+
+/// Why a registration is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientsError {
+    /// Others kept changing the record.
+    Contended,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ClientsError {
+    fn from(error: StoreError) -> ClientsError {
+        ClientsError::Store(error)
+    }
+}
+
+/// The record of a client. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ClientRecord {
+    client: Client,
+    issued: u64,
+    /// Where it is listed until it is used.
+    entry: String,
+    expires: u64,
+    state: ClientState,
+}
+
+/// Whether a client counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum ClientState {
+    NeverUsed,
+    Used,
+    Evicted,
+}
+
+/// Registers a client. A public one that is registered already stays the same, and has at least another day.
+pub async fn register<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    metadata: ClientMetadata,
+) -> Result<Registered, ClientsError> {
+    register_within(vault, now, metadata, MAX_NEVER_USED).await
+}
+
+/// [`register`] with another ceiling.
+pub(super) async fn register_within<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    metadata: ClientMetadata,
+    ceiling: usize,
+) -> Result<Registered, ClientsError> {
+    let is_public = metadata.auth_method == AuthMethod::None;
+    let (client, secret) = registration::register(vault.ring, metadata, (vault.random.bytes(), vault.random.bytes()));
+    let key = store_key(&client.id);
+    for _ in 0..MAX_ROUNDS {
+        let entry = entry(&key, now, vault.random.bytes());
+        let stored = if is_public { vault.read::<ClientRecord>(&key, Sealed::ByServer).await? } else { None };
+        let next = registered(stored.as_ref().map(|stored| &stored.content), &client, &entry, now);
+        if next.state == ClientState::NeverUsed {
+            vault.put(&entry, Sealed::ByServer, &(), UNUSED_SECONDS).await?;
+        }
+        let ttl = seconds_until(next.expires, now);
+        let written = match &stored {
+            None => vault.create(&key, Sealed::ByServer, &next, ttl).await?,
+            Some(stored) => vault.replace(&key, Sealed::ByServer, stored, &next, Some(ttl)).await?,
+        };
+        if written {
+            unlist(vault, stored).await?;
+            make_room(vault, now, ceiling).await?;
+            return Ok(Registered { client, secret, issued: Timestamp(next.issued) });
+        }
+    }
+    Err(ClientsError::Contended)
+}
+
+/// The client with this id, if it is registered.
+pub async fn find<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    client_id: &str,
+) -> Result<Option<Client>, StoreError> {
+    let stored = vault.read::<ClientRecord>(&store_key(client_id), Sealed::ByServer).await?;
+    Ok(stored.map(|stored| stored.content).filter(|record| record.is_registered(now)).map(|record| record.client))
+}
+
+/// Keeps a client for another 90 days after a successful token request, and tells whether it is registered: a client
+/// with a metadata document never is.
+pub async fn renew<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    client_id: &str,
+) -> Result<bool, ClientsError> {
+    let key = store_key(client_id);
+    let expires = now.0.saturating_add(USED_MILLISECONDS);
+    for _ in 0..MAX_ROUNDS {
+        let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
+        let Some(stored) = stored.filter(|stored| stored.content.is_registered(now)) else { return Ok(false) };
+        if stored.content.state == ClientState::Used && stored.content.expires >= expires {
+            return Ok(true);
+        }
+        let next = ClientRecord { state: ClientState::Used, expires, ..stored.content.clone() };
+        if vault.replace(&key, Sealed::ByServer, &stored, &next, Some(seconds_until(expires, now))).await? {
+            unlist(vault, Some(stored)).await?;
+            return Ok(true);
+        }
+    }
+    Err(ClientsError::Contended)
+}
+
+/// Deletes a client and every grant of its users, and returns how many grants there were. A code that is issued while
+/// this runs finds no client at the token endpoint.
+pub async fn delete<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, client_id: &str) -> Result<u32, StoreError> {
+    let key = store_key(client_id);
+    let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
+    vault.delete(&key).await?;
+    unlist(vault, stored).await?;
+    let mut count = 0;
+    for grant_key in list(vault.store, "grant/").await? {
+        let grant = vault.read::<Grant>(&grant_key, Sealed::ByServer).await?;
+        if grant.is_some_and(|grant| grant.content.client_id == client_id) {
+            vault.delete(&grant_key).await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// What is written when `client` is registered where `found` stands.
+fn registered(found: Option<&ClientRecord>, client: &Client, entry: &str, now: Timestamp) -> ClientRecord {
+    let expires = now.0.saturating_add(u64::from(UNUSED_SECONDS) * 1000);
+    let fresh = ClientRecord {
+        client: client.clone(),
+        issued: now.0,
+        entry: entry.to_owned(),
+        expires,
+        state: ClientState::NeverUsed,
+    };
+    match found.filter(|record| record.is_registered(now)) {
+        None => fresh,
+        Some(record) => {
+            ClientRecord { issued: record.issued, expires: record.expires.max(expires), state: record.state, ..fresh }
+        }
+    }
+}
+
+/// Evicts the oldest of the clients that were never used until no more than `ceiling` are left.
+async fn make_room<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    ceiling: usize,
+) -> Result<(), StoreError> {
+    let listed = list(vault.store, LIST).await?;
+    let surplus = listed.len().saturating_sub(ceiling);
+    for list_key in listed.into_iter().take(surplus) {
+        evict(vault, now, &list_key).await?;
+    }
+    Ok(())
+}
+
+/// Evicts the client that `entry` stands for, unless it was used or registered again, and removes the entry. One that
+/// no record names may be a registration under way; after a minute it is a leftover.
+async fn evict<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    entry: &str,
+) -> Result<(), StoreError> {
+    let Some((listed, id)) = read_entry(entry) else { return vault.delete(entry).await };
+    let key = format!("{CLIENTS}{id}");
+    let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
+    let named = stored.filter(|stored| stored.content.entry == entry && stored.content.state == ClientState::NeverUsed);
+    let Some(stored) = named else {
+        let is_leftover = now.0.saturating_sub(listed) > UNDER_WAY_MILLISECONDS;
+        return if is_leftover { vault.delete(entry).await } else { Ok(()) };
+    };
+    let next = ClientRecord { state: ClientState::Evicted, expires: now.0, ..stored.content.clone() };
+    vault.replace(&key, Sealed::ByServer, &stored, &next, Some(TOMBSTONE_SECONDS)).await?;
+    vault.delete(entry).await
+}
+
+/// Removes the entry of a record that was replaced or deleted.
+async fn unlist<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    stored: Option<Stored<ClientRecord>>,
+) -> Result<(), StoreError> {
+    match stored.filter(|stored| stored.content.state == ClientState::NeverUsed) {
+        Some(stored) => vault.delete(&stored.content.entry).await,
+        None => Ok(()),
+    }
+}
+
+async fn list<S: OauthStore>(store: &S, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let page = store.keys(prefix, all.last().map(String::as_str), PAGE).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// An entry for the client under `key`. The width of the time makes the order of the entries that of their ages; the
+/// random part gives each version of a record an entry of its own, so that nobody removes what another has written.
+fn entry(key: &str, now: Timestamp, random: [u8; 8]) -> String {
+    format!("{LIST}{:016x}-{}-{}", now.0, hex(&random), key.strip_prefix(CLIENTS).unwrap_or(key))
+}
+
+/// When an entry was written, and the hash of the client's id.
+fn read_entry(entry: &str) -> Option<(u64, &str)> {
+    let (time, rest) = entry.strip_prefix(LIST)?.split_once('-')?;
+    Some((u64::from_str_radix(time, 16).ok()?, rest.split_once('-')?.1))
+}
+
+impl ClientRecord {
+    fn is_registered(&self, now: Timestamp) -> bool {
+        self.state != ClientState::Evicted && self.expires > now.0
+    }
+}
+
+const CLIENTS: &str = "client/";
+
+const LIST: &str = "unused/";
+
+/// A registration that nobody uses lives for a day.
+const UNUSED_SECONDS: u32 = 24 * 60 * 60;
+
+/// One that was used lives for 90 days, which is the longest that a store takes.
+const USED_MILLISECONDS: u64 = 90 * 24 * 60 * 60 * 1000;
+
+/// The registrations that wait for their first use. A company has a few dozen clients.
+const MAX_NEVER_USED: usize = 1000;
+
+/// No request takes longer.
+const UNDER_WAY_MILLISECONDS: u64 = 60 * 1000;
+
+/// The shortest that a store takes.
+const TOMBSTONE_SECONDS: u32 = 1;
+
+/// A record changes as often as requests of one client race: nobody loses that often by chance.
+const MAX_ROUNDS: usize = 10;
+
+/// Keys that are listed at a time.
+const PAGE: u32 = 500;

@@ -1,0 +1,171 @@
+//! Sealed records: what the store holds.
+//!
+//! ```text
+//! format version (1 byte) ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM(JSON)
+//! ```
+//!
+//! The store key is the associated data, so that a record that was moved does not open. A record that belongs to a
+//! token is sealed under a key that takes the server's key *and* the token: who reads the store opens nothing, and who
+//! has both the store and the server's key still opens no record of a token that they do not hold.
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keyring::{KeyId, KeyRing, Purpose, ServerKey};
+use super::secret::Key;
+use super::token::Token;
+
+/// What a record is sealed with besides the server's key.
+#[derive(Debug, Clone, Copy)]
+pub enum Sealed<'a> {
+    /// The token that the record belongs to.
+    ByToken(&'a Token),
+    /// Nothing: the server opens it without anybody's token.
+    ByServer,
+}
+
+/// Why a record does not decode. It is then treated as absent, and reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFault {
+    /// It is shorter than its header.
+    Truncated,
+    /// Its format version is another one.
+    UnknownVersion(u8),
+    /// The key that it was written under is not in the ring any more.
+    UnknownKey(KeyId),
+    /// It was changed, moved, or belongs to another token.
+    NotAuthentic,
+    /// It is authentic, but its content is not what this version writes.
+    UnknownContent,
+}
+
+/// Seals a record for `store_key` under the newest key. `nonce` is drawn for this call.
+pub fn seal(
+    ring: &KeyRing,
+    store_key: &str,
+    sealed: Sealed,
+    nonce: [u8; NONCE_BYTES],
+    record: &impl Serialize,
+) -> Vec<u8> {
+    let server_key = ring.newest();
+    let json = serde_json::to_vec(record).expect("records are structs of texts and numbers, which JSON can hold");
+    let payload = Payload { msg: &json, aad: store_key.as_bytes() };
+    let cipher = cipher(&record_key(server_key, store_key, sealed));
+    let ciphertext = cipher.encrypt(Nonce::from_slice(&nonce), payload).expect("a record is below the limit of GCM");
+    [&[FORMAT_VERSION], server_key.id().0.as_slice(), &nonce, &ciphertext].concat()
+}
+
+/// Opens the record that stood under `store_key`.
+pub fn open<T: DeserializeOwned>(
+    ring: &KeyRing,
+    store_key: &str,
+    sealed: Sealed,
+    value: &[u8],
+) -> Result<T, RecordFault> {
+    let (version, rest) = value.split_first().ok_or(RecordFault::Truncated)?;
+    if *version != FORMAT_VERSION {
+        return Err(RecordFault::UnknownVersion(*version));
+    }
+    let (id, rest) = rest.split_first_chunk().ok_or(RecordFault::Truncated)?;
+    let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(RecordFault::Truncated)?;
+    let server_key = ring.key(KeyId(*id)).ok_or(RecordFault::UnknownKey(KeyId(*id)))?;
+    let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
+    let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(Nonce::from_slice(nonce), payload);
+    let json = opened.map_err(|_| RecordFault::NotAuthentic)?;
+    serde_json::from_slice(&json).map_err(|_| RecordFault::UnknownContent)
+}
+
+/// HKDF(salt = server subkey, ikm = token, info = kind ‖ store key). The store key begins with the kind, so no two
+/// pairs join to the same text.
+fn record_key(server_key: &ServerKey, store_key: &str, sealed: Sealed) -> Key {
+    let kind = store_key.split('/').next().unwrap_or_default();
+    let info = [kind.as_bytes(), store_key.as_bytes()].concat();
+    let subkey = server_key.subkey(Purpose::Record);
+    match sealed {
+        Sealed::ByToken(token) => subkey.derive_with(token.expose().as_bytes(), &info),
+        Sealed::ByServer => subkey.derive(&info),
+    }
+}
+
+fn cipher(key: &Key) -> Aes256Gcm {
+    Aes256Gcm::new(key.expose().into())
+}
+
+const FORMAT_VERSION: u8 = 1;
+
+/// The nonce of AES-GCM (NIST SP 800-38D §8.2.2: 96 random bits). A record key seals the few versions of one record.
+pub const NONCE_BYTES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::oauth::token::TokenKind;
+
+    const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    const NEW: &str = "f00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn ring(setting: &str) -> KeyRing {
+        KeyRing::parse(setting).unwrap()
+    }
+
+    fn token(byte: u8) -> Token {
+        Token::new(TokenKind::Access, [byte; 32])
+    }
+
+    #[test]
+    fn only_the_token_and_the_ring_together_open_a_record() {
+        let (token, key) = (token(1), token(1).store_key());
+        let value = seal(&ring(OLD), &key, Sealed::ByToken(&token), [9; 12], &json!({"email": "ann@example.com"}));
+        assert!(!String::from_utf8_lossy(&value).contains("example"));
+        let other = Token::new(TokenKind::Access, [2; 32]);
+        let open = |setting, key, sealed| open::<Value>(&ring(setting), key, sealed, &value);
+        assert_eq!(open(OLD, &key, Sealed::ByToken(&token)).unwrap()["email"], "ann@example.com");
+        assert_eq!(open(OLD, &key, Sealed::ByServer), Err(RecordFault::NotAuthentic));
+        assert_eq!(open(OLD, &key, Sealed::ByToken(&other)), Err(RecordFault::NotAuthentic));
+        assert_eq!(open(OLD, "access/other", Sealed::ByToken(&token)), Err(RecordFault::NotAuthentic));
+        let gone = RecordFault::UnknownKey(ring(OLD).newest().id());
+        assert_eq!(open(NEW, &key, Sealed::ByToken(&token)), Err(gone));
+    }
+
+    #[test]
+    fn rotation_reads_old_records_and_writes_new_ones() {
+        let both = ring(&format!("{NEW},{OLD}"));
+        for sealed in [Sealed::ByServer, Sealed::ByToken(&token(1))] {
+            let old = seal(&ring(OLD), "k/1", sealed, [1; 12], &7);
+            assert_eq!(open::<u8>(&both, "k/1", sealed, &old), Ok(7));
+            let new = seal(&both, "k/1", sealed, [1; 12], &8);
+            assert_eq!(open::<u8>(&ring(NEW), "k/1", sealed, &new), Ok(8));
+            assert!(matches!(open::<u8>(&ring(OLD), "k/1", sealed, &new), Err(RecordFault::UnknownKey(_))));
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_has_a_typed_fault() {
+        let ring = ring(OLD);
+        let value = seal(&ring, "k/1", Sealed::ByServer, [1; 12], &json!("text"));
+        for length in 0..value.len() {
+            let fault = open::<Value>(&ring, "k/1", Sealed::ByServer, &value[..length]).unwrap_err();
+            let expected = if length < 17 { RecordFault::Truncated } else { RecordFault::NotAuthentic };
+            assert_eq!(fault, expected, "{length}");
+        }
+        for index in 0..value.len() {
+            let mut flipped = value.clone();
+            flipped[index] ^= 1;
+            assert!(open::<Value>(&ring, "k/1", Sealed::ByServer, &flipped).is_err(), "{index}");
+        }
+        assert_eq!(open::<u8>(&ring, "k/1", Sealed::ByServer, &value), Err(RecordFault::UnknownContent));
+        let future = [&[2], &value[1..]].concat();
+        assert_eq!(open::<Value>(&ring, "k/1", Sealed::ByServer, &future), Err(RecordFault::UnknownVersion(2)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(value in proptest::collection::vec(0u8..=255, 0..80)) {
+            proptest::prop_assert!(open::<Value>(&ring(OLD), "k/1", Sealed::ByServer, &value).is_err());
+        }
+    }
+}

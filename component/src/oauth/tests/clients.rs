@@ -1,0 +1,192 @@
+//! Registered clients over a store: their time, their number, and registrations that race.
+
+use super::*;
+use crate::oauth::client::{AuthMethod, Client, ClientMetadata};
+use crate::oauth::clients::{ClientsError, Registered, delete, find, register, register_within, renew};
+
+const DAY: u64 = 24 * HOUR;
+
+fn metadata(name: u32, auth_method: AuthMethod) -> ClientMetadata {
+    let redirect_uris = vec![REDIRECT_URI.into()];
+    ClientMetadata { name: Some(name.to_string()), redirect_uris, auth_method, may_refresh: true }
+}
+
+impl Bed {
+    async fn register(&self, name: u32, ceiling: usize) -> Result<Registered, ClientsError> {
+        let ring = self.ring.borrow().clone();
+        let vault = Vault::new(&self.store, &self.random, &ring);
+        register_within(&vault, self.clock.now(), metadata(name, AuthMethod::None), ceiling).await
+    }
+
+    fn registered(&self, name: u32) -> Client {
+        alone(self.register(name, 1000)).unwrap().client
+    }
+
+    fn find(&self, client: &Client) -> Option<Client> {
+        let ring = self.ring.borrow().clone();
+        alone(find(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id)).unwrap()
+    }
+
+    async fn renew(&self, client: &Client) -> Result<bool, ClientsError> {
+        let ring = self.ring.borrow().clone();
+        renew(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id).await
+    }
+
+    fn delete(&self, client_id: &str) -> u32 {
+        let ring = self.ring.borrow().clone();
+        alone(delete(&Vault::new(&self.store, &self.random, &ring), client_id)).unwrap()
+    }
+
+    fn count(&self, folder: &str) -> usize {
+        self.store.records.dump().iter().filter(|(key, _)| key.starts_with(folder)).count()
+    }
+}
+
+#[test]
+fn a_registration_lives_for_a_day_and_a_used_one_for_ninety() {
+    let bed = Bed::new();
+    let (unused, used) = (bed.registered(1), bed.registered(2));
+    bed.pass(DAY - SECOND);
+    assert_eq!(bed.find(&unused), Some(unused.clone()));
+    assert_eq!(alone(bed.renew(&used)), Ok(true));
+    bed.pass(SECOND);
+    assert_eq!((bed.find(&unused), alone(bed.renew(&unused))), (None, Ok(false)), "A59");
+    bed.pass(89 * DAY);
+    assert_eq!(alone(bed.renew(&used)), Ok(true), "each token request renews it");
+    bed.pass(90 * DAY - SECOND);
+    assert!(bed.find(&used).is_some());
+    bed.pass(SECOND);
+    assert!(bed.find(&used).is_none());
+    assert!(bed.store.records.dump().is_empty());
+}
+
+#[test]
+fn a_public_client_that_registers_again_stays_the_same() {
+    let bed = Bed::new();
+    let first = alone(bed.register(1, 1000)).unwrap();
+    bed.pass(23 * HOUR);
+    let again = alone(bed.register(1, 1000)).unwrap();
+    assert_eq!((&again, bed.count("client/"), bed.count("unused/")), (&first, 1, 1));
+    bed.pass(23 * HOUR);
+    assert!(bed.find(&first.client).is_some(), "the day begins anew");
+    assert_eq!(alone(bed.renew(&first.client)), Ok(true));
+    assert_eq!(bed.count("unused/"), 0);
+    alone(bed.register(1, 1000)).unwrap();
+    assert_eq!(bed.count("unused/"), 0, "a used client stays used");
+    bed.pass(89 * DAY);
+    assert!(bed.find(&first.client).is_some());
+}
+
+#[test]
+fn a_confidential_client_is_always_new() {
+    let bed = Bed::new();
+    let ring = bed.ring.borrow().clone();
+    let vault = Vault::new(&bed.store, &bed.random, &ring);
+    let one = alone(register(&vault, bed.clock.now(), metadata(1, AuthMethod::Post))).unwrap();
+    let other = alone(register(&vault, bed.clock.now(), metadata(1, AuthMethod::Post))).unwrap();
+    assert_ne!(one.client.id, other.client.id);
+    assert!(one.secret.is_some() && one.secret != other.secret);
+    assert_eq!(bed.find(&one.client), Some(one.client.clone()));
+    for (key, value) in bed.store.records.dump() {
+        let shown = format!("{key}{}", String::from_utf8_lossy(&value));
+        assert!(!shown.contains(&one.secret.as_ref().unwrap().expose()) && !shown.contains("127.0.0.1"));
+    }
+}
+
+#[test]
+fn the_oldest_that_was_never_used_makes_room() {
+    let bed = Bed::new();
+    let mut clients = Vec::new();
+    for name in 0..5 {
+        clients.push(alone(bed.register(name, 4)).unwrap().client);
+        bed.pass(SECOND);
+        if name == 0 {
+            alone(bed.renew(&clients[0])).unwrap();
+        }
+        if name == 3 {
+            alone(bed.register(1, 4)).unwrap();
+        }
+    }
+    alone(bed.register(5, 4)).unwrap();
+    let found: Vec<_> = clients.iter().map(|client| bed.find(client).is_some()).collect();
+    assert_eq!(found, [true, true, false, true, true], "0 was used, 1 registered again");
+    assert_eq!(alone(bed.renew(&clients[2])), Ok(false));
+    assert_eq!(alone(bed.register(2, 4)).unwrap().client, clients[2], "who was evicted comes back");
+    assert!(bed.find(&clients[2]).is_some() && bed.find(&clients[3]).is_none());
+    assert_eq!(bed.count("unused/"), 4);
+}
+
+#[test]
+fn a_thousand_wait_for_their_first_use() {
+    let bed = Bed::new();
+    let first = bed.registered(0);
+    let entry = |number: u32| format!("unused/{:016x}-0-{number}", bed.clock.now().0 + u64::from(number));
+    for number in 1..1000 {
+        alone(bed.store.put(&entry(number), b"", 9000)).unwrap();
+    }
+    assert!(bed.find(&first).is_some());
+    bed.pass(2 * HOUR);
+    let ring = bed.ring.borrow().clone();
+    let vault = Vault::new(&bed.store, &bed.random, &ring);
+    alone(register(&vault, bed.clock.now(), metadata(1, AuthMethod::None))).unwrap();
+    assert_eq!((bed.find(&first), bed.count("unused/")), (None, 1000));
+}
+
+#[test]
+fn deleting_a_client_ends_its_grants_and_no_others() {
+    let bed = Bed::new();
+    let issued = bed.signed_in();
+    let other = bed.registered(1);
+    assert_eq!(bed.delete(&other.id), 0);
+    assert!(bed.find(&other).is_none() && bed.is_admitted(&issued));
+    assert_eq!(bed.count("unused/"), 0);
+    assert_eq!(bed.delete("c1"), 1);
+    assert!(!bed.is_admitted(&issued));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_client_that_was_used_is_never_evicted(
+        schedule in prop::collection::vec(0usize..4, 0..80),
+        unknown in 0u32..16,
+    ) {
+        let bed = Bed::new();
+        let client = alone(bed.register(0, 2)).unwrap().client;
+        bed.pass(1);
+        bed.store.unknown.set(Some(unknown));
+        let racers: Vec<Running<Option<bool>>> = vec![
+            Box::pin(async { Some(bed.renew(&client).await.unwrap()) }),
+            Box::pin(async { bed.register(1, 1).await.unwrap(); None }),
+            Box::pin(async { bed.register(2, 1).await.unwrap(); None }),
+            Box::pin(async { bed.register(0, 2).await.unwrap(); None }),
+        ];
+        let outcomes = interleave(racers, &schedule);
+        if outcomes.contains(&Some(true)) {
+            bed.pass(2 * DAY);
+            prop_assert!(bed.find(&client).is_some());
+        }
+    }
+
+    #[test]
+    fn racing_registrations_stay_below_the_ceiling(
+        schedule in prop::collection::vec(0usize..6, 0..120),
+        unknown in 0u32..24,
+    ) {
+        let bed = Bed::new();
+        bed.store.unknown.set(Some(unknown));
+        let names = [0, 0, 1, 1, 2, 3];
+        let register = |name: &u32| Box::pin(bed.register(*name, 2)) as Running<Result<Registered, _>>;
+        let racers = names.iter().map(register).collect();
+        let outcomes = interleave(racers, &schedule);
+        prop_assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes);
+        let clients: Vec<_> = outcomes.into_iter().flatten().map(|registered| registered.client).collect();
+        prop_assert_eq!(&clients[0], &clients[1]);
+        bed.pass(120 * SECOND);
+        let last = alone(bed.register(9, 2)).unwrap().client;
+        let kept = clients[1..3].iter().chain(&clients[4..]).filter(|client| bed.find(client).is_some()).count();
+        prop_assert!(bed.find(&last).is_some());
+        prop_assert!(kept <= 1, "{} and the last", kept);
+    }
+}

@@ -1,0 +1,147 @@
+//! The record of a transaction, and what becomes of it: plain functions on plain data.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::cookies::{Cookie, CookieKind, Cookies};
+use super::{Handle, Submission, TransactionError};
+use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::keyring::{KeyId, KeyRing, Purpose};
+use crate::oauth::secret::{Key, hex, is_equal, sha256};
+
+/// The record of a transaction. Times are milliseconds since 1970.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The request, as it was checked.
+    pub request: AuthorizationRequest,
+    /// What the client calls itself.
+    pub client_name: Option<String>,
+    /// Whether the client takes refresh tokens.
+    pub(super) may_refresh: bool,
+    pub(super) expires: u64,
+    /// The id of the server key that the form token and the cookie of approval come from.
+    pub(super) key: [u8; 4],
+    pub(super) consent_hash: String,
+    pub(super) state: State,
+}
+
+/// How far a transaction is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
+    Consent,
+    Approved { upstream_hash: String, attempts: Vec<Attempt> },
+    Done,
+    Denied,
+}
+
+/// One login at the identity provider.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    state_hash: String,
+    pub(super) nonce: String,
+    pub(super) verifier: String,
+}
+
+/// The transaction with one more attempt. One that stands there already was written by this very request, when the
+/// store did not know whether it had.
+pub(super) fn approved(
+    transaction: &Transaction,
+    cookie: &Cookie,
+    attempt: &Attempt,
+) -> Result<Transaction, TransactionError> {
+    let mut attempts = match &transaction.state {
+        State::Consent => Vec::new(),
+        State::Approved { attempts, .. } => attempts.clone(),
+        State::Done => return Err(TransactionError::Done),
+        State::Denied => return Err(TransactionError::Denied),
+    };
+    if !attempts.contains(attempt) {
+        if attempts.len() >= MAX_ATTEMPTS {
+            return Err(TransactionError::TooManyAttempts);
+        }
+        attempts.push(attempt.clone());
+    }
+    let state = State::Approved { upstream_hash: cookie.hash(), attempts };
+    Ok(Transaction { state, ..transaction.clone() })
+}
+
+/// The attempt that `state` names, in the browser that approved.
+pub(super) fn find_attempt<'a>(
+    transaction: &'a Transaction,
+    handle: &Handle,
+    state: &str,
+    cookies: &Cookies,
+) -> Result<&'a Attempt, TransactionError> {
+    transaction.check_approved()?;
+    let State::Approved { upstream_hash, attempts } = &transaction.state else {
+        return Err(TransactionError::NotApproved);
+    };
+    if !cookies.has(CookieKind::Upstream, handle, upstream_hash) {
+        return Err(TransactionError::WrongBrowser);
+    }
+    let hash = hash(state);
+    let attempt = attempts.iter().find(|attempt| is_equal(attempt.state_hash.as_bytes(), hash.as_bytes()));
+    attempt.ok_or(TransactionError::UnknownAttempt)
+}
+
+impl Transaction {
+    /// Checks that browser and page are ours, and returns the cookie that an approval sets. It is derived, not drawn,
+    /// so that of two clicks in a row it does not matter whose answer the browser keeps.
+    pub(super) fn check_submission(
+        &self,
+        ring: &KeyRing,
+        handle: &Handle,
+        submission: &Submission,
+    ) -> Result<Cookie, TransactionError> {
+        let cookies = submission.cookies;
+        let consent = cookies.value(CookieKind::Consent, handle).ok_or(TransactionError::WrongBrowser)?;
+        if !cookies.has(CookieKind::Consent, handle, &self.consent_hash) {
+            return Err(TransactionError::WrongBrowser);
+        }
+        let key = self.key(ring)?;
+        let expected = form_token(&key, handle, &self.consent_hash);
+        if !is_equal(expected.as_bytes(), submission.token.as_bytes()) {
+            return Err(TransactionError::WrongFormToken);
+        }
+        let value = key.mac(&[b"upstream", handle.as_str().as_bytes(), consent.as_bytes()]);
+        Ok(Cookie::new(CookieKind::Upstream, handle, value))
+    }
+
+    pub(super) fn check_approved(&self) -> Result<(), TransactionError> {
+        match self.state {
+            State::Consent => Err(TransactionError::NotApproved),
+            State::Approved { .. } => Ok(()),
+            State::Done => Err(TransactionError::Done),
+            State::Denied => Err(TransactionError::Denied),
+        }
+    }
+
+    /// The subkey that this transaction's form token comes from. Removing its key from the ring ends the transaction.
+    pub(super) fn key(&self, ring: &KeyRing) -> Result<Key, TransactionError> {
+        let key = ring.key(KeyId(self.key)).ok_or(TransactionError::Unknown)?;
+        Ok(key.subkey(Purpose::Form))
+    }
+}
+
+impl Attempt {
+    pub(super) fn new(state: &str, nonce: [u8; 32], verifier: [u8; 32]) -> Attempt {
+        Attempt { state_hash: hash(state), nonce: hex(&nonce), verifier: URL_SAFE_NO_PAD.encode(verifier) }
+    }
+
+    pub(super) fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(sha256(self.verifier.as_bytes()))
+    }
+}
+
+/// What a form carries besides the handle.
+pub(super) fn form_token(key: &Key, handle: &Handle, consent_hash: &str) -> String {
+    hex(&key.mac(&[b"form", handle.as_str().as_bytes(), consent_hash.as_bytes()]))
+}
+
+fn hash(text: &str) -> String {
+    hex(&sha256(text.as_bytes()))
+}
+
+/// Who fails to sign in five times starts again from the client.
+const MAX_ATTEMPTS: usize = 5;

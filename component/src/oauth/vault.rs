@@ -1,0 +1,166 @@
+//! The store with its records sealed and opened: what the flows of this module read and write.
+
+use std::cell::RefCell;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keyring::KeyRing;
+use super::record::{self, RecordFault, Sealed};
+use crate::ports::{OauthStore, Random, StoreError};
+
+/// Reads and writes sealed records.
+pub struct Vault<'a, S, R> {
+    /// Where the records stand.
+    pub store: &'a S,
+    /// Where nonces and tokens are drawn.
+    pub random: &'a R,
+    /// What they are sealed with.
+    pub ring: &'a KeyRing,
+    unreadable: RefCell<Vec<Unreadable>>,
+}
+
+/// A record as it was read: what it says, and the bytes that compare-and-swap expects.
+#[derive(Debug, Clone)]
+pub struct Stored<T> {
+    /// What it says.
+    pub content: T,
+    bytes: Vec<u8>,
+}
+
+/// A record that did not decode and was treated as absent; for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The first part of its key.
+    pub kind: String,
+    /// What is wrong with it.
+    pub fault: RecordFault,
+}
+
+impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
+    /// A vault over `store`.
+    pub fn new(store: &'a S, random: &'a R, ring: &'a KeyRing) -> Self {
+        Vault { store, random, ring, unreadable: RefCell::default() }
+    }
+
+    /// The record under `key`. One that does not decode is absent, and reported in [`Vault::unreadable`].
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        let Some(bytes) = self.store.get(key).await? else { return Ok(None) };
+        match record::open(self.ring, key, sealed, &bytes) {
+            Ok(content) => Ok(Some(Stored { content, bytes })),
+            Err(fault) => {
+                let kind = key.split('/').next().unwrap_or_default().to_owned();
+                self.unreadable.borrow_mut().push(Unreadable { kind, fault });
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes the record under `key`, whatever stands there.
+    pub async fn put(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+        record: &impl Serialize,
+        ttl: u32,
+    ) -> Result<(), StoreError> {
+        let value = self.seal(key, sealed, record);
+        match self.store.put(key, &value, ttl).await {
+            Err(StoreError::UnknownOutcome) => self.store.put(key, &value, ttl).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Writes the record only if there is none, and tells whether it did.
+    pub async fn create(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+        record: &impl Serialize,
+        ttl: u32,
+    ) -> Result<bool, StoreError> {
+        let value = self.seal(key, sealed, record);
+        match self.store.create(key, &value, ttl).await {
+            Err(StoreError::UnknownOutcome) => self.is_ours(key, &value).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Replaces the record only if it is still the one that was read, and tells whether it did. `ttl` of `None` leaves
+    /// its remaining time as it is.
+    pub async fn replace<T>(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+        stored: &Stored<T>,
+        record: &impl Serialize,
+        ttl: Option<u32>,
+    ) -> Result<bool, StoreError> {
+        let value = self.seal(key, sealed, record);
+        match self.store.replace(key, &stored.bytes, &value, ttl).await {
+            Err(StoreError::UnknownOutcome) => self.is_ours(key, &value).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Removes the record.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match self.store.delete(key).await {
+            Err(StoreError::UnknownOutcome) => self.store.delete(key).await,
+            outcome => outcome,
+        }
+    }
+
+    /// The records that did not decode so far; they are handed out once.
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        self.unreadable.take()
+    }
+
+    /// After an unknown outcome: every value carries a nonce of its own, so equal bytes mean that this write happened.
+    async fn is_ours(&self, key: &str, value: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.store.get(key).await?.is_some_and(|found| found == value))
+    }
+
+    fn seal(&self, key: &str, sealed: Sealed, record: &impl Serialize) -> Vec<u8> {
+        record::seal(self.ring, key, sealed, self.random.bytes(), record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::ports::{FixedClock, MemoryStore, SeededRandom};
+
+    #[test]
+    fn an_unreadable_record_is_absent_and_reported() {
+        let ring = KeyRing::parse(&format!("{:064x}", 7)).unwrap();
+        let (store, random) = (MemoryStore::new(FixedClock::default()), SeededRandom::new(1));
+        let vault = Vault::new(&store, &random, &ring);
+        store.put("code/1", b"garbage", 9).now_or_never().unwrap().unwrap();
+        let read = vault.read::<u8>("code/1", Sealed::ByServer).now_or_never().unwrap();
+        assert!(matches!(read, Ok(None)));
+        assert_eq!(vault.unreadable(), [Unreadable { kind: "code".into(), fault: RecordFault::UnknownVersion(b'g') }]);
+        assert!(vault.unreadable().is_empty());
+    }
+
+    #[test]
+    fn only_what_was_read_is_replaced() {
+        let ring = KeyRing::parse(&format!("{:064x}", 7)).unwrap();
+        let (store, random) = (MemoryStore::new(FixedClock::default()), SeededRandom::new(1));
+        let vault = Vault::new(&store, &random, &ring);
+        let steps = async {
+            assert!(vault.create("k/1", Sealed::ByServer, &1, 9).await.unwrap());
+            assert!(!vault.create("k/1", Sealed::ByServer, &1, 9).await.unwrap());
+            let read = vault.read::<u8>("k/1", Sealed::ByServer).await.unwrap().unwrap();
+            vault.put("k/1", Sealed::ByServer, &1, 9).await.unwrap();
+            assert!(!vault.replace("k/1", Sealed::ByServer, &read, &2, None).await.unwrap());
+        };
+        steps.now_or_never().unwrap();
+    }
+}

@@ -1,0 +1,224 @@
+//! Durable records of the authorization server.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::clock::Clock;
+
+/// Why an operation did not happen, or may not have; the cases of `wit/oauth-store.wit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreError {
+    /// The store cannot be reached or refuses service. Nothing was changed.
+    Unavailable,
+    /// The value is larger than 256 KiB. Nothing was changed.
+    TooLarge,
+    /// The operation may or may not have taken effect: the caller reads the record again before it decides anything.
+    UnknownOutcome,
+}
+
+/// Keeps records, each with a time to live in seconds. The contract stands in `wit/oauth-store.wit`: operations on one
+/// key are linearizable; of concurrent `create`s exactly one is true; of concurrent `take`s exactly one gets the value;
+/// `replace` is compare-and-swap on the bytes, and a `delete` that comes first wins over it.
+#[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
+pub trait OauthStore {
+    /// The value under `key`; `None` when there is none or its time is over.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes `value`, whether or not a record stands there.
+    async fn put(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<(), StoreError>;
+
+    /// Writes `value` only if there is no record, and tells whether it did.
+    async fn create(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<bool, StoreError>;
+
+    /// Removes the record and returns its value. The value must never be returned from `take` twice.
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes `new` only if the value equals `expected`, and tells whether it did. `ttl_seconds` of `None` leaves the
+    /// remaining time as it is.
+    async fn replace(
+        &self,
+        key: &str,
+        expected: &[u8],
+        new: &[u8],
+        ttl_seconds: Option<u32>,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes the record; removing what is not there succeeds.
+    async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// At most `limit` keys that begin with `prefix`, in ascending byte order, after the key `after`.
+    async fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError>;
+}
+
+/// Records in memory, forgotten when `clock` says that their time is over.
+#[derive(Debug, Default)]
+pub struct MemoryStore<C> {
+    clock: C,
+    records: RefCell<BTreeMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    value: Vec<u8>,
+    expires_milliseconds: u64,
+}
+
+impl<C: Clock> MemoryStore<C> {
+    /// An empty store.
+    pub fn new(clock: C) -> MemoryStore<C> {
+        MemoryStore { clock, records: RefCell::default() }
+    }
+
+    /// Everything in the store, as a dump would show it.
+    pub fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        self.forget();
+        self.records.borrow().iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect()
+    }
+
+    fn forget(&self) {
+        let now = self.clock.now().0;
+        self.records.borrow_mut().retain(|_, entry| entry.expires_milliseconds > now);
+    }
+
+    fn entry(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<Entry, StoreError> {
+        assert!(is_key(key), "{key} is no key");
+        assert!((1..=MAX_TTL_SECONDS).contains(&ttl_seconds), "{ttl_seconds} s is no time to live");
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(StoreError::TooLarge);
+        }
+        let expires_milliseconds = self.clock.now().0 + u64::from(ttl_seconds) * 1000;
+        Ok(Entry { value: value.to_vec(), expires_milliseconds })
+    }
+}
+
+impl<C: Clock> OauthStore for MemoryStore<C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.forget();
+        Ok(self.records.borrow().get(key).map(|entry| entry.value.clone()))
+    }
+
+    async fn put(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<(), StoreError> {
+        let entry = self.entry(key, value, ttl_seconds)?;
+        self.records.borrow_mut().insert(key.to_owned(), entry);
+        Ok(())
+    }
+
+    async fn create(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<bool, StoreError> {
+        self.forget();
+        let entry = self.entry(key, value, ttl_seconds)?;
+        let mut records = self.records.borrow_mut();
+        if records.contains_key(key) {
+            return Ok(false);
+        }
+        records.insert(key.to_owned(), entry);
+        Ok(true)
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.forget();
+        Ok(self.records.borrow_mut().remove(key).map(|entry| entry.value))
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        expected: &[u8],
+        new: &[u8],
+        ttl_seconds: Option<u32>,
+    ) -> Result<bool, StoreError> {
+        self.forget();
+        let fresh = self.entry(key, new, ttl_seconds.unwrap_or(1))?;
+        let mut records = self.records.borrow_mut();
+        let Some(entry) = records.get_mut(key).filter(|entry| entry.value == expected) else { return Ok(false) };
+        entry.value = fresh.value;
+        if ttl_seconds.is_some() {
+            entry.expires_milliseconds = fresh.expires_milliseconds;
+        }
+        Ok(true)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.records.borrow_mut().remove(key);
+        Ok(())
+    }
+
+    async fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.forget();
+        let records = self.records.borrow();
+        let matching =
+            records.keys().filter(|key| key.starts_with(prefix) && after.is_none_or(|last| key.as_str() > last));
+        Ok(matching.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/_-".contains(&byte);
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(legal)
+}
+
+/// The bounds of `wit/oauth-store.wit`.
+const MAX_KEY_BYTES: usize = 200;
+const MAX_VALUE_BYTES: usize = 256 * 1024;
+const MAX_TTL_SECONDS: u32 = 90 * 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::ports::Timestamp;
+
+    #[derive(Default, Clone)]
+    struct Hand(Rc<Cell<u64>>);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.get())
+        }
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        future.now_or_never().expect("memory answers at once")
+    }
+
+    #[test]
+    fn records_are_gone_after_their_time() {
+        let hand = Hand::default();
+        let store = MemoryStore::new(hand.clone());
+        now(store.put("a/1", b"x", 2)).unwrap();
+        hand.0.set(1999);
+        assert_eq!(now(store.get("a/1")), Ok(Some(b"x".to_vec())));
+        assert_eq!(now(store.replace("a/1", b"x", b"y", None)), Ok(true));
+        hand.0.set(2000);
+        assert_eq!(now(store.get("a/1")), Ok(None));
+        assert_eq!(now(store.create("a/1", b"z", 1)), Ok(true));
+    }
+
+    #[test]
+    fn create_take_and_replace_happen_once() {
+        let store = MemoryStore::new(Hand::default());
+        assert_eq!(now(store.create("k", b"1", 9)), Ok(true));
+        assert_eq!(now(store.create("k", b"2", 9)), Ok(false));
+        assert_eq!(now(store.replace("k", b"2", b"3", Some(9))), Ok(false));
+        assert_eq!(now(store.replace("k", b"1", b"3", Some(9))), Ok(true));
+        assert_eq!(now(store.take("k")), Ok(Some(b"3".to_vec())));
+        assert_eq!(now(store.take("k")), Ok(None));
+        assert_eq!(now(store.replace("k", b"3", b"4", Some(9))), Ok(false));
+        assert_eq!(now(store.put("k", &vec![0; MAX_VALUE_BYTES + 1], 9)), Err(StoreError::TooLarge));
+    }
+
+    #[test]
+    fn keys_are_paged_in_order() {
+        let store = MemoryStore::new(Hand::default());
+        for key in ["b/2", "a/1", "b/1", "b/3"] {
+            now(store.put(key, b"", 9)).unwrap();
+        }
+        assert_eq!(now(store.keys("b/", None, 2)).unwrap(), ["b/1", "b/2"]);
+        assert_eq!(now(store.keys("b/", Some("b/2"), 2)).unwrap(), ["b/3"]);
+        now(store.delete("b/3")).unwrap();
+        assert!(now(store.keys("b/", Some("b/2"), 2)).unwrap().is_empty());
+    }
+}
