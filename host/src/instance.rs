@@ -171,3 +171,17 @@ impl ResourceLimiter for MemoryLimit {
 
 /// Far more than the component has functions; its tables do not grow at run time.
 const TABLE_ELEMENTS: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_up_to_its_limit_and_no_further() {
+        let mut memory = MemoryLimit { largest: 64 << 20, bytes: Arc::default() };
+        for (desired, allowed) in [(1 << 20, true), (64 << 20, true), ((64 << 20) + 1, false), (4 << 30, false)] {
+            assert_eq!(memory.memory_growing(0, desired, None).unwrap(), allowed, "{desired}");
+        }
+        assert_eq!(memory.bytes.load(Ordering::Relaxed), 64 << 20, "a refused growth does not count");
+    }
+}
