@@ -4,8 +4,10 @@
 mod bindings;
 mod clock;
 mod incoming_handler;
+mod oauth_store;
 mod operator;
 mod outbound_http;
+mod random;
 mod rate_limit;
 mod secrets;
 mod settings;
@@ -29,7 +31,9 @@ struct HostPorts;
 impl Ports for HostPorts {
     type Http = outbound_http::HostHttp;
     type Limiter = rate_limit::HostLimiter;
+    type Store = oauth_store::HostStore;
     type Secrets = secrets::HostSecrets;
+    type Random = random::HostRandom;
     type Clock = clock::WallClock;
 
     fn http(&self) -> &Self::Http {
@@ -40,8 +44,16 @@ impl Ports for HostPorts {
         &rate_limit::HostLimiter
     }
 
+    fn store(&self) -> &Self::Store {
+        &oauth_store::HostStore
+    }
+
     fn secrets(&self) -> &Self::Secrets {
         &secrets::HostSecrets
+    }
+
+    fn random(&self) -> &Self::Random {
+        &random::HostRandom
     }
 
     fn clock(&self) -> &Self::Clock {

@@ -22,8 +22,12 @@ pub trait Ports {
     type Http: OutboundHttp;
     /// Buckets that outlive a request.
     type Limiter: RateLimit;
+    /// Records that outlive a request.
+    type Store: OauthStore;
     /// Secret settings.
     type Secrets: Secrets;
+    /// Randomness.
+    type Random: Random;
     /// The time.
     type Clock: Clock;
 
@@ -31,32 +35,63 @@ pub trait Ports {
     fn http(&self) -> &Self::Http;
     /// Buckets that outlive a request.
     fn limiter(&self) -> &Self::Limiter;
+    /// Records that outlive a request.
+    fn store(&self) -> &Self::Store;
     /// Secret settings.
     fn secrets(&self) -> &Self::Secrets;
+    /// Randomness.
+    fn random(&self) -> &Self::Random;
     /// The time.
     fn clock(&self) -> &Self::Clock;
 }
 
 /// In-memory ports for tests and examples.
-#[derive(Debug, Default)]
-pub struct MemoryPorts {
-    /// Answers requests from a script.
-    pub http: ScriptedHttp,
+#[derive(Debug)]
+pub struct MemoryPorts<H = ScriptedHttp> {
+    /// Answers requests, from a script unless a test brings its own upstreams.
+    pub http: H,
     /// Counts, and refuses above a limit.
     pub limiter: CountingLimiter,
+    /// Records that are forgotten by `clock`.
+    pub store: MemoryStore<FixedClock>,
     /// A fixed table.
     pub secrets: FixedSecrets,
-    /// A clock that stands still.
+    /// The same draws in every run.
+    pub random: SeededRandom,
+    /// A clock that stands still until it is set.
     pub clock: FixedClock,
 }
 
-impl Ports for MemoryPorts {
-    type Http = ScriptedHttp;
+impl<H> MemoryPorts<H> {
+    /// Empty ports, with `http` for the upstreams.
+    pub fn with_http(http: H) -> MemoryPorts<H> {
+        let clock = FixedClock::default();
+        MemoryPorts {
+            http,
+            limiter: CountingLimiter::default(),
+            store: MemoryStore::new(clock.clone()),
+            secrets: FixedSecrets::default(),
+            random: SeededRandom::default(),
+            clock,
+        }
+    }
+}
+
+impl Default for MemoryPorts {
+    fn default() -> Self {
+        MemoryPorts::with_http(ScriptedHttp::default())
+    }
+}
+
+impl<H: OutboundHttp> Ports for MemoryPorts<H> {
+    type Http = H;
     type Limiter = CountingLimiter;
+    type Store = MemoryStore<FixedClock>;
     type Secrets = FixedSecrets;
+    type Random = SeededRandom;
     type Clock = FixedClock;
 
-    fn http(&self) -> &ScriptedHttp {
+    fn http(&self) -> &H {
         &self.http
     }
 
@@ -64,8 +99,16 @@ impl Ports for MemoryPorts {
         &self.limiter
     }
 
+    fn store(&self) -> &MemoryStore<FixedClock> {
+        &self.store
+    }
+
     fn secrets(&self) -> &FixedSecrets {
         &self.secrets
+    }
+
+    fn random(&self) -> &SeededRandom {
+        &self.random
     }
 
     fn clock(&self) -> &FixedClock {

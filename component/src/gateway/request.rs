@@ -7,6 +7,8 @@ pub struct Request {
     pub method: String,
     /// The path without the query, as it came.
     pub path: String,
+    /// The query without its question mark, as it came; empty when there is none.
+    pub query: String,
     /// What the request is addressed to: the `Host` header or `:authority`.
     pub authority: Option<String>,
     /// The headers.

@@ -31,6 +31,7 @@ fn send(ports: &MemoryPorts, config: &Result<Setup, ConfigError>, sent: &Sent<'_
     let request = Request {
         method: sent.method.to_owned(),
         path: sent.path.to_owned(),
+        query: String::new(),
         authority: sent.authority.map(str::to_owned),
         headers: Headers(headers),
     };
@@ -175,8 +176,13 @@ fn a_key_is_neither_echoed_nor_logged() {
         ["Bearer sup3r-s3cret-key", "Bearer pmcp_a_sup3r-s3cret-key", "Basic sup3r-s3cret-key", "sup3r-s3cret-key"]
     {
         let headers = Headers(vec![("authorization".into(), value.as_bytes().to_vec())]);
-        let request =
-            Request { method: "POST".into(), path: "/mcp".into(), authority: Some("localhost".into()), headers };
+        let request = Request {
+            method: "POST".into(),
+            path: "/mcp".into(),
+            authority: Some("localhost".into()),
+            headers,
+            ..Request::default()
+        };
         let answered = Gateway::new(&ports, &config).handle(&request, PING.body.as_bytes()).now_or_never().unwrap();
         let shown = format!("{:?} {:?} {request:?}", answered.response, answered.record);
         assert!(!shown.contains("sup3r"), "{shown}");

@@ -32,10 +32,16 @@ fn write_log(mut line: String) {
 
 fn read_request(request: &IncomingRequest) -> Request {
     let target = request.path_with_query().unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default().to_owned();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let headers = Headers(request.headers().entries());
     let authority = request.authority().or_else(|| headers.value("host"));
-    Request { method: method_name(request.method()), path, authority, headers }
+    Request {
+        method: method_name(request.method()),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        authority,
+        headers,
+    }
 }
 
 fn method_name(method: Method) -> String {

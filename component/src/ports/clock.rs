@@ -1,5 +1,8 @@
 //! The wall clock.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
@@ -17,18 +20,30 @@ pub trait Clock {
     fn now(&self) -> Timestamp;
 }
 
-/// A clock that stands still: 2026-08-06T10:30:00Z unless set.
-#[derive(Debug, Clone, Copy)]
-pub struct FixedClock(pub Timestamp);
+/// A clock that stands still until it is set: 2026-08-06T10:30:00Z at first. Clones are the same clock.
+#[derive(Debug, Clone)]
+pub struct FixedClock(Rc<Cell<Timestamp>>);
+
+impl FixedClock {
+    /// Sets the time.
+    pub fn set(&self, now: Timestamp) {
+        self.0.set(now);
+    }
+
+    /// Moves the time on by so many seconds.
+    pub fn advance(&self, seconds: u64) {
+        self.set(Timestamp(self.0.get().0.saturating_add(seconds * 1000)));
+    }
+}
 
 impl Default for FixedClock {
     fn default() -> Self {
-        FixedClock(Timestamp(1_786_012_200_000))
+        FixedClock(Rc::new(Cell::new(Timestamp(1_786_012_200_000))))
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        self.0
+        self.0.get()
     }
 }

@@ -163,22 +163,10 @@ const MAX_TTL_SECONDS: u32 = 90 * 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
-
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::ports::Timestamp;
-
-    #[derive(Default, Clone)]
-    struct Hand(Rc<Cell<u64>>);
-
-    impl Clock for Hand {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.get())
-        }
-    }
+    use crate::ports::FixedClock;
 
     fn now<T>(future: impl Future<Output = T>) -> T {
         future.now_or_never().expect("memory answers at once")
@@ -186,20 +174,20 @@ mod tests {
 
     #[test]
     fn records_are_gone_after_their_time() {
-        let hand = Hand::default();
-        let store = MemoryStore::new(hand.clone());
+        let clock = FixedClock::default();
+        let store = MemoryStore::new(clock.clone());
         now(store.put("a/1", b"x", 2)).unwrap();
-        hand.0.set(1999);
+        clock.advance(1);
         assert_eq!(now(store.get("a/1")), Ok(Some(b"x".to_vec())));
         assert_eq!(now(store.replace("a/1", b"x", b"y", None)), Ok(true));
-        hand.0.set(2000);
+        clock.advance(1);
         assert_eq!(now(store.get("a/1")), Ok(None));
         assert_eq!(now(store.create("a/1", b"z", 1)), Ok(true));
     }
 
     #[test]
     fn create_take_and_replace_happen_once() {
-        let store = MemoryStore::new(Hand::default());
+        let store = MemoryStore::new(FixedClock::default());
         assert_eq!(now(store.create("k", b"1", 9)), Ok(true));
         assert_eq!(now(store.create("k", b"2", 9)), Ok(false));
         assert_eq!(now(store.replace("k", b"2", b"3", Some(9))), Ok(false));
@@ -212,7 +200,7 @@ mod tests {
 
     #[test]
     fn keys_are_paged_in_order() {
-        let store = MemoryStore::new(Hand::default());
+        let store = MemoryStore::new(FixedClock::default());
         for key in ["b/2", "a/1", "b/1", "b/3"] {
             now(store.put(key, b"", 9)).unwrap();
         }
