@@ -1,10 +1,12 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod sign_in;
 pub mod url;
 
 use std::fmt;
 
+pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};
 pub use url::is_loopback_host;
 
 /// Settings that are not secret, checked.
@@ -16,6 +18,10 @@ pub struct Config {
     pub default_site: Option<String>,
     /// The host names that requests may be addressed to, in lower case and without ports. Never empty.
     pub allowed_hostnames: Vec<String>,
+    /// The host names of pages that may call `/internal`, besides those on this machine, in lower case.
+    pub allowed_origin_hostnames: Vec<String>,
+    /// How people sign in at `/internal`; `None` when nothing is set up for it.
+    pub sign_in: Option<SignIn>,
     /// Requests a minute for one identity; `None` when limits are off.
     pub rate_limit_per_minute: Option<u32>,
     /// Where the client's address stands when a proxy is in front.
@@ -58,11 +64,13 @@ pub struct ConfigError {
 impl Config {
     /// Reads the settings by name. `lookup` returns `None` for what is absent or empty.
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Config, ConfigError> {
-        let lookup = |name| lookup(name).filter(|value: &String| !value.trim().is_empty());
+        let lookup = &|name| lookup(name).filter(|value: &String| !value.trim().is_empty());
         Ok(Config {
             plausible_base_url: plausible_base_url(lookup)?,
             default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
             allowed_hostnames: allowed_hostnames(lookup)?,
+            allowed_origin_hostnames: allowed_origin_hostnames(lookup)?,
+            sign_in: SignIn::read(lookup)?,
             rate_limit_per_minute: rate_limit(lookup)?,
             client_ip: client_ip(lookup)?,
             log_level: log_level(lookup)?,
@@ -76,15 +84,8 @@ fn plausible_base_url(lookup: impl Fn(&'static str) -> Option<String>) -> Result
     let Some(url) = url::Url::parse(text.trim()) else {
         return refuse("is not an absolute http or https URL", "write it as https://plausible.example.com");
     };
-    let plain_allowed = match lookup("PLAUSIBLE_ALLOW_HTTP").as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            let (problem, advice) = ("is neither true nor false", "write true or false, or leave it out");
-            return Err(ConfigError { setting: "PLAUSIBLE_ALLOW_HTTP", problem, advice });
-        }
-    };
-    if !url.is_https && !is_loopback_host(&url.host) && !plain_allowed {
+    let plain_allowed = truth(&lookup, "PLAUSIBLE_ALLOW_HTTP", false)?;
+    if !url.is_protected() && !plain_allowed {
         return refuse(
             "is http: API keys would travel unencrypted",
             "use https, or set PLAUSIBLE_ALLOW_HTTP=true for a trusted network",
@@ -94,32 +95,71 @@ fn plausible_base_url(lookup: impl Fn(&'static str) -> Option<String>) -> Result
 }
 
 fn allowed_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
-    let refuse = |setting, problem, advice| Err(ConfigError { setting, problem, advice });
-    if let Some(list) = lookup("MCP_ALLOWED_HOSTNAMES") {
-        let names: Vec<String> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
-        if names.iter().any(|name| !url::is_host(name)) {
-            return refuse(
-                "MCP_ALLOWED_HOSTNAMES",
-                "has an entry that is not a bare host name",
-                "write host names without scheme and port, separated by commas, as mcp.example.com,localhost",
-            );
-        }
+    if let Some(names) = host_names(&lookup, "MCP_ALLOWED_HOSTNAMES")? {
         return Ok(names);
     }
-    let Some(public) = lookup("PUBLIC_URL") else {
-        return refuse(
-            "MCP_ALLOWED_HOSTNAMES",
-            "is missing, and so is PUBLIC_URL",
-            "write the host names that clients use, as mcp.example.com, or set PUBLIC_URL",
-        );
-    };
-    let url = url::Url::parse(public.trim()).filter(|url| url.path.is_empty() || url.path == "/");
-    match url {
-        Some(url) if url.is_https || is_loopback_host(&url.host) => Ok(vec![url.host]),
-        Some(_) => refuse("PUBLIC_URL", "is http", "write it with https; http is for loopback only"),
-        None => {
-            refuse("PUBLIC_URL", "is not scheme://host[:port]", "write it as https://mcp.example.com, without a path")
-        }
+    match public_url(&lookup)? {
+        Some(url) => Ok(vec![url.host]),
+        None => Err(ConfigError {
+            setting: "MCP_ALLOWED_HOSTNAMES",
+            problem: "is missing, and so is PUBLIC_URL",
+            advice: "write the host names that clients use, as mcp.example.com, or set PUBLIC_URL",
+        }),
+    }
+}
+
+fn allowed_origin_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
+    let names = host_names(&lookup, "MCP_ALLOWED_ORIGIN_HOSTNAMES")?;
+    Ok(names.unwrap_or_else(|| vec!["claude.ai".to_owned()]))
+}
+
+/// A list of bare host names, in lower case; `None` when the setting is absent.
+fn host_names(
+    lookup: impl Fn(&'static str) -> Option<String>,
+    setting: &'static str,
+) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(names) = lookup(setting).map(|list| list_of(&list)) else { return Ok(None) };
+    if names.iter().all(|name| url::is_host(name)) {
+        return Ok(Some(names));
+    }
+    Err(ConfigError {
+        setting,
+        problem: "has an entry that is not a bare host name",
+        advice: "write host names without scheme and port, separated by commas, as mcp.example.com,localhost",
+    })
+}
+
+/// The entries of a comma-separated list in lower case.
+fn list_of(list: &str) -> Vec<String> {
+    list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).collect()
+}
+
+/// `PUBLIC_URL`, if it is set: `scheme://host[:port]`, http on loopback only.
+fn public_url(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Option<url::Url>, ConfigError> {
+    let Some(text) = lookup("PUBLIC_URL") else { return Ok(None) };
+    let refuse = |problem, advice| Err(ConfigError { setting: "PUBLIC_URL", problem, advice });
+    match url::Url::parse(text.trim()).filter(|url| url.path.is_empty() || url.path == "/") {
+        Some(url) if url.is_protected() => Ok(Some(url)),
+        Some(_) => refuse("is http", "write it with https; http is for loopback only"),
+        None => refuse("is not scheme://host[:port]", "write it as https://mcp.example.com, without a path"),
+    }
+}
+
+/// A setting that is `true` or `false`.
+fn truth(
+    lookup: impl Fn(&'static str) -> Option<String>,
+    setting: &'static str,
+    default: bool,
+) -> Result<bool, ConfigError> {
+    match lookup(setting).as_deref().map(str::trim) {
+        None => Ok(default),
+        Some("true" | "on") => Ok(true),
+        Some("false" | "off") => Ok(false),
+        Some(_) => Err(ConfigError {
+            setting,
+            problem: "is neither true nor false",
+            advice: "write true or false, or leave it out",
+        }),
     }
 }
 

@@ -7,6 +7,8 @@ pub struct Url {
     pub is_https: bool,
     /// The host in lower case, an IPv6 address in brackets.
     pub host: String,
+    /// The port, where it is not the scheme's own.
+    pub port: Option<u16>,
     /// The path, possibly empty.
     pub path: String,
 }
@@ -24,7 +26,22 @@ impl Url {
             return None;
         }
         let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
-        Some(Url { is_https, host: host_of(authority)?, path: path.to_owned() })
+        let digits = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        let port = digits.filter(|digits| !digits.is_empty()).map(str::parse::<u16>).transpose().ok()?;
+        let port = port.filter(|port| *port != if is_https { 443 } else { 80 });
+        Some(Url { is_https, host: host_of(authority)?, port, path: path.to_owned() })
+    }
+
+    /// `scheme://host[:port]` in its one normal form.
+    pub fn origin(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{}{port}", self.host)
+    }
+
+    /// Whether what is sent there is safe from others: https, or this machine.
+    pub fn is_protected(&self) -> bool {
+        self.is_https || is_loopback_host(&self.host)
     }
 }
 
@@ -67,6 +84,21 @@ const MAX_HOST: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_has_one_normal_form() {
+        for (text, origin) in [
+            ("HTTPS://MCP.Example.com", "https://mcp.example.com"),
+            ("https://mcp.example.com:443/", "https://mcp.example.com"),
+            ("https://mcp.example.com:8443", "https://mcp.example.com:8443"),
+            ("http://127.0.0.1:80", "http://127.0.0.1"),
+            ("http://[::1]:8787/x", "http://[::1]:8787"),
+            ("http://[::1]", "http://[::1]"),
+        ] {
+            assert_eq!(Url::parse(text).map(|url| url.origin()).as_deref(), Some(origin), "{text}");
+        }
+        assert_eq!(Url::parse("https://mcp.example.com:70000"), None);
+    }
 
     #[test]
     fn hosts_are_read_strictly() {
