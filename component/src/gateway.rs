@@ -3,20 +3,35 @@
 //! The order of checks is one visible list, `Gateway::respond`: OPTIONS, host, origin, address limit, method,
 //! credential, identity limit, media type, body.
 
+mod authorize_endpoint;
 mod bearer;
+mod bearer_token;
+mod callback_endpoint;
 pub mod check;
+mod client_documents;
+mod clients;
+pub mod federation;
+mod internal_endpoint;
+mod issuer;
 mod limits;
 mod mcp_endpoint;
+mod metadata;
+pub mod operator;
+mod operator_endpoint;
 mod origin;
+pub mod pages;
+mod register_endpoint;
 mod request;
 mod response;
 mod route;
 mod setup;
+mod token_endpoint;
 
 use crate::config::LogLevel;
 pub use crate::config::{Config, ConfigError};
 use crate::ports::{Clock, Ports};
 use crate::telemetry::{Outcome, RequestRecord, Severity};
+use issuer::{Issuer, UnreadableRecords};
 use limits::Limits;
 pub use request::{BodyError, Headers, Request, RequestBody};
 use response::Refusal;
@@ -28,6 +43,7 @@ pub use setup::Setup;
 pub struct Gateway<'a, P> {
     ports: &'a P,
     setup: &'a Result<Setup, ConfigError>,
+    unreadable: UnreadableRecords,
 }
 
 /// An answer and what the log says about it.
@@ -49,7 +65,7 @@ struct Served {
 impl<'a, P: Ports> Gateway<'a, P> {
     /// A gateway over `ports`. Settings that could not be read are told to whoever asks.
     pub fn new(ports: &'a P, setup: &'a Result<Setup, ConfigError>) -> Self {
-        Gateway { ports, setup }
+        Gateway { ports, setup, unreadable: UnreadableRecords::default() }
     }
 
     /// Answers a request. It never fails: whatever is wrong is a response.
@@ -67,6 +83,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             outcome: served.outcome,
             mcp_method: served.mcp_method,
             tool: served.tool,
+            unreadable_records: self.unreadable.so_far(),
         };
         let wanted = match self.setup {
             Ok(setup) => is_logged(record.severity(), setup.config.log_level),
@@ -90,16 +107,66 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let setup = self.setup.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
         let config = &setup.config;
         origin::check_host(request, config)?;
-        origin::check_origin(request)?;
+        if !route.is_some_and(Route::is_page) {
+            origin::check_origin(request)?;
+        }
         let limits = Limits::new(self.ports.limiter(), config, request);
         limits.address().await?;
-        let outcome = match route {
-            Some(Route::Mcp) => mcp_endpoint::serve(self.ports, setup, &limits, request, body).await,
-            Some(Route::Healthz) | None => Err(Refusal::not_found()),
-        };
+        let outcome = self.dispatch(setup, &limits, request, route, body).await;
         if let Err(refusal) = &outcome {
             limits.charge_for(refusal.status()).await;
         }
+        outcome
+    }
+}
+
+impl<P: Ports> Gateway<'_, P> {
+    async fn dispatch<B: RequestBody>(
+        &self,
+        setup: &Setup,
+        limits: &Limits<'_, P::Limiter>,
+        request: &Request,
+        route: Option<Route>,
+        body: B,
+    ) -> Result<Served, Refusal> {
+        let sign_in = setup.config.sign_in.as_ref();
+        let server = sign_in.and_then(|sign_in| sign_in.authorization_server.as_ref());
+        match (route, sign_in, server) {
+            (Some(Route::Mcp), ..) => mcp_endpoint::serve(self.ports, setup, limits, request, body).await,
+            (Some(Route::Internal), Some(sign_in), _) => {
+                internal_endpoint::serve(self.ports, setup, sign_in, limits, request, body, &self.unreadable).await
+            }
+            (Some(Route::Operator), ..) => {
+                operator_endpoint::serve(self.ports, self.setup, limits, request, body).await
+            }
+            (Some(route @ (Route::ServerMetadata | Route::InternalMetadata | Route::McpMetadata)), _, Some(server)) => {
+                metadata::serve(self.ports, server, route, request).await
+            }
+            (Some(route), _, Some(_)) => self.authorize(setup, limits, request, route, body).await,
+            _ => Err(Refusal::not_found()),
+        }
+    }
+
+    /// The endpoints of the authorization server, all of which need the server's keys.
+    async fn authorize<B: RequestBody>(
+        &self,
+        setup: &Setup,
+        limits: &Limits<'_, P::Limiter>,
+        request: &Request,
+        route: Route,
+        body: B,
+    ) -> Result<Served, Refusal> {
+        let ring = issuer::key_ring(self.ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
+        let issuer = Issuer::new(self.ports, setup, &ring).ok_or_else(Refusal::not_found)?;
+        let outcome = match route {
+            Route::Authorize => authorize_endpoint::serve(&issuer, limits, request, body).await,
+            Route::Callback => callback_endpoint::serve(&issuer, request).await,
+            Route::Token => token_endpoint::token(&issuer, limits, request, body).await,
+            Route::Revoke => token_endpoint::revoke(&issuer, limits, request, body).await,
+            Route::Register => register_endpoint::serve(&issuer, limits, request, body).await,
+            _ => Err(Refusal::not_found()),
+        };
+        self.unreadable.count(&issuer.vault);
         outcome
     }
 }

@@ -9,7 +9,7 @@
 //! [`redirect_uri`], [`pkce`], [`scope`], [`resource`] and [`error`] are the vocabulary; [`client`], [`registration`]
 //! and [`client_metadata`] say who may ask, [`clients`] keeps those who registered; [`authorize`] is the list of checks
 //! before a user is asked, [`transaction`] leads from there to a code; [`grant`], [`code`], [`refresh`], [`bearer`] and
-//! [`revoke`] are the life of an authorization.
+//! [`revoke`] are the life of an authorization, [`grants`] is the operator's list.
 
 pub mod authorize;
 pub mod bearer;
@@ -20,6 +20,7 @@ pub mod code;
 pub mod error;
 pub mod form;
 pub mod grant;
+pub mod grants;
 mod json_object;
 pub mod keyring;
 pub mod pkce;

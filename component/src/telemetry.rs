@@ -24,6 +24,8 @@ pub struct RequestRecord {
     pub mcp_method: Option<&'static str>,
     /// The tool, when it is one of ours.
     pub tool: Option<&'static str>,
+    /// How many records of the store did not decode and were treated as absent.
+    pub unreadable_records: usize,
 }
 
 /// How serious a record is.
@@ -56,6 +58,7 @@ impl RequestRecord {
         match self.outcome {
             Outcome::Misconfigured(_) => Severity::Error,
             Outcome::Refused(_) => Severity::Warn,
+            Outcome::Served | Outcome::ToolError if self.unreadable_records > 0 => Severity::Warn,
             Outcome::Served | Outcome::ToolError => Severity::Info,
         }
     }
@@ -82,6 +85,9 @@ impl RequestRecord {
             if let Some(word) = word {
                 line.push_str(&format!(",\"{name}\":\"{word}\""));
             }
+        }
+        if self.unreadable_records > 0 {
+            line.push_str(&format!(",\"unreadable_records\":{}", self.unreadable_records));
         }
         line.push('}');
         line
@@ -143,6 +149,7 @@ mod tests {
             outcome: Outcome::Served,
             mcp_method: Some("tools/call"),
             tool: Some("get_breakdown"),
+            unreadable_records: 0,
         };
         let expected = concat!(
             r#"{"ts":"2026-08-06T10:30:00.042Z","level":"info","event":"request","route":"/mcp","method":"POST","#,

@@ -1,5 +1,8 @@
 //! What `plausible-mcp check` finds: every setting that is wrong, and whether Plausible answers.
 
+mod sign_in;
+
+use super::setup::Setup;
 use crate::config::{Config, ConfigError};
 use crate::plausible::{Client, DateRange, Metric, Query, QueryError};
 use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets};
@@ -41,13 +44,15 @@ pub struct Finding {
     pub advice: String,
 }
 
-/// Checks the settings, then asks Plausible one harmless question.
-pub async fn run<P: Ports>(ports: &P, config: &Result<Config, ConfigError>) -> Vec<Finding> {
-    let config = match config {
-        Ok(config) => config,
+/// Checks the settings, then asks each upstream one harmless question.
+pub async fn run<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>) -> Vec<Finding> {
+    let setup = match setup {
+        Ok(setup) => setup,
         Err(error) => return vec![malformed(error)],
     };
+    let config = &setup.config;
     let mut findings = settings(config);
+    findings.extend(sign_in::run(ports, setup).await);
     findings.push(match ports.secrets().secret("PLAUSIBLE_API_KEY") {
         Some(key) => ask_with_key(ports, config, &key).await,
         None => ask_without_key(ports, config).await,
@@ -168,7 +173,7 @@ mod tests {
             lookup("PLAUSIBLE_API_KEY").map(|key| ("PLAUSIBLE_API_KEY".to_owned(), key)).into_iter().collect();
         let ports = MemoryPorts { secrets: FixedSecrets(secrets), ..MemoryPorts::default() };
         answer(&ports);
-        let findings = run(&ports, &Config::read(lookup)).now_or_never().expect("nothing waits");
+        let findings = run(&ports, &Setup::read(lookup)).now_or_never().expect("nothing waits");
         assert!(findings.iter().all(|finding| !format!("{finding:?}").contains("the-secret-key")));
         findings.into_iter().map(|finding| (finding.level, finding.origin, finding.setting)).collect()
     }

@@ -34,6 +34,18 @@ impl<'a, L: RateLimit> Limits<'a, L> {
         }
     }
 
+    /// Takes one from a bucket of the address that is for one purpose alone.
+    pub async fn purpose(&self, purpose: &'static str, per_minute: u32) -> Result<(), u32> {
+        if self.per_minute.is_none() {
+            return Ok(());
+        }
+        let quota = Quota { limit: per_minute, window_seconds: 60 };
+        match self.limiter.check(&format!("{purpose}/{}", self.address_key), quota, 1).await {
+            Decision::Allowed { .. } => Ok(()),
+            Decision::Denied { retry_after } => Err(retry_after),
+        }
+    }
+
     /// Takes from the bucket of a verified identity.
     pub async fn identity(&self, identity: &str, cost: u32) -> Result<(), Refusal> {
         self.take(&format!("identity/{identity}"), 1, cost, "identity_limit").await

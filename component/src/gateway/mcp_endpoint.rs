@@ -16,6 +16,18 @@ use crate::ports::{Clock, Ports, RateLimit};
 use crate::telemetry::Outcome;
 use crate::tools::{self, Sites, Tools};
 
+/// On whose behalf a request is answered.
+pub struct Caller<'a> {
+    /// What Plausible is asked with.
+    pub plausible_key: &'a str,
+    /// The name of the bucket, which names nobody.
+    pub identity: &'a str,
+    /// The sites that may be queried; `None` for all that the key can see.
+    pub allowed_sites: Option<&'a [String]>,
+    /// Who may keep the list of tools.
+    pub cache_scope: CacheScope,
+}
+
 /// Serves a request: method, credential, identity limit, media type, body, protocol.
 pub async fn serve<P: Ports, B: RequestBody>(
     ports: &P,
@@ -28,23 +40,40 @@ pub async fn serve<P: Ports, B: RequestBody>(
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
     }
     let key = PlausibleKey::of(&request.headers)?;
-    let identity = key_hash(&key);
-    limits.identity(&identity, 1).await?;
+    let caller = Caller {
+        plausible_key: key.expose(),
+        identity: &key_hash(&key),
+        allowed_sites: None,
+        cache_scope: CacheScope::Public,
+    };
+    answer(ports, setup, limits, request, body, &caller).await
+}
+
+/// Serves a request whose credential was checked: identity limit, media type, body, protocol.
+pub async fn answer<P: Ports, B: RequestBody>(
+    ports: &P,
+    setup: &Setup,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+    caller: &Caller<'_>,
+) -> Result<Served, Refusal> {
+    limits.identity(caller.identity, 1).await?;
     check_media_type(&request.headers)?;
     let body = body.read(MAX_BODY_BYTES).map_err(refuse_body)?;
     let incoming = match mcp::read(&body, protocol_headers(&request.headers)) {
         Ok(incoming) => incoming,
         Err(reply) => return Ok(served(reply, None, None)),
     };
-    charge_batch(limits, &identity, &incoming).await?;
+    charge_batch(limits, caller.identity, &incoming).await?;
     let config = &setup.config;
     let tools = Tools {
-        client: Client::new(ports.http(), &config.plausible_base_url, key.expose()),
-        sites: Sites { default: config.default_site.as_deref(), allowed: None },
+        client: Client::new(ports.http(), &config.plausible_base_url, caller.plausible_key),
+        sites: Sites { default: config.default_site.as_deref(), allowed: caller.allowed_sites },
         now: ports.clock().now(),
     };
     let (method, tool) = (known_method(&incoming), known_tool(&incoming));
-    let server = Server { tools: &tools, catalogue: &setup.catalogue, cache_scope: CacheScope::Public };
+    let server = Server { tools: &tools, catalogue: &setup.catalogue, cache_scope: caller.cache_scope };
     Ok(served(server.answer(incoming).await, method, tool))
 }
 
@@ -61,7 +90,7 @@ async fn charge_batch<L: RateLimit>(
 }
 
 /// `application/json`, with any parameters, in any case (RFC 9110 §8.3.1).
-fn check_media_type(headers: &Headers) -> Result<(), Refusal> {
+pub(super) fn check_media_type(headers: &Headers) -> Result<(), Refusal> {
     let value = headers.value("content-type").unwrap_or_default();
     let (media_type, parameters) = value.split_once(';').unwrap_or((&value, ""));
     if media_type.trim().eq_ignore_ascii_case("application/json") && !parameters.contains(',') {

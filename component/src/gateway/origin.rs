@@ -4,7 +4,7 @@
 use super::request::Request;
 use super::response::Refusal;
 use crate::config::Config;
-use crate::config::url::{host_of, is_host};
+use crate::config::url::{host_of, is_host, is_loopback_host};
 
 /// The host must be one of the allowed names. The port is ignored, case too.
 pub fn check_host(request: &Request, config: &Config) -> Result<(), Refusal> {
@@ -29,6 +29,21 @@ pub fn check_origin(request: &Request) -> Result<(), Refusal> {
             "origin",
         )),
         _ => Ok(()),
+    }
+}
+
+/// At `/internal` a page must be on the operator's list, or on this machine.
+pub fn check_listed_origin(request: &Request, config: &Config) -> Result<(), Refusal> {
+    let Some(origin) = request.headers.value("origin").filter(|origin| !origin.is_empty()) else { return Ok(()) };
+    let host = origin.split_once("://").and_then(|(_, authority)| host_of(authority));
+    match host {
+        Some(host) if is_loopback_host(&host) || config.allowed_origin_hostnames.contains(&host) => Ok(()),
+        _ => Err(Refusal::json_rpc(
+            403,
+            "Pages of this origin may not call /internal. The operator lists the hosts in \
+             MCP_ALLOWED_ORIGIN_HOSTNAMES.",
+            "origin",
+        )),
     }
 }
 

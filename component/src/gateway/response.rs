@@ -3,6 +3,7 @@
 use super::route::Route;
 use crate::config::ConfigError;
 use crate::mcp::json_string;
+use crate::oauth::error::WireError;
 use crate::telemetry::Outcome;
 
 /// A response.
@@ -34,6 +35,17 @@ impl Response {
         Response { status, headers: vec![("content-type", "application/json".to_owned())], body: body.into_bytes() }
     }
 
+    /// A redirect that is followed with GET (RFC 9700 §4.12: never 307).
+    pub fn see_other(location: &str) -> Response {
+        Response { status: 303, headers: vec![("location", location.to_owned())], body: Vec::new() }
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: &'static str, value: String) -> Response {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Adds what every response has: security headers, and CORS where pages of other origins may read.
     pub(super) fn finish(&mut self, route: Option<Route>, method: &str) {
         let cors: [&[(&str, &str)]; 2] = match route.is_some_and(Route::has_cors) {
@@ -41,6 +53,9 @@ impl Response {
             true => [CORS_HEADERS, &[]],
             false => [&[], &[]],
         };
+        let hidden = route.is_some_and(Route::hides_referrer);
+        let referrer = if hidden { "no-referrer" } else { "strict-origin-when-cross-origin" };
+        self.headers.push(("referrer-policy", referrer.to_owned()));
         let fixed = SECURITY_HEADERS.iter().chain(cors.into_iter().flatten());
         self.headers.extend(fixed.map(|(name, value)| (*name, (*value).to_owned())));
         if method == "HEAD" {
@@ -61,6 +76,22 @@ impl Refusal {
         let message = json_string(text);
         let body = format!("{{\"jsonrpc\":\"2.0\",\"error\":{{\"code\":-32600,\"message\":{message}}}}}");
         Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) }
+    }
+
+    /// An error of OAuth (RFC 6749 §5.2): `{"error": code, "error_description": text}`.
+    pub fn oauth(error: WireError, text: &str, reason: &'static str) -> Refusal {
+        let (code, status) = error.row();
+        let body = format!("{{\"error\":\"{code}\",\"error_description\":{}}}", json_string(text));
+        let refusal = Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) };
+        match status {
+            503 => refusal.with_header("retry-after", RETRY_AFTER_SECONDS.to_string()),
+            _ => refusal,
+        }
+    }
+
+    /// A response that says by itself why the request is refused.
+    pub fn with_response(response: Response, reason: &'static str) -> Refusal {
+        Refusal { response, outcome: Outcome::Refused(reason) }
     }
 
     /// No such path.
@@ -112,9 +143,11 @@ impl Refusal {
     }
 }
 
+/// After an outage of the store.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
 const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
-    ("referrer-policy", "strict-origin-when-cross-origin"),
     ("strict-transport-security", "max-age=31536000; includeSubDomains"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),

@@ -1,8 +1,10 @@
 //! What is the same for every request: the settings, and what follows from them alone. None of it is secret, so an
 //! instance that serves several requests may keep it.
 
+use crate::access::Admission;
 use crate::config::{Config, ConfigError};
 use crate::mcp::Catalogue;
+use crate::oauth::resource::Resource;
 use crate::tools;
 
 /// The settings and what follows from them.
@@ -12,6 +14,10 @@ pub struct Setup {
     pub config: Config,
     /// What is said about the tools.
     pub catalogue: Catalogue,
+    /// Whom the operator lets in at `/internal`; nobody without sign-in.
+    pub admission: Admission,
+    /// What tokens are for, where the component issues them.
+    pub resource: Option<Resource>,
 }
 
 impl Setup {
@@ -22,6 +28,12 @@ impl Setup {
             Some(_) => Catalogue::new(|| tools::instructions(true), || tools::definitions(true)),
             None => Catalogue::new(|| tools::instructions(false), || tools::definitions(false)),
         };
-        Ok(Setup { config, catalogue })
+        let admission = config.sign_in.as_ref().map(|sign_in| Admission {
+            allowed_domains: sign_in.allowed_domains.clone(),
+            denied_emails: sign_in.denied_emails.clone(),
+        });
+        let server = config.sign_in.as_ref().and_then(|sign_in| sign_in.authorization_server.as_ref());
+        let resource = server.map(|server| Resource::of(&server.public_url));
+        Ok(Setup { catalogue, admission: admission.unwrap_or_default(), resource, config })
     }
 }

@@ -3,19 +3,44 @@
 use super::bindings::exports::plausible_mcp::host::operator as wit;
 use super::{Component, HostPorts, settings, wait};
 use crate::gateway::check::{self, Finding, Level, Origin};
+use crate::gateway::operator::{self, ListedGrant, OperatorError, Selector};
 
 impl wit::Guest for Component {
     fn check() -> Vec<wit::Finding> {
-        let findings = wait::until_ready(check::run(&HostPorts, &settings::read().map(|setup| setup.config)));
+        let findings = wait::until_ready(check::run(&HostPorts, &settings::read()));
         findings.into_iter().map(finding).collect()
     }
 
-    fn list_grants(_: wit::Selector, _: Option<String>) -> Result<wit::GrantPage, wit::OperatorError> {
-        Err(wit::OperatorError::NotConfigured)
+    fn list_grants(whose: wit::Selector, cursor: Option<String>) -> Result<wit::GrantPage, wit::OperatorError> {
+        let setup = settings::read();
+        let page = operator::list_grants(&HostPorts, &setup, &selector(whose), cursor.as_deref());
+        let page = wait::until_ready(page).map_err(error)?;
+        Ok(wit::GrantPage { grants: page.grants.into_iter().map(grant).collect(), next: page.next })
     }
 
-    fn revoke(_: wit::Selector) -> Result<wit::Revocation, wit::OperatorError> {
-        Err(wit::OperatorError::NotConfigured)
+    fn revoke(whose: wit::Selector) -> Result<wit::Revocation, wit::OperatorError> {
+        let setup = settings::read();
+        let revoked = wait::until_ready(operator::revoke(&HostPorts, &setup, &selector(whose))).map_err(error)?;
+        Ok(wit::Revocation { revoked: revoked.revoked, notes: revoked.notes })
+    }
+}
+
+fn selector(selector: wit::Selector) -> Selector {
+    match selector {
+        wit::Selector::User(email) => Selector::User(email),
+        wit::Selector::All => Selector::All,
+    }
+}
+
+fn grant(grant: ListedGrant) -> wit::Grant {
+    wit::Grant { client: grant.client, created: grant.created, last_issued: grant.last_issued, expires: grant.expires }
+}
+
+fn error(error: OperatorError) -> wit::OperatorError {
+    match error {
+        OperatorError::NotConfigured => wit::OperatorError::NotConfigured,
+        OperatorError::StoreUnavailable => wit::OperatorError::StoreUnavailable,
+        OperatorError::InvalidArgument => wit::OperatorError::InvalidArgument,
     }
 }
 

@@ -1,0 +1,239 @@
+//! `GET /authorize`: the consent page. `POST /authorize`: the user's decision.
+//!
+//! The request is checked once, when the page is made; after that it is read from the store alone. Whatever else a form
+//! carries counts for nothing.
+
+use super::Served;
+use super::clients::{self, NoClient};
+use super::federation::Federation;
+use super::issuer::Issuer;
+use super::limits::Limits;
+use super::pages::{Consent, FailedLogin, Page, Problem, ReturnToClient, SignInFailed};
+use super::request::{BodyError, Headers, Request, RequestBody};
+use super::response::{Refusal, Response};
+use super::token_endpoint::is_form;
+use crate::config::url::Url;
+use crate::oauth::authorize::{self, AuthorizationRequest, ClientAnswer, PageError, Refused, Rules};
+use crate::oauth::client::Client;
+use crate::oauth::client_metadata::DocumentUrl;
+use crate::oauth::error::WireError;
+use crate::oauth::form::{Form, FormError, MAX_QUERY_BYTES};
+use crate::oauth::redirect_uri::RedirectUri;
+use crate::oauth::transaction::cookies::Cookies;
+use crate::oauth::transaction::{self, Handle, Submission, TransactionError};
+use crate::ports::Ports;
+
+/// Serves the page, or takes the decision.
+pub async fn serve<P: Ports, B: RequestBody>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    match request.method.as_str() {
+        "GET" => ask(issuer, limits, request).await,
+        "POST" => decide(issuer, request, body).await,
+        _ => Err(Refusal::method_not_allowed("GET, POST, OPTIONS")),
+    }
+}
+
+/// Checks the request and asks the user.
+async fn ask<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+) -> Result<Served, Refusal> {
+    let form = Form::parse(request.query.as_bytes(), MAX_QUERY_BYTES).map_err(|error| match error {
+        FormError::TooLong => refuse(Problem::TooLong, "query_too_long"),
+        _ => refuse(Problem::Malformed, "query"),
+    })?;
+    let client_id = authorize::client_id(&form).map_err(|_| refuse(Problem::ClientUnknown, "client_id"))?;
+    let client = clients::find(issuer, limits, client_id).await.map_err(no_client)?;
+    let rules = Rules { resource: issuer.resource, private_schemes: &issuer.server.private_schemes };
+    let checked = match authorize::check(&form, &client, rules) {
+        Ok(checked) => checked,
+        Err(Refused::Page(PageError::ClientId)) => return Err(refuse(Problem::ClientUnknown, "client_id")),
+        Err(Refused::Page(PageError::RedirectUri)) => return Err(refuse(Problem::RedirectUri, "redirect_uri")),
+        Err(Refused::Client(answer)) => return Err(return_to_client(issuer, &answer)),
+    };
+    consent(issuer, request, &client, checked).await
+}
+
+async fn consent<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    request: &Request,
+    client: &Client,
+    checked: AuthorizationRequest,
+) -> Result<Served, Refusal> {
+    let redirect_uri = redirect_uri(issuer, &checked)?;
+    let opened = transaction::open(&issuer.vault, issuer.now, client, checked).await;
+    let opened = opened.map_err(|error| stopped(TransactionError::Store(error)))?;
+    let cookies = cookies_of(&request.headers);
+    let document = DocumentUrl::parse(&client.id, issuer.server.documents.loopback).ok();
+    let page = Consent {
+        client_name: client.metadata.name.as_deref(),
+        client_host: document.as_ref().map(DocumentUrl::host),
+        redirect_host: redirect_uri.host(),
+        is_loopback: redirect_uri.is_loopback(),
+        sites: issuer.sign_in.allowed_sites.as_deref(),
+        domains: &issuer.sign_in.allowed_domains,
+        handle: opened.form.handle.as_str(),
+        token: &opened.form.token,
+        form_targets: form_targets(issuer, &redirect_uri),
+    };
+    let response = page.page().into_response();
+    let set = [opened.cookie.header(opened.cookie_seconds)];
+    Ok(Served::plain(with_cookies(response, set.into_iter().chain(cookies.drop_oldest(&opened.form.handle)))))
+}
+
+/// Takes what a form of ours says: handle, token and decision, and nothing else.
+async fn decide<P: Ports, B: RequestBody>(
+    issuer: &Issuer<'_, P>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    if !is_same_origin(&request.headers, &issuer.server.public_url) {
+        return Err(refuse(Problem::CrossSite, "cross_site"));
+    }
+    if !is_form(&request.headers) {
+        return Err(refuse(Problem::Malformed, "media_type"));
+    }
+    let body = body.read(MAX_DECISION_BYTES).map_err(|error| match error {
+        BodyError::TooLarge => refuse(Problem::BodyTooLarge, "body_too_large"),
+        BodyError::Interrupted => refuse(Problem::Malformed, "body_interrupted"),
+    })?;
+    let form = Form::parse(&body, MAX_DECISION_BYTES).map_err(|_| refuse(Problem::Malformed, "form"))?;
+    let field = |name| form.value(name).map_err(|_| refuse(Problem::Malformed, "repeated_parameter"));
+    let (handle, token) = (field("handle")?.unwrap_or_default(), field("token")?.unwrap_or_default());
+    let cookies = cookies_of(&request.headers);
+    let submission = Submission { handle, token, cookies: &cookies };
+    match field("decision")? {
+        Some("approve") => approve(issuer, &submission).await,
+        Some("deny") => deny(issuer, &submission).await,
+        _ => Err(refuse(Problem::Decision, "decision")),
+    }
+}
+
+async fn approve<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> Result<Served, Refusal> {
+    let started = transaction::approve(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    let federation = Federation { ports: issuer.ports, vault: &issuer.vault, now: issuer.now };
+    let location = match federation.authorization_url(issuer.server, &started).await {
+        Ok(location) => location,
+        Err(error) => {
+            let page = SignInFailed {
+                reason: FailedLogin::ProviderUnavailable,
+                domains: &issuer.sign_in.allowed_domains,
+                client_host: "the app",
+                sign_out_url: None,
+                handle: submission.handle,
+                token: submission.token,
+                form_targets: Vec::new(),
+            };
+            let mut page = page.page();
+            page.status = error.status();
+            return Err(Refusal::with_response(page.into_response(), "provider"));
+        }
+    };
+    let set = [started.cookie.header(started.cookie_seconds)];
+    Ok(Served::plain(with_cookies(Response::see_other(&location), set.into_iter())))
+}
+
+/// The user has decided, so the client is told without another page.
+async fn deny<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> Result<Served, Refusal> {
+    let request = transaction::deny(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    let answer = ClientAnswer {
+        redirect_uri: redirect_uri(issuer, &request)?,
+        error: WireError::AccessDenied,
+        check: "denied",
+        state: request.state,
+    };
+    let response = Response::see_other(&answer.location(issuer.resource.issuer()));
+    let ended = Handle::parse(submission.handle).map(|handle| submission.cookies.end(&handle)).unwrap_or_default();
+    Ok(Served::plain(with_cookies(response, ended.into_iter())))
+}
+
+/// Anyone can register a redirect URI, so an automatic redirect would make this host an open redirector: only a program
+/// on the user's own machine is answered without a click.
+fn return_to_client<P: Ports>(issuer: &Issuer<'_, P>, answer: &ClientAnswer) -> Refusal {
+    let location = answer.location(issuer.resource.issuer());
+    if answer.redirect_uri.is_loopback() {
+        return Refusal::with_response(Response::see_other(&location), answer.check);
+    }
+    let page = ReturnToClient {
+        error: answer.error.code(),
+        redirect_host: answer.redirect_uri.host(),
+        location: &location,
+        resource: &issuer.resource.url(),
+    };
+    Refusal::with_response(page.page().into_response(), answer.check)
+}
+
+fn no_client(error: NoClient) -> Refusal {
+    let problem = match error {
+        NoClient::Unknown => Problem::ClientUnknown,
+        NoClient::Document(_) => Problem::ClientMetadata,
+        NoClient::TooMany(seconds) => Problem::TooMany(seconds),
+        NoClient::Store(_) => Problem::Unavailable,
+    };
+    refuse(problem, error.reason())
+}
+
+/// The redirect URI of a request that was checked. The operator may have withdrawn its scheme since.
+pub(super) fn redirect_uri<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    request: &AuthorizationRequest,
+) -> Result<RedirectUri, Refusal> {
+    RedirectUri::parse(&request.redirect_uri, &issuer.server.private_schemes)
+        .map_err(|_| refuse(Problem::RedirectUri, "redirect_uri"))
+}
+
+/// Where the chain of redirects after our form may lead: browsers hold `form-action` against each of them.
+pub(super) fn form_targets<P: Ports>(issuer: &Issuer<'_, P>, redirect_uri: &RedirectUri) -> Vec<String> {
+    let provider = issuer.server.endpoints.authorization.as_ref().unwrap_or(&issuer.server.issuer);
+    let provider = Url::parse(provider).map(|url| url.origin());
+    provider.into_iter().chain([redirect_uri.source_expression()]).collect()
+}
+
+/// A page of a problem as a refusal.
+pub(super) fn refuse(problem: Problem, reason: &'static str) -> Refusal {
+    refuse_page(problem.page(), reason)
+}
+
+pub(super) fn refuse_page(page: Page, reason: &'static str) -> Refusal {
+    Refusal::with_response(page.into_response(), reason)
+}
+
+/// A transaction that does not go on.
+pub(super) fn stopped(error: TransactionError) -> Refusal {
+    let reason = match error {
+        TransactionError::WrongBrowser => "wrong_browser",
+        TransactionError::WrongFormToken => "wrong_form",
+        TransactionError::Contended | TransactionError::Store(_) => "store",
+        TransactionError::TooManyAttempts => "too_many_attempts",
+        _ => "transaction",
+    };
+    refuse(Problem::from(error), reason)
+}
+
+/// The cookies of a request: HTTP/2 may send them in several lines (RFC 9113 §8.2.3).
+pub(super) fn cookies_of(headers: &Headers) -> Cookies {
+    Cookies::read(&headers.values("cookie").collect::<Vec<_>>().join("; "))
+}
+
+/// Adds `Set-Cookie` lines.
+pub(super) fn with_cookies(response: Response, lines: impl Iterator<Item = String>) -> Response {
+    lines.fold(response, |response, line| response.with_header("set-cookie", line))
+}
+
+/// Whether a page of ours sent the form. Under `Referrer-Policy: no-referrer` a browser sends `Origin: null` (Fetch,
+/// "append a request Origin header"), so `Sec-Fetch-Site` decides where there is one.
+fn is_same_origin(headers: &Headers, public_url: &str) -> bool {
+    let origin = headers.value("origin");
+    match headers.value("sec-fetch-site") {
+        Some(site) => site == "same-origin" && origin.is_none_or(|origin| origin == "null" || origin == public_url),
+        None => origin.as_deref() == Some(public_url),
+    }
+}
+
+/// Handle, token and decision take less than 200 bytes.
+const MAX_DECISION_BYTES: usize = 16 * 1024;

@@ -1,0 +1,53 @@
+//! The credential at `/internal`: an access token of ours in the header `Authorization` (RFC 6750 §2.1).
+
+use super::issuer::Issuer;
+use super::request::Request;
+use super::response::Refusal;
+use super::route::Route;
+use super::token_endpoint::unavailable;
+use crate::oauth::bearer::{self, BearerError};
+use crate::oauth::error::WireError;
+use crate::oauth::keyring::UserId;
+use crate::oauth::scope::SCOPE;
+use crate::ports::Ports;
+
+/// Who calls, or the challenge.
+pub async fn authenticate<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Result<UserId, Refusal> {
+    let mut lines = request.headers.values("authorization");
+    let (line, another) = (lines.next(), lines.next());
+    let in_query = request.query.split('&').any(|pair| pair.starts_with("access_token="));
+    if another.is_some() || (line.is_some() && in_query) {
+        let text = "The access token came more than once. Send it once, in the header Authorization.";
+        return Err(challenge(issuer, Some(WireError::InvalidRequest), text, "credential_repeated"));
+    }
+    let missing = || challenge(issuer, None, "Sign in: this endpoint takes access tokens of its own.", "no_credential");
+    let line = line.ok_or_else(missing)?;
+    let (scheme, token) = line.split_once(' ').ok_or_else(missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    let admits = |email: &str| issuer.admits(email);
+    match bearer::authenticate(&issuer.vault, issuer.now, issuer.resource, token.trim_matches(' '), admits).await {
+        Ok(principal) => Ok(principal.user().clone()),
+        Err(BearerError::Store(_)) => Err(unavailable()),
+        Err(_) => {
+            let text = "The access token is not valid here: it has ended, was revoked, or is for something else.";
+            Err(challenge(issuer, Some(WireError::InvalidToken), text, "bad_credential"))
+        }
+    }
+}
+
+/// RFC 6750 §3 with RFC 9728 §5.1. "If the request lacks any authentication information […] the resource server SHOULD
+/// NOT include an error code."
+fn challenge<P: Ports>(issuer: &Issuer<'_, P>, error: Option<WireError>, text: &str, reason: &'static str) -> Refusal {
+    let metadata = format!("{}{}", issuer.resource.issuer(), Route::InternalMetadata.path());
+    let mut value = format!("Bearer realm=\"plausible-mcp\", resource_metadata=\"{metadata}\", scope=\"{SCOPE}\"");
+    if let Some(error) = error {
+        value.push_str(&format!(", error=\"{}\"", error.code()));
+    }
+    let refusal = match error {
+        Some(error) => Refusal::oauth(error, text, reason),
+        None => Refusal::new(401, text, reason),
+    };
+    refusal.with_header("www-authenticate", value)
+}

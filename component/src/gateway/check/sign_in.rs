@@ -1,0 +1,80 @@
+//! What `check` finds about sign-in: the secrets, the callback address, discovery and key sets.
+
+use super::{Finding, Level, Origin, finding, malformed};
+use crate::config::{AssertionMode, AuthorizationServer, ConfigError};
+use crate::gateway::federation::{Federation, FederationError};
+use crate::gateway::issuer::{key_ring, required};
+use crate::gateway::setup::Setup;
+use crate::oauth::keyring::KeyRing;
+use crate::oauth::vault::Vault;
+use crate::ports::{Clock, Ports};
+
+/// Checks whatever mode is on; nothing when there is no sign-in.
+pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
+    let Some(sign_in) = &setup.config.sign_in else { return Vec::new() };
+    let domains = format!("users of {} are let in", sign_in.allowed_domains.join(", "));
+    let mut findings = vec![finding(Level::Ok, Origin::Settings, "ALLOWED_EMAIL_DOMAIN", &domains, "")];
+    let secrets = ports.secrets();
+    let key = required(secrets, "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys");
+    findings.extend(key.err().as_ref().map(malformed));
+    let ring = match key_ring(secrets) {
+        Ok(ring) => ring,
+        Err(error) => {
+            findings.push(malformed(&error));
+            return findings;
+        }
+    };
+    if let Some(server) = &sign_in.authorization_server {
+        let secret = required(secrets, "ACCESS_CLIENT_SECRET", "set it to the secret of the Access application");
+        findings.extend(own(ports, server, &ring, secret.err().as_ref()).await);
+    }
+    if let Some(mode) = &sign_in.assertion {
+        findings.push(assertion(ports, mode, &ring).await);
+    }
+    findings
+}
+
+async fn own<P: Ports>(
+    ports: &P,
+    server: &AuthorizationServer,
+    ring: &KeyRing,
+    missing_secret: Option<&ConfigError>,
+) -> Vec<Finding> {
+    let callback = format!(
+        "sign-in is at {0}/internal; the Access application must have the redirect URL {0}/callback",
+        server.public_url
+    );
+    let mut findings = vec![finding(Level::Ok, Origin::Settings, "PUBLIC_URL", &callback, "")];
+    findings.extend(missing_secret.map(malformed));
+    let vault = Vault::new(ports.store(), ports.random(), ring);
+    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
+    let advice = "write the issuer exactly as Access shows it, ending in the client id";
+    findings.push(match federation.probe(server).await {
+        Ok(()) => finding(Level::Ok, Origin::Answer, "ACCESS_ISSUER", "Access answers with endpoints and keys", ""),
+        Err(error) => failed(&error, "ACCESS_ISSUER", advice),
+    });
+    findings
+}
+
+async fn assertion<P: Ports>(ports: &P, mode: &AssertionMode, ring: &KeyRing) -> Finding {
+    let vault = Vault::new(ports.store(), ports.random(), ring);
+    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
+    match federation.probe_team(mode).await {
+        Ok(()) => finding(Level::Ok, Origin::Answer, "CF_ACCESS_TEAM_DOMAIN", "the team's keys can be read", ""),
+        Err(error) => {
+            failed(&error, "CF_ACCESS_TEAM_DOMAIN", "write the team's domain, as https://team.cloudflareaccess.com")
+        }
+    }
+}
+
+fn failed(error: &FederationError, setting: &'static str, advice: &str) -> Finding {
+    match error {
+        FederationError::Store(_) => {
+            finding(Level::Error, Origin::Unreachable, "COOKIE_ENCRYPTION_KEY", "the store does not answer", "")
+        }
+        FederationError::Unavailable(_) => {
+            finding(Level::Error, Origin::Unreachable, setting, "Access could not be reached", advice)
+        }
+        _ => finding(Level::Error, Origin::Answer, setting, "what Access answers is not as it must be", advice),
+    }
+}

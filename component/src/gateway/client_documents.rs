@@ -1,0 +1,147 @@
+//! Client ID Metadata Documents: fetched over the public internet, and kept for a while behind the store.
+//!
+//! What a document must say is decided in [`crate::oauth::client_metadata`]. An error is never kept, and nothing but
+//! the document itself is ever requested.
+
+use crate::config::{AuthorizationServer, ClientDocuments};
+use crate::oauth::client::Client;
+use crate::oauth::client_metadata::{DocumentError, DocumentUrl, DocumentUrlError, MAX_DOCUMENT_BYTES, read_document};
+use crate::oauth::record::Sealed;
+use crate::oauth::secret::{hex, sha256};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, StoreError};
+
+use super::issuer::Issuer;
+
+/// Why a client id that is a URL is no client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentFailure {
+    /// It is no URL that may be fetched.
+    Url(DocumentUrlError),
+    /// The operator's list does not have its host.
+    HostNotAllowed,
+    /// There is no answer.
+    Fetch(HttpError),
+    /// The answer describes no client.
+    Document(DocumentError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl DocumentFailure {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            DocumentFailure::Url(_) => "document_url",
+            DocumentFailure::HostNotAllowed => "document_host",
+            DocumentFailure::Fetch(_) => "document_fetch",
+            DocumentFailure::Document(_) => "document_content",
+            DocumentFailure::Store(_) => "store",
+        }
+    }
+}
+
+/// Whether documents can be fetched safely here: the host checks resolved addresses, or the operator names the hosts
+/// or vouches for the network. The address that is asked for is reserved, so a host that checks refuses it at once and
+/// one that does not says so; nothing is sent.
+pub async fn are_supported<P: Ports>(ports: &P, server: &AuthorizationServer) -> bool {
+    let documents = &server.documents;
+    if documents.allowed_hosts.is_some() || documents.network_is_guarded {
+        return true;
+    }
+    let probe = request("https://192.0.2.1/".to_owned(), Reach::PublicInternet);
+    ports.http().send(probe).await != Err(HttpError::ReachUnsupported)
+}
+
+/// The client that a kept document describes.
+pub async fn kept<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Option<Client>, StoreError> {
+    let stored = issuer.vault.read::<Client>(&store_key(client_id), Sealed::ByServer).await?;
+    Ok(stored.map(|stored| stored.content))
+}
+
+/// Fetches a document and keeps it.
+pub async fn fetch<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Client, DocumentFailure> {
+    let documents = &issuer.server.documents;
+    let url = DocumentUrl::parse(client_id, documents.loopback).map_err(DocumentFailure::Url)?;
+    if documents.allowed_hosts.as_ref().is_some_and(|hosts| !hosts.iter().any(|host| host == url.host())) {
+        return Err(DocumentFailure::HostNotAllowed);
+    }
+    let response = get(issuer.ports.http(), documents, &url).await.map_err(DocumentFailure::Fetch)?;
+    let header = |name: &str| response.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    let schemes = &issuer.server.private_schemes;
+    let client = read_document(&url, response.status, header("content-type"), &response.body, schemes)
+        .map_err(DocumentFailure::Document)?;
+    let seconds = kept_seconds(header("cache-control"));
+    issuer
+        .vault
+        .put(&store_key(client_id), Sealed::ByServer, &client, seconds)
+        .await
+        .map_err(DocumentFailure::Store)?;
+    Ok(client)
+}
+
+/// A host that cannot check addresses is asked again without the check only where the operator has taken that over.
+async fn get<H: OutboundHttp>(
+    http: &H,
+    documents: &ClientDocuments,
+    url: &DocumentUrl,
+) -> Result<HttpResponse, HttpError> {
+    let answer = http.send(request(url.as_str().to_owned(), Reach::PublicInternet)).await;
+    let vouched = documents.allowed_hosts.is_some() || documents.network_is_guarded;
+    if answer == Err(HttpError::ReachUnsupported) && vouched {
+        return http.send(request(url.as_str().to_owned(), Reach::Configured)).await;
+    }
+    answer
+}
+
+fn request(url: String, reach: Reach) -> HttpRequest {
+    HttpRequest {
+        method: HttpMethod::Get,
+        coalesce: Some(format!("document/{}", hex(&sha256(url.as_bytes())))),
+        url,
+        headers: vec![("accept".to_owned(), "application/json".to_owned())],
+        body: None,
+        timeout_milliseconds: TIMEOUT_MILLISECONDS,
+        max_response_bytes: u32::try_from(MAX_DOCUMENT_BYTES).unwrap_or(u32::MAX),
+        reach,
+    }
+}
+
+fn store_key(client_id: &str) -> String {
+    format!("document/{}", hex(&sha256(client_id.as_bytes())))
+}
+
+/// `max-age` within our bounds: long enough for the token request that follows, short enough that a change is seen.
+fn kept_seconds(cache_control: Option<&str>) -> u32 {
+    let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
+    let age = directives.filter_map(|directive| directive.strip_prefix("max-age=")).find_map(|age| age.parse().ok());
+    age.unwrap_or(DEFAULT_SECONDS).clamp(MIN_SECONDS, MAX_SECONDS)
+}
+
+/// The draft's example of a limit; clients of ours wait ten seconds in all.
+const TIMEOUT_MILLISECONDS: u32 = 5_000;
+
+const DEFAULT_SECONDS: u32 = 5 * 60;
+
+/// As long as a transaction may take, so that the token request finds the document that consent was given to.
+const MIN_SECONDS: u32 = 2 * 60;
+
+const MAX_SECONDS: u32 = 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_kept_within_bounds() {
+        for (cache_control, seconds) in [
+            (None, 300),
+            (Some("max-age=600"), 600),
+            (Some("public, max-age=99999999"), 3600),
+            (Some("max-age=0"), 120),
+            (Some("no-store"), 300),
+            (Some("max-age=soon"), 300),
+        ] {
+            assert_eq!(kept_seconds(cache_control), seconds, "{cache_control:?}");
+        }
+    }
+}

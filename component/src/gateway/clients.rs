@@ -1,0 +1,56 @@
+//! Which client a request is from: registered here, or described by a document at its id.
+
+use super::client_documents::{self, DocumentFailure};
+use super::issuer::Issuer;
+use super::limits::Limits;
+use crate::oauth::client::Client;
+use crate::oauth::clients;
+use crate::ports::{Ports, StoreError};
+
+/// Why there is no client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoClient {
+    /// Nobody has registered under this id, or not any more.
+    Unknown,
+    /// Its metadata document cannot be used.
+    Document(DocumentFailure),
+    /// The address asked for too many documents; seconds to wait.
+    TooMany(u32),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl NoClient {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            NoClient::Unknown => "unknown_client",
+            NoClient::Document(failure) => failure.reason(),
+            NoClient::TooMany(_) => "document_limit",
+            NoClient::Store(_) => "store",
+        }
+    }
+}
+
+/// Finds a client by its id. A document is fetched only when none is kept, and only so often for one address.
+pub async fn find<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    client_id: &str,
+) -> Result<Client, NoClient> {
+    if !client_id.contains(':') {
+        let client = clients::find(&issuer.vault, issuer.now, client_id).await.map_err(NoClient::Store)?;
+        return client.ok_or(NoClient::Unknown);
+    }
+    if let Some(client) = client_documents::kept(issuer, client_id).await.map_err(NoClient::Store)? {
+        return Ok(client);
+    }
+    limits.purpose("document", DOCUMENTS_PER_MINUTE).await.map_err(NoClient::TooMany)?;
+    client_documents::fetch(issuer, client_id).await.map_err(|failure| match failure {
+        DocumentFailure::Store(error) => NoClient::Store(error),
+        failure => NoClient::Document(failure),
+    })
+}
+
+/// A person connects a few clients; a scanner that makes this server fetch for it meets the limit.
+const DOCUMENTS_PER_MINUTE: u32 = 20;

@@ -1,0 +1,103 @@
+//! `POST /internal`: MCP for those who signed in, with the shared Plausible key.
+
+use super::bearer_token;
+use super::federation::{Federation, FederationError};
+use super::issuer::{self, Issuer, UnreadableRecords};
+use super::limits::Limits;
+use super::mcp_endpoint::{self, Caller};
+use super::request::{Request, RequestBody};
+use super::response::Refusal;
+use super::setup::Setup;
+use super::token_endpoint::unavailable;
+use super::{Served, origin};
+use crate::config::{AssertionMode, SignIn};
+use crate::mcp::CacheScope;
+use crate::oauth::keyring::{KeyRing, UserId};
+use crate::oauth::vault::Vault;
+use crate::ports::{Clock, Ports};
+
+/// Serves a request: origin, method, credential, then what `/mcp` does too.
+pub async fn serve<P: Ports, B: RequestBody>(
+    ports: &P,
+    setup: &Setup,
+    sign_in: &SignIn,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+    unreadable: &UnreadableRecords,
+) -> Result<Served, Refusal> {
+    origin::check_listed_origin(request, &setup.config)?;
+    if request.method != "POST" {
+        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+    }
+    let ring = issuer::key_ring(ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
+    let user = authenticate(ports, setup, sign_in, &ring, request, unreadable).await?;
+    let key =
+        issuer::required(ports.secrets(), "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys")
+            .map_err(|error| issuer::misconfigured(&error))?;
+    let caller = Caller {
+        plausible_key: key.trim(),
+        identity: user.as_str(),
+        allowed_sites: sign_in.allowed_sites.as_deref(),
+        // The answer stands behind a credential, so no shared cache may hand it to others.
+        cache_scope: CacheScope::Private,
+    };
+    mcp_endpoint::answer(ports, setup, limits, request, body, &caller).await
+}
+
+/// Where assertions are accepted, one that is there decides alone: a token beside it is not looked at.
+async fn authenticate<P: Ports>(
+    ports: &P,
+    setup: &Setup,
+    sign_in: &SignIn,
+    ring: &KeyRing,
+    request: &Request,
+    unreadable: &UnreadableRecords,
+) -> Result<UserId, Refusal> {
+    if let Some(mode) = &sign_in.assertion {
+        let mut assertions = request.headers.values(ASSERTION_HEADER);
+        match (assertions.next(), assertions.next()) {
+            (Some(assertion), None) => return by_assertion(ports, setup, mode, ring, &assertion, unreadable).await,
+            (Some(_), Some(_)) => return Err(forbidden("assertion_repeated")),
+            (None, _) => {}
+        }
+    }
+    match Issuer::new(ports, setup, ring) {
+        Some(issuer) => {
+            let outcome = bearer_token::authenticate(&issuer, request).await;
+            unreadable.count(&issuer.vault);
+            outcome
+        }
+        None => Err(forbidden("no_assertion")),
+    }
+}
+
+async fn by_assertion<P: Ports>(
+    ports: &P,
+    setup: &Setup,
+    mode: &AssertionMode,
+    ring: &KeyRing,
+    assertion: &str,
+    unreadable: &UnreadableRecords,
+) -> Result<UserId, Refusal> {
+    let vault = Vault::new(ports.store(), ports.random(), ring);
+    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
+    let outcome = federation.authenticate_assertion(mode, assertion, &setup.admission).await;
+    unreadable.count(&vault);
+    match outcome {
+        Ok(identity) => Ok(ring.user_id(identity.email())),
+        Err(FederationError::Rejected(rejection)) => Err(forbidden(rejection.reason())),
+        Err(_) => Err(unavailable()),
+    }
+}
+
+/// One answer for every rejection: the peer does not learn which check failed.
+fn forbidden(reason: &'static str) -> Refusal {
+    let text = "Cloudflare Access did not vouch for this request, or not for somebody who may use this server. Sign in \
+                to Access again; if that does not help, ask the operator.";
+    Refusal::new(403, text, reason)
+}
+
+/// What Access adds to every request that it lets through
+/// (<https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/>).
+const ASSERTION_HEADER: &str = "cf-access-jwt-assertion";

@@ -1,0 +1,88 @@
+//! The authorization server as one request meets it: its settings, its records and the time.
+
+use std::cell::Cell;
+
+use super::response::Refusal;
+use super::setup::Setup;
+use crate::access::Admission;
+use crate::config::{AuthorizationServer, ConfigError, SignIn};
+use crate::oauth::keyring::KeyRing;
+use crate::oauth::resource::Resource;
+use crate::oauth::vault::Vault;
+use crate::ports::{Clock, OauthStore, Ports, Random, Secrets, Timestamp};
+
+/// The authorization server during one request.
+pub struct Issuer<'a, P: Ports> {
+    /// What the host supplies.
+    pub ports: &'a P,
+    /// Who may sign in.
+    pub sign_in: &'a SignIn,
+    /// Its settings.
+    pub server: &'a AuthorizationServer,
+    /// The operator's rule about e-mail addresses.
+    pub admission: &'a Admission,
+    /// What its tokens are for.
+    pub resource: &'a Resource,
+    /// Its records.
+    pub vault: Vault<'a, P::Store, P::Random>,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+impl<'a, P: Ports> Issuer<'a, P> {
+    /// The authorization server that `setup` describes; `None` when there is none.
+    pub fn new(ports: &'a P, setup: &'a Setup, ring: &'a KeyRing) -> Option<Self> {
+        let sign_in = setup.config.sign_in.as_ref()?;
+        Some(Issuer {
+            ports,
+            sign_in,
+            server: sign_in.authorization_server.as_ref()?,
+            admission: &setup.admission,
+            resource: setup.resource.as_ref()?,
+            vault: Vault::new(ports.store(), ports.random(), ring),
+            now: ports.clock().now(),
+        })
+    }
+
+    /// Whether an e-mail address is admitted now.
+    pub fn admits(&self, email: &str) -> bool {
+        self.admission.admit(email).is_ok()
+    }
+}
+
+/// How many records did not decode while one request was answered.
+#[derive(Debug, Default)]
+pub struct UnreadableRecords(Cell<usize>);
+
+impl UnreadableRecords {
+    /// Counts what a vault has met.
+    pub fn count<S: OauthStore, R: Random>(&self, vault: &Vault<'_, S, R>) {
+        self.0.set(self.0.get() + vault.unreadable().len());
+    }
+
+    /// How many so far.
+    pub fn so_far(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// The server's keys, read anew for every request so that a rotation needs no restart.
+pub fn key_ring<S: Secrets>(secrets: &S) -> Result<KeyRing, ConfigError> {
+    let setting = required(secrets, "COOKIE_ENCRYPTION_KEY", "make one with: openssl rand -hex 32")?;
+    KeyRing::parse(&setting).map_err(|_| ConfigError {
+        setting: "COOKIE_ENCRYPTION_KEY",
+        problem: "is not a list of different keys of 64 hexadecimal digits",
+        advice: "make one with: openssl rand -hex 32",
+    })
+}
+
+/// A secret that sign-in cannot do without.
+pub fn required<S: Secrets>(secrets: &S, setting: &'static str, advice: &'static str) -> Result<String, ConfigError> {
+    let value = secrets.secret(setting).filter(|value| !value.trim().is_empty());
+    value.ok_or(ConfigError { setting, problem: "is missing", advice })
+}
+
+/// The refusal for a secret that is missing or malformed.
+pub fn misconfigured(error: &ConfigError) -> Refusal {
+    Refusal::misconfigured(error, Some(super::route::Route::Internal))
+}

@@ -1,0 +1,129 @@
+//! What the operator asks about grants: the list, and revocation.
+
+use super::issuer::{self, Issuer};
+use super::setup::Setup;
+use crate::config::ConfigError;
+use crate::oauth::client_metadata::DocumentUrl;
+use crate::oauth::grant::Grant;
+use crate::oauth::grants::{self, Whose};
+use crate::oauth::revoke::{revoke_all, revoke_user};
+use crate::ports::Ports;
+
+/// Whose grants are meant.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// Those of the user with this e-mail address.
+    User(String),
+    /// Everybody's.
+    All,
+}
+
+/// A grant as the operator sees it. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedGrant {
+    /// What the client calls itself, or the host of its id.
+    pub client: String,
+    /// When the user signed in.
+    pub created: u64,
+    /// When tokens were issued last.
+    pub last_issued: u64,
+    /// When it ends by itself.
+    pub expires: u64,
+}
+
+/// A page of grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantPage {
+    /// The grants.
+    pub grants: Vec<ListedGrant>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What a revocation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// How many grants ended.
+    pub revoked: u32,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorError {
+    /// There is no authorization server here.
+    NotConfigured,
+    /// The store failed.
+    StoreUnavailable,
+    /// The cursor or the address is not of the right form.
+    InvalidArgument,
+}
+
+/// The grants that `selector` means.
+pub async fn list_grants<P: Ports>(
+    ports: &P,
+    setup: &Result<Setup, ConfigError>,
+    selector: &Selector,
+    cursor: Option<&str>,
+) -> Result<GrantPage, OperatorError> {
+    let setup = setup.as_ref().map_err(|_| OperatorError::NotConfigured)?;
+    let ring = issuer::key_ring(ports.secrets()).map_err(|_| OperatorError::NotConfigured)?;
+    let issuer = Issuer::new(ports, setup, &ring).ok_or(OperatorError::NotConfigured)?;
+    let whose = match selector {
+        Selector::All => Whose::All,
+        Selector::User(email) => Whose::User(ring.user_ids(checked(email)?)),
+    };
+    let page = grants::list(&issuer.vault, &whose, cursor).await.map_err(|_| OperatorError::StoreUnavailable)?;
+    let page = page.ok_or(OperatorError::InvalidArgument)?;
+    Ok(GrantPage { grants: page.grants.into_iter().map(listed).collect(), next: page.next })
+}
+
+/// Ends the grants that `selector` means.
+pub async fn revoke<P: Ports>(
+    ports: &P,
+    setup: &Result<Setup, ConfigError>,
+    selector: &Selector,
+) -> Result<Revocation, OperatorError> {
+    let setup = setup.as_ref().map_err(|_| OperatorError::NotConfigured)?;
+    let ring = issuer::key_ring(ports.secrets()).map_err(|_| OperatorError::NotConfigured)?;
+    let issuer = Issuer::new(ports, setup, &ring).ok_or(OperatorError::NotConfigured)?;
+    let store = issuer.vault.store;
+    let revoked = match selector {
+        Selector::All => revoke_all(store).await,
+        Selector::User(email) => revoke_user(store, &ring.user_ids(checked(email)?)).await,
+    };
+    let revoked = revoked.map_err(|_| OperatorError::StoreUnavailable)?;
+    let mut notes = Vec::new();
+    if matches!(selector, Selector::User(_)) {
+        notes.push("The user can sign in again. To keep the user out, add the address to DENIED_EMAILS.".to_owned());
+    }
+    if issuer.sign_in.assertion.is_some() {
+        notes.push(
+            "Users who come through Cloudflare Access itself have no grants and are not stopped. End their sessions \
+             in Access, or add their addresses to DENIED_EMAILS."
+                .to_owned(),
+        );
+    }
+    Ok(Revocation { revoked, notes })
+}
+
+/// One `@` with something on both sides: anything else is a slip, and would find nobody.
+fn checked(email: &str) -> Result<&str, OperatorError> {
+    let email = email.trim();
+    let is_address = email
+        .split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    if is_address { Ok(email) } else { Err(OperatorError::InvalidArgument) }
+}
+
+fn listed(grant: Grant) -> ListedGrant {
+    let host = || DocumentUrl::parse(&grant.client_id, true).ok().map(|url| url.host().to_owned());
+    let name = grant.client_name.clone().filter(|name| !name.trim().is_empty());
+    ListedGrant {
+        client: name.or_else(host).unwrap_or_else(|| "a client without a name".to_owned()),
+        created: grant.created / 1000,
+        last_issued: grant.last_issued / 1000,
+        expires: grant.expires / 1000,
+    }
+}

@@ -1,0 +1,131 @@
+//! `POST /admin/operator`: the operator's questions over HTTP, where a host has no control socket. It exists only when
+//! the secret `ADMIN_TOKEN` is set.
+
+use serde_json::{Value, json};
+
+use super::Served;
+use super::check::{self, Finding, Level, Origin};
+use super::limits::Limits;
+use super::mcp_endpoint::check_media_type;
+use super::operator::{self, GrantPage, OperatorError, Revocation, Selector};
+use super::request::{Headers, Request, RequestBody};
+use super::response::{Refusal, Response};
+use super::setup::Setup;
+use crate::config::ConfigError;
+use crate::oauth::secret::{is_equal, sha256};
+use crate::ports::{Ports, Secrets};
+
+/// Serves a question: existence, method, limit, credential, body, answer.
+pub async fn serve<P: Ports, B: RequestBody>(
+    ports: &P,
+    setup: &Result<Setup, ConfigError>,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    let secret = ports.secrets().secret("ADMIN_TOKEN").map(|secret| secret.trim().to_owned());
+    let Some(secret) = secret.filter(|secret| secret.len() >= MIN_TOKEN) else { return Err(Refusal::not_found()) };
+    if request.method != "POST" {
+        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+    }
+    let limited = |seconds| Refusal::too_many_requests(seconds, "operator_limit");
+    limits.purpose("operator", QUESTIONS_PER_MINUTE).await.map_err(limited)?;
+    if !is_operator(&request.headers, &secret) {
+        let refusal = Refusal::new(401, "Send the admin token as: Authorization: Bearer <ADMIN_TOKEN>", "admin_token");
+        return Err(refusal.with_header("www-authenticate", "Bearer realm=\"plausible-mcp operator\"".to_owned()));
+    }
+    check_media_type(&request.headers)?;
+    let body = body.read(MAX_QUESTION).map_err(|_| malformed())?;
+    let question: Value = serde_json::from_slice(&body).map_err(|_| malformed())?;
+    answer(ports, setup, &question).await.map(|answer| Served::plain(Response::json(200, answer.to_string())))
+}
+
+async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, question: &Value) -> Result<Value, Refusal> {
+    let text = |name: &str| question.get(name).and_then(Value::as_str);
+    let user = text("user").map(|user| Selector::User(user.to_owned()));
+    let everybody = question.get("all") == Some(&Value::Bool(true));
+    match (text("action"), user, everybody) {
+        (Some("check"), ..) => Ok(findings(&check::run(ports, setup).await)),
+        (Some("list-grants"), user, _) => {
+            let selector = user.unwrap_or(Selector::All);
+            operator::list_grants(ports, setup, &selector, text("cursor")).await.map(page).map_err(refused)
+        }
+        (Some("revoke"), Some(user), false) => operator::revoke(ports, setup, &user).await.map(done).map_err(refused),
+        (Some("revoke"), None, true) => operator::revoke(ports, setup, &Selector::All).await.map(done).map_err(refused),
+        _ => Err(malformed()),
+    }
+}
+
+/// Hashes are compared, so that not even the length of the token shows.
+fn is_operator(headers: &Headers, secret: &str) -> bool {
+    let mut lines = headers.values("authorization");
+    let (line, another) = (lines.next().unwrap_or_default(), lines.next());
+    let (scheme, token) = line.split_once(' ').unwrap_or_default();
+    let is_equal = is_equal(&sha256(token.trim_matches(' ').as_bytes()), &sha256(secret.as_bytes()));
+    another.is_none() && scheme.eq_ignore_ascii_case("bearer") && is_equal
+}
+
+fn findings(findings: &[Finding]) -> Value {
+    let row = |finding: &Finding| {
+        let level = match finding.level {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let origin = match finding.origin {
+            Origin::Settings => "settings",
+            Origin::Answer => "answer",
+            Origin::Unreachable => "unreachable",
+        };
+        json!({
+            "level": level,
+            "origin": origin,
+            "setting": finding.setting,
+            "text": finding.text,
+            "advice": finding.advice,
+        })
+    };
+    json!({ "findings": findings.iter().map(row).collect::<Vec<_>>() })
+}
+
+fn page(page: GrantPage) -> Value {
+    let row = |grant: &operator::ListedGrant| {
+        json!({
+            "client": grant.client,
+            "created": grant.created,
+            "last_issued": grant.last_issued,
+            "expires": grant.expires,
+        })
+    };
+    json!({ "grants": page.grants.iter().map(row).collect::<Vec<_>>(), "next": page.next })
+}
+
+fn done(revocation: Revocation) -> Value {
+    json!({ "revoked": revocation.revoked, "notes": revocation.notes })
+}
+
+fn refused(error: OperatorError) -> Refusal {
+    let (status, code, message) = match error {
+        OperatorError::NotConfigured => (409, "not-configured", "Sign-in is not set up here, so there are no grants."),
+        OperatorError::StoreUnavailable => (503, "store-unavailable", "The store does not answer. Try again."),
+        OperatorError::InvalidArgument => {
+            (400, "invalid-argument", "Write a whole e-mail address, and the cursor as it was given.")
+        }
+    };
+    let body = json!({ "error": code, "message": message }).to_string();
+    Refusal::with_response(Response::json(status, body), "operator")
+}
+
+fn malformed() -> Refusal {
+    let message = "Send {\"action\":\"check\"}, {\"action\":\"list-grants\"} or {\"action\":\"revoke\"} with \
+                   \"user\":\"a@example.com\" or \"all\":true.";
+    let body = json!({ "error": "invalid-request", "message": message }).to_string();
+    Refusal::with_response(Response::json(400, body), "operator")
+}
+
+/// A shorter token could be guessed.
+const MIN_TOKEN: usize = 32;
+
+const QUESTIONS_PER_MINUTE: u32 = 60;
+
+const MAX_QUESTION: usize = 16 * 1024;

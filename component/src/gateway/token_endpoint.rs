@@ -1,0 +1,192 @@
+//! `POST /token` (RFC 6749 §3.2) and `POST /revoke` (RFC 7009).
+
+use serde_json::json;
+
+use super::Served;
+use super::clients::{self, NoClient};
+use super::issuer::Issuer;
+use super::limits::Limits;
+use super::request::{BodyError, Headers, Request, RequestBody};
+use super::response::{Refusal, Response};
+use crate::oauth::client::{Client, Credentials};
+use crate::oauth::code::{self, Exchange};
+use crate::oauth::error::WireError;
+use crate::oauth::form::{Form, MAX_FORM_BYTES};
+use crate::oauth::grant::Issued;
+use crate::oauth::refresh::{self, Refresh};
+use crate::oauth::revoke;
+use crate::oauth::scope::{SCOPE, check_scope};
+use crate::ports::Ports;
+
+/// Serves `/token`: method, media type, body, client, then what the grant type says.
+pub async fn token<P: Ports, B: RequestBody>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    let form = read_form(request, body)?;
+    let grant_type = required(&form, "grant_type")?;
+    let client = authenticate(issuer, limits, &request.headers, &form).await?;
+    let issued = match grant_type {
+        "authorization_code" => redeem(issuer, &client, &form).await?,
+        "refresh_token" => refresh(issuer, &client, &form).await?,
+        _ => {
+            let text = "Ask with grant_type authorization_code or refresh_token.";
+            return Err(Refusal::oauth(WireError::UnsupportedGrantType, text, "grant_type"));
+        }
+    };
+    // The tokens are issued: a client that is not renewed now is renewed by its next request.
+    let _ = crate::oauth::clients::renew(&issuer.vault, issuer.now, &client.id).await;
+    Ok(Served::plain(Response::json(200, body_of(&issued)).with_header("pragma", "no-cache".to_owned())))
+}
+
+/// Serves `/revoke`. Whatever the token is, the answer is the same (RFC 7009 §2.2).
+pub async fn revoke<P: Ports, B: RequestBody>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    request: &Request,
+    body: B,
+) -> Result<Served, Refusal> {
+    let form = read_form(request, body)?;
+    let token = required(&form, "token")?;
+    let client = authenticate(issuer, limits, &request.headers, &form).await?;
+    let revoked = revoke::revoke(&issuer.vault, &client.id, token).await;
+    revoked.map_err(|_| unavailable())?;
+    Ok(Served::plain(Response::empty(200)))
+}
+
+async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
+    let exchange = Exchange {
+        client_id: &client.id,
+        code: required(form, "code")?,
+        redirect_uri: optional(form, "redirect_uri")?,
+        verifier: optional(form, "code_verifier")?,
+        resource: target(form)?,
+    };
+    check_form_scope(form)?;
+    let admits = |email: &str| issuer.admits(email);
+    let issued = code::redeem(&issuer.vault, issuer.now, issuer.resource, &exchange, admits).await;
+    issued.map_err(|error| grant_refused(error.wire(), "code"))
+}
+
+async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
+    let request = Refresh { client_id: &client.id, token: required(form, "refresh_token")?, resource: target(form)? };
+    check_form_scope(form)?;
+    let admits = |email: &str| issuer.admits(email);
+    let issued = refresh::refresh(&issuer.vault, issuer.now, issuer.resource, &request, admits).await;
+    issued.map_err(|error| grant_refused(error.wire(), "refresh"))
+}
+
+/// Reads the form of a request to an endpoint of clients. Parameters in the query are refused (RFC 6749 §3.2).
+fn read_form<B: RequestBody>(request: &Request, body: B) -> Result<Form, Refusal> {
+    if request.method != "POST" {
+        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+    }
+    let invalid = |text: &str, reason| Refusal::oauth(WireError::InvalidRequest, text, reason);
+    if !request.query.is_empty() {
+        return Err(invalid("Parameters belong in the body, not in the URL.", "query"));
+    }
+    if !is_form(&request.headers) {
+        return Err(invalid("Send the header Content-Type: application/x-www-form-urlencoded.", "media_type"));
+    }
+    let body = body.read(MAX_FORM_BYTES).map_err(|error| match error {
+        BodyError::TooLarge => Refusal::new(413, "The body is larger than 64 KiB.", "body_too_large"),
+        BodyError::Interrupted => invalid("The body did not arrive whole. Send it again.", "body_interrupted"),
+    })?;
+    Form::parse(&body, MAX_FORM_BYTES).map_err(|_| invalid("The body is not a form of text fields.", "form"))
+}
+
+pub(super) fn is_form(headers: &Headers) -> bool {
+    let value = headers.value("content-type").unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") && !value.contains(',')
+}
+
+/// The client of a request, once it has proven who it is.
+async fn authenticate<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
+    headers: &Headers,
+    form: &Form,
+) -> Result<Client, Refusal> {
+    let mut lines = headers.values("authorization");
+    let (authorization, another) = (lines.next(), lines.next());
+    let refused = |reason| invalid_client(authorization.is_some(), reason);
+    if another.is_some() {
+        return Err(refused("client_ambiguous"));
+    }
+    let credentials = Credentials::read(authorization.as_deref(), form).map_err(|_| refused("client_credentials"))?;
+    let client = match clients::find(issuer, limits, &credentials.client_id).await {
+        Ok(client) => client,
+        Err(NoClient::Store(_)) => return Err(unavailable()),
+        Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
+        Err(other) => return Err(refused(other.reason())),
+    };
+    client.authenticate(&credentials).map_err(|_| refused("client_secret"))?;
+    Ok(client)
+}
+
+/// RFC 6749 §5.2: who tried with the header is told that it may be tried again with it.
+fn invalid_client(by_header: bool, reason: &'static str) -> Refusal {
+    let text = "This client is not known here, or did not prove who it is. Remove the connector and add it again.";
+    let refusal = Refusal::oauth(WireError::InvalidClient, text, reason);
+    match by_header {
+        true => refusal.with_header("www-authenticate", "Basic realm=\"plausible-mcp\"".to_owned()),
+        false => refusal,
+    }
+}
+
+fn grant_refused(error: WireError, reason: &'static str) -> Refusal {
+    let text = match error {
+        WireError::TemporarilyUnavailable => return unavailable(),
+        WireError::InvalidTarget => {
+            "Tokens are for this server's /internal only. Leave resource out, or send that URL."
+        }
+        _ => "The grant is not valid: it has ended, was used, or was made for another request. Sign in again.",
+    };
+    Refusal::oauth(error, text, reason)
+}
+
+pub(super) fn unavailable() -> Refusal {
+    let text = "Records cannot be read or written right now. Try again in a few seconds.";
+    Refusal::oauth(WireError::TemporarilyUnavailable, text, "store")
+}
+
+fn optional<'a>(form: &'a Form, name: &str) -> Result<Option<&'a str>, Refusal> {
+    form.value(name).map_err(|_| {
+        let text = format!("The parameter {name} came more than once.");
+        Refusal::oauth(WireError::InvalidRequest, &text, "repeated_parameter")
+    })
+}
+
+fn required<'a>(form: &'a Form, name: &str) -> Result<&'a str, Refusal> {
+    optional(form, name)?.ok_or_else(|| {
+        let text = format!("The parameter {name} is missing.");
+        Refusal::oauth(WireError::InvalidRequest, &text, "missing_parameter")
+    })
+}
+
+fn target(form: &Form) -> Result<Option<&str>, Refusal> {
+    form.value("resource").map_err(|_| grant_refused(WireError::InvalidTarget, "resource"))
+}
+
+fn check_form_scope(form: &Form) -> Result<(), Refusal> {
+    check_scope(optional(form, "scope")?).map_err(|_| {
+        Refusal::oauth(WireError::InvalidScope, "The scope is malformed. Leave it out, or send mcp.", "scope")
+    })
+}
+
+/// RFC 6749 §5.1.
+fn body_of(issued: &Issued) -> String {
+    let mut body = json!({
+        "access_token": issued.access.expose(),
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "scope": SCOPE,
+    });
+    if let (Some(refresh), Some(members)) = (&issued.refresh, body.as_object_mut()) {
+        members.insert("refresh_token".to_owned(), json!(refresh.expose()));
+    }
+    body.to_string()
+}
