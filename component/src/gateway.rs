@@ -8,6 +8,7 @@ pub mod check;
 mod limits;
 mod mcp_endpoint;
 mod origin;
+pub mod pages;
 mod request;
 mod response;
 mod route;
