@@ -18,7 +18,7 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
     let demo = Demo::start(listen).await.map_err(failed)?;
     // Nobody reads standard output when it is closed.
-    let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible()).as_bytes());
+    let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible(), demo.access()).as_bytes());
     demo.run(shutdown).await;
     Ok(())
 }
