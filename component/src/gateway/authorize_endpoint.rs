@@ -8,7 +8,7 @@ use super::clients::{self, NoClient};
 use super::federation::Federation;
 use super::issuer::Issuer;
 use super::limits::Limits;
-use super::pages::{Consent, FailedLogin, Page, Problem, ReturnToClient, SignInFailed};
+use super::pages::{Consent, Page, Problem, ReturnToClient};
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::token_endpoint::is_form;
@@ -115,25 +115,14 @@ async fn decide<P: Ports, B: RequestBody>(
 }
 
 async fn approve<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> Result<Served, Refusal> {
-    let started = transaction::approve(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
     let federation = Federation { ports: issuer.ports, vault: &issuer.vault, now: issuer.now };
-    let location = match federation.authorization_url(issuer.server, &started).await {
-        Ok(location) => location,
-        Err(error) => {
-            let page = SignInFailed {
-                reason: FailedLogin::ProviderUnavailable,
-                domains: &issuer.sign_in.allowed_domains,
-                client_host: "the app",
-                sign_out_url: None,
-                handle: submission.handle,
-                token: submission.token,
-                form_targets: Vec::new(),
-            };
-            let mut page = page.page();
-            page.status = error.status();
-            return Err(Refusal::with_response(page.into_response(), "provider"));
-        }
-    };
+    // Asked first, so that an outage costs no attempt.
+    if federation.provider(issuer.server).await.is_err() {
+        return Err(refuse(Problem::Unavailable, "provider"));
+    }
+    let started = transaction::approve(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    let location = federation.authorization_url(issuer.server, &started).await;
+    let location = location.map_err(|_| refuse(Problem::Unavailable, "provider"))?;
     let set = [started.cookie.header(started.cookie_seconds)];
     Ok(Served::plain(with_cookies(Response::see_other(&location), set.into_iter())))
 }
@@ -187,11 +176,17 @@ pub(super) fn redirect_uri<P: Ports>(
         .map_err(|_| refuse(Problem::RedirectUri, "redirect_uri"))
 }
 
-/// Where the chain of redirects after our form may lead: browsers hold `form-action` against each of them.
+/// Where the chain of redirects after our form may lead: browsers hold `form-action` against each of them. Access goes
+/// straight on to the company's identity provider where there is one only, and a client's callback to a page of its
+/// own, so no list of hosts would be complete: any https address, and what is not https by its name.
 pub(super) fn form_targets<P: Ports>(issuer: &Issuer<'_, P>, redirect_uri: &RedirectUri) -> Vec<String> {
     let provider = issuer.server.endpoints.authorization.as_ref().unwrap_or(&issuer.server.issuer);
     let provider = Url::parse(provider).map(|url| url.origin());
-    provider.into_iter().chain([redirect_uri.source_expression()]).collect()
+    let named =
+        provider.into_iter().chain([redirect_uri.source_expression()]).filter(|source| !source.starts_with("https:"));
+    // Chromium does not match IPv6 addresses in a policy, so these are named by their scheme.
+    let named = named.map(|source| if source.contains('[') { "http:".to_owned() } else { source });
+    std::iter::once("https:".to_owned()).chain(named).collect()
 }
 
 /// A page of a problem as a refusal.
