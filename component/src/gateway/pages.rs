@@ -6,7 +6,7 @@
 //! - [`Problem`] is where the way ends.
 //!
 //! No page has a script or loads anything; the one style sheet is admitted by its hash. Invariant: every value on a
-//! page went through [`escape`], and a page can send forms only where its policy says.
+//! page went through `escape`, and a page can send forms only where its policy says.
 
 mod consent;
 mod escape;
