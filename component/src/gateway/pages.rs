@@ -6,7 +6,7 @@
 //! - [`Problem`] is where the way ends.
 //!
 //! No page has a script or loads anything; the one style sheet is admitted by its hash. Invariant: every value on a
-//! page went through [`escape`], and a page can send forms only where its policy says.
+//! page went through `escape`, and a page can send forms only where its policy says.
 
 mod consent;
 mod escape;
@@ -44,7 +44,7 @@ impl Page {
     /// Lets the page send its form to this server, and on to `targets` when the answer redirects there. Browsers check
     /// `form-action` for redirects too (CSP Level 3 §6.4.1.1).
     fn with_form(mut self, targets: &[String]) -> Page {
-        let legal = targets.iter().filter(|target| is_source_expression(target)).cloned();
+        let legal = targets.iter().filter_map(|target| source_expression(target)).map(str::to_owned);
         self.form_targets = std::iter::once("'self'".to_owned()).chain(legal).collect();
         self
     }
@@ -76,11 +76,18 @@ impl Page {
     }
 }
 
-/// Whether a text is one source expression and no more: with a separator in it, it could add to the policy. Keywords
-/// and wildcards are none of ours.
-fn is_source_expression(target: &str) -> bool {
+/// The target as one source expression. With a separator in it, it could add to the policy: then it is none; keywords and
+/// wildcards are none of ours. An IPv6 address cannot be written as a host (CSP Level 3 §2.3.1) and browsers ignore it,
+/// so that a client at `[::1]` would never be answered: all that can be named is its scheme.
+fn source_expression(target: &str) -> Option<&str> {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%+".contains(&byte);
-    !target.is_empty() && target.bytes().all(is_legal)
+    if target.is_empty() || !target.bytes().all(is_legal) {
+        return None;
+    }
+    match target.split_once("//[") {
+        Some((scheme, _)) => Some(scheme),
+        None => Some(target),
+    }
 }
 
 #[cfg(test)]

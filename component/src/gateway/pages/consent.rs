@@ -33,14 +33,11 @@ pub struct Consent<'a> {
 impl Consent<'_> {
     /// The page.
     pub fn page(&self) -> Page {
-        let name = match self.client_name.and_then(client_name) {
-            Some(name) => format!("<bdi>{name}</bdi>"),
-            None => "An app without a name".to_owned(),
-        };
-        let deny = "Do not allow";
-        let form = DecisionForm { handle: self.handle, token: self.token, approve: "Allow and sign in", deny };
+        let (approve, deny) = ("Allow and sign in", "Do not allow");
+        let form = DecisionForm { handle: self.handle, token: self.token, approve, deny };
         let content = format!(
-            "<h1>{name} wants to read website statistics</h1>\n{}{}{}\n{}",
+            "<h1>{} wants to read website statistics</h1>\n{}{}{}\n{}",
+            self.name(),
             self.facts(),
             self.warning(),
             self.abilities(),
@@ -49,10 +46,17 @@ impl Consent<'_> {
         Page::new(200, "Allow access to website statistics?", &content).with_form(&self.form_targets)
     }
 
+    fn name(&self) -> String {
+        match self.client_name.and_then(client_name) {
+            Some(name) => format!("<bdi>{name}</bdi>"),
+            None => "An app without a name".to_owned(),
+        }
+    }
+
     fn facts(&self) -> String {
         let client = match self.client_host {
             Some(client) => format!("<bdi>{}</bdi><small>This address vouches for the app.</small>", host(client)),
-            None => "Unknown<small>It registered itself; its name is not verified.</small>".to_owned(),
+            None => format!("{}<small>It registered itself; its name is not verified.</small>", self.name()),
         };
         let redirect = host(self.redirect_host);
         let answer = match self.is_loopback {
@@ -68,7 +72,7 @@ impl Consent<'_> {
     }
 
     /// Any local program can use the name and the client id of a loopback client (MCP authorization, "Localhost Redirect
-    /// URI Risks").
+    /// URI Impersonation").
     fn warning(&self) -> &'static str {
         if !self.is_loopback {
             return "";
@@ -88,7 +92,7 @@ impl Consent<'_> {
         };
         format!(
             "<h2>If you allow it, it can</h2>\n<ul>\n<li>{sites}</li>\n\
-             <li>Do so for up to 24 hours; then it has to ask you again</li>\n</ul>\n\
+             <li>Do so for up to 24 hours, then it must ask again</li>\n</ul>\n\
              <h2>It can never</h2>\n<ul>\n<li class=\"not\">Change anything</li>\n\
              <li class=\"not\">See your password or a Plausible key</li>\n</ul>"
         )

@@ -28,14 +28,14 @@ pub(super) fn document(title: &str, content: &str) -> String {
     )
 }
 
-/// The form of a decision: what it proves itself with, and two buttons. All four are text.
+/// The form of a decision: what it proves itself with, and two buttons.
 pub(super) struct DecisionForm<'a> {
     /// The transaction.
     pub handle: &'a str,
     /// Proves that a page of ours made the form.
     pub token: &'a str,
-    /// What the button that goes on says.
-    pub approve: &'a str,
+    /// What the button that goes on says; words of ours.
+    pub approve: &'static str,
     /// What the button that ends it says; HTML, because it may name a host.
     pub deny: &'a str,
 }

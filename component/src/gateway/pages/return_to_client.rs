@@ -28,8 +28,8 @@ impl ReturnToClient<'_> {
              <p>You were not signed in, and nothing was shared.</p>\n\
              <p class=\"actions\"><a class=\"primary\" href=\"{location}\" rel=\"noreferrer\">Return to \
              <bdi>{redirect}</bdi></a></p>\n\
-             <p class=\"note\">The button tells the app the error <code>{error}</code> and nothing else. Not the app \
-             you came from? Then close this page.</p>",
+             <p class=\"note\">The button takes the error <code>{error}</code> to that address, and nothing about you. Is it \
+             not an address that you expect? Then close this page.</p>",
             self.explanation()
         );
         Page::new(400, "The app’s request cannot be granted", &content)

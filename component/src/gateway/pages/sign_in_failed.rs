@@ -53,9 +53,10 @@ impl SignInFailed<'_> {
         Page::new(status, title, &content).with_form(&self.form_targets).with_retry_after(retry_after)
     }
 
-    /// Without it the identity provider would let the same account in again, and again to no avail.
+    /// While its session lasts, the identity provider may answer with the same account again, without a question.
     fn sign_out(&self) -> String {
-        let Some(url) = self.sign_out_url else { return String::new() };
+        let is_answered = self.reason != FailedLogin::ProviderUnavailable;
+        let Some(url) = self.sign_out_url.filter(|_| is_answered) else { return String::new() };
         format!(
             "<p>To use another account, first <a href=\"{}\" target=\"_blank\" rel=\"noopener noreferrer\">sign out \
              (opens a new tab)</a>. Then come back to this page and try again.</p>\n",

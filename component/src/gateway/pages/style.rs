@@ -45,9 +45,12 @@ main {
 .brand { display: flex; align-items: center; gap: .5rem; margin: 0 0 1.5rem; color: var(--soft); font-size: .875rem; }
 .mark { flex: none; width: 1.25rem; height: 1.25rem; fill: var(--accent); }
 h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; font-weight: 650; letter-spacing: -.015em; text-wrap: balance; }
-h1 bdi { color: var(--accent); overflow: hidden; }
+h1 bdi { color: var(--accent); }
+h1 bdi, dd > bdi { display: inline-block; max-width: 100%; overflow: hidden; vertical-align: bottom; }
 h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; line-height: 1.4; font-weight: 650; }
 p { margin: .75rem 0 0; }
+p, li { text-wrap: pretty; }
+dl + p { margin-top: 1.25rem; }
 .lead { color: var(--soft); }
 strong { font-weight: 600; }
 a { color: var(--accent); text-underline-offset: .15em; }
@@ -88,3 +91,56 @@ code { font: .9375em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media (min-height: 50rem) and (min-width: 36rem) { body { align-content: center; } }
 @media (forced-colors: active) { .primary { border-color: ButtonText; } .mark { fill: CanvasText; } }
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The colours of a scheme, by name.
+    fn colours(rules: &str) -> BTreeMap<&str, [u8; 3]> {
+        let declarations = rules.split(['{', ';']).filter_map(|declaration| declaration.trim().split_once(": #"));
+        let colour = |digits: &str| [0, 2, 4].map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap());
+        declarations.map(|(name, digits)| (name, colour(digits))).collect()
+    }
+
+    /// WCAG 2.2, "relative luminance".
+    fn luminance(colour: [u8; 3]) -> f64 {
+        let [red, green, blue] = colour.map(|channel| match f64::from(channel) / 255.0 {
+            low if low <= 0.04045 => low / 12.92,
+            high => ((high + 0.055) / 1.055).powf(2.4),
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    /// WCAG 2.2, "contrast ratio".
+    fn contrast(one: [u8; 3], other: [u8; 3]) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn text_and_controls_have_contrast_in_both_schemes() {
+        let (light, rest) = STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        let (dark, _) = rest.split_once("*, *::before").unwrap();
+        for (scheme, rules) in [("light", light), ("dark", dark)] {
+            let colours = colours(rules);
+            for (front, back, least) in [
+                ("--text", "--card", 4.5),
+                ("--text", "--well", 4.5),
+                ("--soft", "--card", 4.5),
+                ("--soft", "--well", 4.5),
+                ("--accent", "--card", 4.5),
+                ("--on-accent", "--accent", 4.5),
+                ("--on-accent", "--accent-over", 4.5),
+                ("--warn-text", "--warn", 4.5),
+                ("--control", "--card", 3.0),
+                ("--control", "--well", 3.0),
+            ] {
+                let ratio = contrast(colours[front], colours[back]);
+                assert!(ratio >= least, "{scheme}: {front} on {back} has {ratio:.2}");
+            }
+        }
+    }
+}
