@@ -78,7 +78,7 @@ async function cancelled(context) {
   const { page, connection } = await start(context);
   await decide(page, 'approve');
   await page.click('button[value=cancel]');
-  await page.getByRole('heading', { name: 'cancelled' }).waitFor();
+  await page.getByRole('heading', { name: 'not signed in' }).waitFor();
   await take(page, 'sign-in-cancelled');
   await decide(page, 'approve');
   await logIn(page, colleague);
