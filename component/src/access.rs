@@ -28,7 +28,7 @@ mod rsa_key;
 mod signed_token;
 mod strict_json;
 #[cfg(test)]
-mod test_tokens;
+pub(crate) mod test_tokens;
 mod verifier;
 
 pub use admission::Admission;

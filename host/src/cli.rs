@@ -43,12 +43,7 @@ enum Command {
         json: bool,
     },
     /// List or end what users have let clients do
-    Grants {
-        #[command(subcommand)]
-        action: GrantsAction,
-        #[command(flatten)]
-        source: Source,
-    },
+    Grants(GrantsArguments),
 }
 
 #[derive(Debug, Args)]
@@ -64,8 +59,17 @@ struct ServeArguments {
     /// Address for /metrics and /readyz
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-    /// Path of the control socket
+    /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct GrantsArguments {
+    #[command(subcommand)]
+    action: GrantsAction,
+    /// Control socket of the running server [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH", global = true)]
     control: Option<PathBuf>,
 }
 
@@ -88,8 +92,15 @@ struct Source {
 
 #[derive(Debug, Subcommand)]
 enum GrantsAction {
-    /// Print every grant
-    List,
+    /// Print the grants
+    List {
+        /// Only those of the user with this e-mail address
+        #[arg(long, value_name = "EMAIL")]
+        user: Option<String>,
+        /// Print one JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// End grants, their tokens at once
     Revoke(RevokeArguments),
 }
@@ -127,7 +138,7 @@ impl CommandLine {
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, json } => check::run(source, json).await,
-            Command::Grants { action, source } => grants::run(action, source).await,
+            Command::Grants(arguments) => grants::run(arguments).await,
         }
     }
 }
@@ -165,7 +176,10 @@ impl Source {
     }
 
     async fn host(&self, settings: Settings) -> Result<Host, CliError> {
-        let mut options = HostOptions::new(settings);
+        self.host_with(HostOptions::new(settings)).await
+    }
+
+    async fn host_with(&self, mut options: HostOptions) -> Result<Host, CliError> {
         if let Some(file) = &self.component {
             options.component = ComponentSource::File(file.clone());
         }
@@ -189,5 +203,15 @@ mod tests {
         assert!(parses("plausible-mcp grants revoke --user a@b.c"));
         assert!(!parses("plausible-mcp grants revoke"));
         assert!(!parses("plausible-mcp grants revoke --all --user a@b.c"));
+    }
+
+    #[test]
+    fn the_control_socket_is_named_before_or_after_the_action() {
+        for line in ["plausible-mcp grants --control /s list", "plausible-mcp grants list --control /s"] {
+            let Command::Grants(arguments) = CommandLine::try_parse_from(line.split(' ')).unwrap().command else {
+                panic!("{line} is about grants")
+            };
+            assert_eq!(arguments.control, Some("/s".into()), "{line}");
+        }
     }
 }

@@ -40,6 +40,10 @@ pub struct HostOptions {
     pub oauth_store: Arc<dyn OauthStore>,
     /// Receives the component's log lines.
     pub log: LineSink,
+    /// Whether an address that an outsider chose may be one of this machine's loopback addresses. Only for tests and
+    /// demonstrations of which every client is on this machine: anybody else could reach what listens here. The
+    /// setting `ALLOW_LOOPBACK_CLIENT_METADATA` alone does not turn it on; see [`HostOptions::loopback_is_public`].
+    pub loopback_is_public: bool,
 }
 
 impl HostOptions {
@@ -51,7 +55,14 @@ impl HostOptions {
             limits: Limits::default(),
             oauth_store: Arc::new(MemoryStore::default()),
             log: guest_output::standard_error(),
+            loopback_is_public: false,
         }
+    }
+
+    /// What the field of this name should be for a server on `listen`: the setting `ALLOW_LOOPBACK_CLIENT_METADATA`
+    /// counts where only this machine reaches the server.
+    pub fn loopback_is_public(settings: &Settings, listen: IpAddr) -> bool {
+        listen.to_canonical().is_loopback() && settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true")
     }
 }
 
@@ -190,7 +201,8 @@ fn services(options: &HostOptions) -> Result<Services, HostError> {
         log: options.log.clone(),
         limits: options.limits,
         oauth_store: OauthStoreState::new(options.oauth_store.clone()),
-        outbound_http: OutboundHttpState::new(settings.value("EXTRA_CA_FILE")).map_err(HostError::Outbound)?,
+        outbound_http: OutboundHttpState::new(settings.value("EXTRA_CA_FILE"), options.loopback_is_public)
+            .map_err(HostError::Outbound)?,
         rate_limit: RateLimitState::default(),
         secrets: SecretsState::new(settings.clone()),
     })

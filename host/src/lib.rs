@@ -25,6 +25,8 @@ mod secrets;
 mod operator;
 mod server;
 
+mod control;
+
 mod cli;
 pub mod demo;
 mod log;

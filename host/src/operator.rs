@@ -1,5 +1,7 @@
 //! The operator's questions to the component, each answered by an instance of its own.
 
+pub(crate) mod json;
+
 use wasmtime::Store;
 
 use crate::bindings::operator::Guest;

@@ -16,6 +16,7 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use crate::bindings::outbound_http as wit;
 use client::Clients;
 use flight::{Flight, Flights};
+use resolver::PublicAddresses;
 pub use trust::OutboundError;
 
 /// What all instances share: connections and exchanges under way.
@@ -36,8 +37,13 @@ pub(crate) struct OutboundHttpView<'a> {
 
 impl OutboundHttpState {
     /// Clients that trust the system's certificate authorities and those in the PEM file `extra_ca_file`.
-    pub(crate) fn new(extra_ca_file: Option<&str>) -> Result<Self, OutboundError> {
-        let clients = Arc::new(Clients::new(extra_ca_file)?);
+    /// `loopback_is_public`: the public internet includes this machine's loopback addresses.
+    pub(crate) fn new(extra_ca_file: Option<&str>, loopback_is_public: bool) -> Result<Self, OutboundError> {
+        let public = match loopback_is_public {
+            true => PublicAddresses::GlobalAndLoopback,
+            false => PublicAddresses::Global,
+        };
+        let clients = Arc::new(Clients::new(extra_ca_file, public)?);
         Ok(Self { clients, flights: Arc::default() })
     }
 

@@ -1,59 +1,182 @@
-//! stub
-#![allow(missing_docs)]
-use crate::access::{Admission, Rejection, VerifiedIdentity};
+//! The identity provider, Cloudflare Access: where a login begins, what its answer proves, and the assertions that Access
+//! adds where it stands in front.
+//!
+//! ```text
+//! discovery ──> authorization URL        (approval)
+//! discovery ──> token endpoint ──> id_token ── key set ──> VerifiedIdentity   (callback)
+//! assertion ──> remembered? ─────> key set ──> VerifiedIdentity               (/internal)
+//! ```
+//!
+//! Discovery, key sets and verified assertions are kept behind the store, sealed, each for its own time; an error is
+//! never kept.
+
+mod assertion;
+mod discovery;
+mod key_sets;
+mod token_request;
+
+use crate::access::{Admission, Profile, Rejection, SignedToken, VerifiedIdentity, verify};
 use crate::config::{AssertionMode, AuthorizationServer};
+use crate::oauth::form::encode;
 use crate::oauth::transaction::{Login, Started};
 use crate::oauth::vault::Vault;
-use crate::ports::{HttpError, Ports, StoreError, Timestamp};
+use crate::ports::{
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, StoreError, Timestamp,
+};
+pub use discovery::Provider;
+
+/// The identity provider during one request.
 pub struct Federation<'a, P: Ports> {
+    /// What the host supplies.
     pub ports: &'a P,
+    /// Where answers are kept.
     pub vault: &'a Vault<'a, P::Store, P::Random>,
+    /// The time of the request.
     pub now: Timestamp,
 }
+
+/// Why nobody is identified. None of it repeats what the provider sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FederationError {
+    /// The token is not accepted: who holds it is not let in.
     Rejected(Rejection),
+    /// The provider refused the login's code.
     ProviderRefused,
+    /// The provider's answer is not what OpenID Connect asks for.
     ProviderFailed,
+    /// The provider gave no answer.
     Unavailable(HttpError),
+    /// The store failed.
     Store(StoreError),
 }
-pub struct Provider {
-    pub iss_parameter_supported: bool,
-}
+
 impl FederationError {
+    /// The status of the page that says so: 502 for the provider's fault, 503 for an outage.
     pub fn status(&self) -> u16 {
-        503
+        match self {
+            FederationError::Rejected(_) | FederationError::ProviderRefused => 403,
+            FederationError::ProviderFailed => 502,
+            FederationError::Unavailable(_) | FederationError::Store(_) => 503,
+        }
     }
 }
+
+impl From<StoreError> for FederationError {
+    fn from(error: StoreError) -> FederationError {
+        FederationError::Store(error)
+    }
+}
+
+impl From<Rejection> for FederationError {
+    fn from(rejection: Rejection) -> FederationError {
+        FederationError::Rejected(rejection)
+    }
+}
+
 impl<P: Ports> Federation<'_, P> {
-    pub async fn provider(&self, _: &AuthorizationServer) -> Result<Provider, FederationError> {
-        todo!()
+    /// The provider's addresses: the operator's, or what discovery says.
+    pub async fn provider(&self, server: &AuthorizationServer) -> Result<Provider, FederationError> {
+        discovery::provider(self, server).await
     }
-    pub async fn probe(&self, _: &AuthorizationServer) -> Result<(), FederationError> {
-        todo!()
+
+    /// Where the browser goes for a login (OpenID Connect Core §3.1.2.1).
+    pub async fn authorization_url(
+        &self,
+        server: &AuthorizationServer,
+        started: &Started,
+    ) -> Result<String, FederationError> {
+        let provider = self.provider(server).await?;
+        let redirect_uri = redirect_uri(server);
+        let query = encode(&[
+            ("response_type", "code"),
+            ("client_id", &server.client_id),
+            ("redirect_uri", &redirect_uri),
+            ("scope", "openid email profile"),
+            ("state", &started.state),
+            ("nonce", &started.nonce),
+            ("code_challenge", &started.challenge),
+            ("code_challenge_method", "S256"),
+        ]);
+        Ok(format!("{}?{query}", provider.authorization_endpoint))
     }
-    pub async fn probe_team(&self, _: &AssertionMode) -> Result<(), FederationError> {
-        todo!()
-    }
-    pub async fn authorization_url(&self, _: &AuthorizationServer, _: &Started) -> Result<String, FederationError> {
-        todo!()
-    }
+
+    /// Exchanges a login's code and verifies the id_token.
     pub async fn identify(
         &self,
-        _: &AuthorizationServer,
-        _: &str,
-        _: &Login,
-        _: &str,
-        _: &Admission,
+        server: &AuthorizationServer,
+        client_secret: &str,
+        login: &Login,
+        code: &str,
+        admission: &Admission,
     ) -> Result<VerifiedIdentity, FederationError> {
-        todo!()
+        let provider = self.provider(server).await?;
+        let id_token = token_request::id_token(self, server, &provider, client_secret, login, code).await?;
+        let token = SignedToken::read(&id_token)?;
+        let keys = key_sets::for_token(self, &provider.jwks_uri, &token).await?;
+        let profile = Profile::IdToken { issuer: &server.issuer, client_id: &server.client_id, nonce: &login.nonce };
+        Ok(verify(&token, &keys, &profile, admission, self.now)?)
     }
+
+    /// Verifies an assertion, or recalls that it was verified moments ago.
     pub async fn authenticate_assertion(
         &self,
-        _: &AssertionMode,
-        _: &str,
-        _: &Admission,
+        mode: &AssertionMode,
+        text: &str,
+        admission: &Admission,
     ) -> Result<VerifiedIdentity, FederationError> {
-        todo!()
+        assertion::authenticate(self, mode, text, admission).await
+    }
+
+    /// Asks the provider for its configuration and its keys, whatever is kept: for the operator.
+    pub async fn probe(&self, server: &AuthorizationServer) -> Result<(), FederationError> {
+        let provider = discovery::fetch(self, server).await?;
+        key_sets::fetch(self, &provider.jwks_uri).await.map(drop)
+    }
+
+    /// Asks for the keys of a team, whatever is kept: for the operator.
+    pub async fn probe_team(&self, mode: &AssertionMode) -> Result<(), FederationError> {
+        key_sets::fetch(self, &assertion::keys_url(mode)).await.map(drop)
+    }
+
+    /// A document of the provider's: status 200, at most 64 KiB.
+    async fn document(&self, url: &str) -> Result<Vec<u8>, FederationError> {
+        let request = HttpRequest {
+            method: HttpMethod::Get,
+            url: url.to_owned(),
+            headers: vec![("accept".to_owned(), "application/json".to_owned())],
+            body: None,
+            timeout_milliseconds: DOCUMENT_MILLISECONDS,
+            max_response_bytes: MAX_DOCUMENT_BYTES,
+            reach: Reach::Configured,
+            coalesce: Some(format!("provider {url}")),
+        };
+        let response = self.ports.http().send(request).await.map_err(no_answer)?;
+        match response {
+            HttpResponse { status: 200, body, .. } => Ok(body),
+            _ => Err(FederationError::ProviderFailed),
+        }
     }
 }
+
+/// Where Access sends the browser back to; the application at Access must list it.
+fn redirect_uri(server: &AuthorizationServer) -> String {
+    format!("{}/callback", server.public_url)
+}
+
+/// An answer that breaks the limits is the provider's fault; none at all is an outage.
+fn no_answer(error: HttpError) -> FederationError {
+    match error {
+        HttpError::ResponseTooLarge | HttpError::MalformedResponse => FederationError::ProviderFailed,
+        error => FederationError::Unavailable(error),
+    }
+}
+
+/// Clients wait ten seconds for a token; two documents fit.
+const DOCUMENT_MILLISECONDS: u32 = 4_000;
+
+const MAX_DOCUMENT_BYTES: u32 = 64 * 1024;
+
+#[cfg(test)]
+pub(crate) mod simulated_provider;
+#[cfg(test)]
+mod tests;

@@ -1,92 +1,87 @@
-//! stub
-#![allow(missing_docs)]
-use super::Response;
-use crate::oauth::transaction::TransactionError;
+//! The pages that a browser is shown on the way to a token. They are pure: what they show is their argument.
+//!
+//! - [`Consent`] asks the user before anything else happens.
+//! - [`SignInFailed`] offers another try after a login that let nobody in.
+//! - [`ReturnToClient`] stands between an error and the client, so that nobody is redirected without a click.
+//! - [`Problem`] is where the way ends.
+//!
+//! No page has a script or loads anything; the one style sheet is admitted by its hash. Invariant: every value on a
+//! page went through [`escape`], and a page can send forms only where its policy says.
+
+mod consent;
+mod escape;
+mod layout;
+mod problem;
+mod return_to_client;
+mod sign_in_failed;
+mod style;
+
+pub use self::consent::Consent;
+pub use self::problem::Problem;
+pub use self::return_to_client::ReturnToClient;
+pub use self::sign_in_failed::{FailedLogin, SignInFailed};
+use super::response::Response;
+
+/// A page before it is a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
+    /// The status code.
     pub status: u16,
+    /// The document.
     pub html: String,
+    /// What `form-action` lists; empty for a page without a form.
+    form_targets: Vec<String>,
+    /// After how many seconds it is worth another try.
+    retry_after: Option<u32>,
 }
+
 impl Page {
+    /// A page without a form. `title` is text, `content` is HTML.
+    fn new(status: u16, title: &str, content: &str) -> Page {
+        Page { status, html: layout::document(title, content), form_targets: Vec::new(), retry_after: None }
+    }
+
+    /// Lets the page send its form to this server, and on to `targets` when the answer redirects there. Browsers check
+    /// `form-action` for redirects too (CSP Level 3 §6.4.1.1).
+    fn with_form(mut self, targets: &[String]) -> Page {
+        let legal = targets.iter().filter(|target| is_source_expression(target)).cloned();
+        self.form_targets = std::iter::once("'self'".to_owned()).chain(legal).collect();
+        self
+    }
+
+    fn with_retry_after(mut self, seconds: Option<u32>) -> Page {
+        self.retry_after = seconds;
+        self
+    }
+
+    /// The response, with the policy of the page.
     pub fn into_response(self) -> Response {
-        todo!()
+        let mut headers = vec![
+            ("content-type", "text/html; charset=utf-8".to_owned()),
+            ("content-security-policy", self.content_security_policy()),
+        ];
+        headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+        Response { status: self.status, headers, body: self.html.into_bytes() }
+    }
+
+    fn content_security_policy(&self) -> String {
+        let form_action = match self.form_targets.as_slice() {
+            [] => "'none'".to_owned(),
+            targets => targets.join(" "),
+        };
+        let style = style::source_expression();
+        format!(
+            "default-src 'none'; style-src {style}; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+        )
     }
 }
-pub struct Consent<'a> {
-    pub client_name: Option<&'a str>,
-    pub client_host: Option<&'a str>,
-    pub redirect_host: &'a str,
-    pub is_loopback: bool,
-    pub sites: Option<&'a [String]>,
-    pub domains: &'a [String],
-    pub handle: &'a str,
-    pub token: &'a str,
-    pub form_targets: Vec<String>,
+
+/// Whether a text is one source expression and no more: with a separator in it, it could add to the policy. Keywords
+/// and wildcards are none of ours.
+fn is_source_expression(target: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%+".contains(&byte);
+    !target.is_empty() && target.bytes().all(is_legal)
 }
-impl Consent<'_> {
-    pub fn page(&self) -> Page {
-        todo!()
-    }
-}
-pub enum FailedLogin {
-    Cancelled,
-    WrongAccount,
-    ProviderFailed,
-    ProviderUnavailable,
-}
-pub struct SignInFailed<'a> {
-    pub reason: FailedLogin,
-    pub domains: &'a [String],
-    pub client_host: &'a str,
-    pub sign_out_url: Option<&'a str>,
-    pub handle: &'a str,
-    pub token: &'a str,
-    pub form_targets: Vec<String>,
-}
-impl SignInFailed<'_> {
-    pub fn page(&self) -> Page {
-        todo!()
-    }
-}
-pub struct ReturnToClient<'a> {
-    pub error: &'a str,
-    pub redirect_host: &'a str,
-    pub location: &'a str,
-    pub resource: &'a str,
-}
-impl ReturnToClient<'_> {
-    pub fn page(&self) -> Page {
-        todo!()
-    }
-}
-pub enum Problem {
-    ClientUnknown,
-    ClientMetadata,
-    RedirectUri,
-    Malformed,
-    TooLong,
-    Expired,
-    Unknown,
-    NotApproved,
-    WrongBrowser,
-    WrongForm,
-    CrossSite,
-    Done,
-    Denied,
-    TooManyAttempts,
-    Decision,
-    Unavailable,
-    BodyTooLarge,
-    UpstreamAnswer,
-    TooMany(u32),
-    Misconfigured(&'static str),
-}
-impl Problem {
-    pub fn page(self) -> Page {
-        todo!()
-    }
-}
-impl From<TransactionError> for Problem {
-    fn from(_: TransactionError) -> Problem {
-        todo!()
-    }
-}
+
+#[cfg(test)]
+mod tests;

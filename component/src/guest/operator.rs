@@ -13,7 +13,8 @@ impl wit::Guest for Component {
 
     fn list_grants(whose: wit::Selector, cursor: Option<String>) -> Result<wit::GrantPage, wit::OperatorError> {
         let setup = settings::read();
-        let page = operator::list_grants(&HostPorts, &setup, &selector(whose), cursor.as_deref());
+        let whose = selector(whose);
+        let page = operator::list_grants(&HostPorts, &setup, &whose, cursor.as_deref());
         let page = wait::until_ready(page).map_err(error)?;
         Ok(wit::GrantPage { grants: page.grants.into_iter().map(grant).collect(), next: page.next })
     }

@@ -90,7 +90,8 @@ fn hex_digit(digit: Option<&u8>) -> Result<u8, FormError> {
     value.and_then(|value| u8::try_from(value).ok()).ok_or(FormError::MalformedPercent)
 }
 
-fn percent_encode(text: &str) -> String {
+/// Everything but unreserved characters as `%XX` (RFC 3986 §2.3).
+pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -3,16 +3,14 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use serde_json::json;
-
 use super::{CliError, Source, failed};
 use crate::host::Host;
-use crate::operator::{Finding, Level, Origin};
+use crate::operator::{Finding, Level, Origin, json};
 
 pub(super) async fn run(source: Source, as_json: bool) -> Result<(), CliError> {
     let host = source.host(source.settings()?).await?;
     let findings = host.check().await.map_err(failed)?;
-    let text = if as_json { json_of(&findings) } else { lines_of(&findings) };
+    let text = if as_json { format!("{:#}\n", json::findings(&findings)) } else { lines_of(&findings) };
     std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
     match exit_code(&findings) {
         0 => Ok(()),
@@ -54,32 +52,9 @@ fn lines_of(findings: &[Finding]) -> String {
     for Finding { level, setting, text, advice, .. } in findings {
         let advice = if advice.is_empty() { String::new() } else { format!(" — {advice}") };
         // Writing to a string does not fail.
-        let _ = writeln!(lines, "{} {setting} — {text}{advice}", name(*level));
+        let _ = writeln!(lines, "{} {setting} — {text}{advice}", json::level_name(*level));
     }
     lines
-}
-
-fn json_of(findings: &[Finding]) -> String {
-    let rows: Vec<_> = findings
-        .iter()
-        .map(|Finding { level, origin, setting, text, advice }| {
-            let origin = match origin {
-                Origin::Settings => "settings",
-                Origin::Answer => "answer",
-                Origin::Unreachable => "unreachable",
-            };
-            json!({ "level": name(*level), "origin": origin, "setting": setting, "text": text, "advice": advice })
-        })
-        .collect();
-    format!("{:#}\n", json!(rows))
-}
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Ok => "ok",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,15 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::{CliError, ServeArguments, Source, check, failed};
+use crate::control::{self, ControlSocket};
 use crate::demo::{Demo, announcement};
+use crate::host::HostOptions;
 use crate::server::Server;
 use crate::stdio;
 
@@ -14,20 +18,32 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
     let demo = Demo::start(listen).await.map_err(failed)?;
     // Nobody reads standard output when it is closed.
-    let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible()).as_bytes());
+    let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible(), demo.access()).as_bytes());
     demo.run(shutdown).await;
     Ok(())
 }
 
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
-    let shutdown = told_to_stop()?;
-    let host = arguments.source.host(arguments.source.settings()?).await?;
+    let told = told_to_stop()?;
+    let host = arguments.source.host_with(options(&arguments)?).await?;
     check::before_serving(&host).await?;
-    let server = Server::bind(arguments.listen, host).await.map_err(failed)?;
+    let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
+    let control = control_socket(arguments.control.as_deref())?;
     let address = server.address();
     tracing::info!(event = "listening", %address, "listening");
-    let drained = server.run(shutdown).await;
+    let (stop, mut stopping) = watch::channel(());
+    let shutdown = async move {
+        told.await;
+        drop(stop);
+    };
+    let control = async {
+        if let Some(control) = control {
+            // An error says that the sender is gone, which is the sign to stop.
+            control.run(host, async move { drop(stopping.changed().await) }).await;
+        }
+    };
+    let (drained, ()) = tokio::join!(server.run(shutdown), control);
     tracing::info!(event = "stopped", drained, "stopped");
     Ok(())
 }
@@ -50,12 +66,39 @@ fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
         format!("--store {}: this build keeps records in memory only", arguments.store)
     } else if arguments.admin.is_some() {
         "--admin is not in this build yet".to_owned()
-    } else if arguments.control.is_some() {
-        "--control is not in this build yet".to_owned()
     } else {
         return Ok(());
     };
     Err(CliError::Usage(missing))
+}
+
+/// What the host of `serve` is made of.
+fn options(arguments: &ServeArguments) -> Result<HostOptions, CliError> {
+    let settings = arguments.source.settings()?;
+    let loopback_is_public = HostOptions::loopback_is_public(&settings, arguments.listen.ip());
+    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !loopback_is_public {
+        return Err(CliError::Failed(
+            "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \
+             a loopback address"
+                .to_owned(),
+        ));
+    }
+    Ok(HostOptions { loopback_is_public, ..HostOptions::new(settings) })
+}
+
+/// The control socket at `path`, which has to work, or at the default path, where it may not.
+fn control_socket(path: Option<&Path>) -> Result<Option<ControlSocket>, CliError> {
+    if let Some(path) = path {
+        return ControlSocket::bind(path).map(Some).map_err(failed);
+    }
+    let Some(path) = control::default_path() else { return Ok(None) };
+    match ControlSocket::bind(&path) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) => {
+            tracing::warn!(event = "no_control_socket", cause = %error, "`grants` cannot reach this server");
+            Ok(None)
+        }
+    }
 }
 
 /// Ready at the first SIGTERM or SIGINT. The handlers are in place when this returns.

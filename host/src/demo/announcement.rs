@@ -4,21 +4,27 @@ use std::net::SocketAddr;
 
 use super::plausible::{DEMO_KEY, DEMO_SITE};
 
-/// The text for a demonstration that listens on `address`, over a simulated Plausible at `plausible`.
-pub fn announcement(address: SocketAddr, plausible: SocketAddr) -> String {
+/// The text for a demonstration that listens on `address`, over a simulated Plausible and a simulated Access.
+pub fn announcement(address: SocketAddr, plausible: SocketAddr, access: SocketAddr) -> String {
     let url = format!("http://{address}/mcp");
+    let internal = format!("http://{address}/internal");
     let header = format!("Authorization: Bearer {DEMO_KEY}");
     let entry = format!(r#""url": "{url}", "headers": {{ "Authorization": "Bearer {DEMO_KEY}" }}"#);
     format!(
-        r#"plausible-mcp demo: a simulated Plausible, everything on this machine
+        r#"plausible-mcp demo: a simulated Plausible and Access, everything on this machine
 
   endpoint  {url}
   key       {DEMO_KEY}
   site      {DEMO_SITE}
+  sign-in   {internal}
+  access    http://{access}
   plausible http://{plausible}
 
 Claude Code
   claude mcp add --transport http plausible {url} --header "{header}"
+
+Claude Code without a key: sign in with any address at example.com
+  claude mcp add --transport http plausible-internal {internal}
 
 Cursor, in .cursor/mcp.json
   {{ "mcpServers": {{ "plausible": {{ {entry} }} }} }}
@@ -49,7 +55,11 @@ mod tests {
 
     #[test]
     fn snippets_are_json() {
-        let text = announcement("127.0.0.1:8787".parse().unwrap(), "127.0.0.1:9000".parse().unwrap());
+        let text = announcement(
+            "127.0.0.1:8787".parse().unwrap(),
+            "127.0.0.1:9000".parse().unwrap(),
+            "127.0.0.1:9001".parse().unwrap(),
+        );
         let snippets: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with('{')).collect();
         assert_eq!(snippets.len(), 2);
         for snippet in snippets {

@@ -18,7 +18,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::failure;
 use super::request::{self, Outgoing};
-use super::resolver::{PublicResolver, literal_is_public};
+use super::resolver::{PublicAddresses, PublicResolver};
 use super::trust::{OutboundError, extra_authorities, tls_configuration};
 use crate::bindings::outbound_http as wit;
 
@@ -30,6 +30,7 @@ type Secure<R> = Client<HttpsConnector<HttpConnector<R>>, Full<Bytes>>;
 pub(super) struct Clients {
     configured: Plain<GaiResolver>,
     public: Plain<PublicResolver>,
+    public_addresses: PublicAddresses,
     extra_authorities: Vec<CertificateDer<'static>>,
     /// Made for the first `https` request: reading the system's certificates takes longer than the rest of a start.
     secure: OnceLock<SecureClients>,
@@ -42,14 +43,15 @@ struct SecureClients {
 }
 
 impl Clients {
-    pub(super) fn new(extra_ca_file: Option<&str>) -> Result<Self, OutboundError> {
+    pub(super) fn new(extra_ca_file: Option<&str>, public_addresses: PublicAddresses) -> Result<Self, OutboundError> {
         let extra_authorities = match extra_ca_file {
             Some(file) => extra_authorities(Path::new(file))?,
             None => Vec::new(),
         };
         Ok(Self {
             configured: pool().build(connector(GaiResolver::new())),
-            public: pool().build(connector(PublicResolver)),
+            public: pool().build(connector(PublicResolver(public_addresses))),
+            public_addresses,
             extra_authorities,
             secure: OnceLock::new(),
         })
@@ -72,7 +74,7 @@ impl Clients {
         let answer = match (reach, secure) {
             (wit::Reach::Configured, false) => self.configured.request(request).await,
             (wit::Reach::Configured, true) => self.secure()?.configured.request(request).await,
-            (wit::Reach::PublicInternet, _) if !literal_is_public(request.uri()) => {
+            (wit::Reach::PublicInternet, _) if !self.public_addresses.admit_literal(request.uri()) => {
                 return Err(wit::Error::AddressRefused);
             }
             (wit::Reach::PublicInternet, false) => self.public.request(request).await,
@@ -85,7 +87,7 @@ impl Clients {
         if let Some(clients) = self.secure.get() {
             return Ok(clients);
         }
-        let clients = SecureClients::new(&self.extra_authorities).map_err(|error| {
+        let clients = SecureClients::new(&self.extra_authorities, self.public_addresses).map_err(|error| {
             tracing::error!(event = "tls_unavailable", cause = %error, "no TLS to upstreams");
             wit::Error::TlsFailed
         })?;
@@ -94,14 +96,14 @@ impl Clients {
 }
 
 impl SecureClients {
-    fn new(extra: &[CertificateDer<'static>]) -> Result<Self, OutboundError> {
+    fn new(extra: &[CertificateDer<'static>], public_addresses: PublicAddresses) -> Result<Self, OutboundError> {
         let tls = || {
             let builder = HttpsConnectorBuilder::new().with_tls_config(tls_configuration(extra)?);
             Ok(builder.https_only().enable_http1())
         };
         Ok(Self {
             configured: pool().build(tls()?.wrap_connector(connector(GaiResolver::new()))),
-            public: pool().build(tls()?.wrap_connector(connector(PublicResolver))),
+            public: pool().build(tls()?.wrap_connector(connector(PublicResolver(public_addresses)))),
         })
     }
 }

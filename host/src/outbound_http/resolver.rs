@@ -11,16 +11,25 @@ use tower_service::Service;
 
 use super::address::is_global;
 
-/// Resolves by the system and refuses a name of which any address is not global.
+/// Which addresses count as the public internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PublicAddresses {
+    /// Global ones.
+    Global,
+    /// Global ones and those of this machine's loopback interface.
+    GlobalAndLoopback,
+}
+
+/// Resolves by the system and refuses a name of which any address is not public.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PublicResolver;
+pub(super) struct PublicResolver(pub(super) PublicAddresses);
 
 /// Why a name gave no addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResolveError {
     /// There is no such name, or no resolver.
     NotResolved,
-    /// One of its addresses is not global.
+    /// One of its addresses is not public.
     AddressRefused,
 }
 
@@ -45,34 +54,42 @@ impl Service<Name> for PublicResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
+        let public = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let addresses: Vec<_> = found.map_err(|_| ResolveError::NotResolved)?.collect();
-            checked(addresses).map(Vec::into_iter)
+            public.checked(addresses).map(Vec::into_iter)
         })
     }
 }
 
-/// A connector takes an address in a URL as it is, without asking the resolver; so it is checked here, before.
-/// `true` for names.
-pub(super) fn literal_is_public(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    bare.parse::<IpAddr>().map_or(true, is_global)
-}
+impl PublicAddresses {
+    /// A connector takes an address in a URL as it is, without asking the resolver; so it is checked here, before.
+    /// `true` for names.
+    pub(super) fn admit_literal(self, uri: &Uri) -> bool {
+        let host = uri.host().unwrap_or_default();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        bare.parse().map_or(true, |address| self.admit(address))
+    }
 
-fn checked(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
-    if addresses.is_empty() {
-        return Err(ResolveError::NotResolved);
+    fn checked(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
+        if addresses.is_empty() {
+            return Err(ResolveError::NotResolved);
+        }
+        if addresses.iter().all(|address| self.admit(address.ip())) {
+            return Ok(addresses);
+        }
+        Err(ResolveError::AddressRefused)
     }
-    if addresses.iter().all(|address| is_global(address.ip())) {
-        return Ok(addresses);
+
+    fn admit(self, address: IpAddr) -> bool {
+        is_global(address) || (self == Self::GlobalAndLoopback && address.is_loopback())
     }
-    Err(ResolveError::AddressRefused)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::PublicAddresses::{Global, GlobalAndLoopback};
     use super::*;
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
@@ -81,30 +98,54 @@ mod tests {
 
     #[test]
     fn one_private_address_spoils_the_name() {
-        assert!(checked(addresses(&["1.1.1.1", "2606:4700::1111"])).is_ok());
-        assert_eq!(checked(addresses(&["1.1.1.1", "10.0.0.1"])), Err(ResolveError::AddressRefused));
-        assert_eq!(checked(addresses(&[])), Err(ResolveError::NotResolved));
+        for public in [Global, GlobalAndLoopback] {
+            assert!(public.checked(addresses(&["1.1.1.1", "2606:4700::1111"])).is_ok());
+            assert_eq!(public.checked(addresses(&["1.1.1.1", "10.0.0.1"])), Err(ResolveError::AddressRefused));
+            assert_eq!(public.checked(addresses(&[])), Err(ResolveError::NotResolved));
+        }
     }
 
     #[test]
     fn addresses_in_the_url_are_checked_too() {
-        for (url, public) in [
-            ("https://example.org/", true),
-            ("https://1.1.1.1/", true),
-            ("https://127.0.0.1:8443/", false),
-            ("https://[::1]/", false),
-            ("https://[::ffff:10.0.0.1]/", false),
-            ("https://[2606:4700::1111]/", true),
+        for (url, global, or_loopback) in [
+            ("https://example.org/", true, true),
+            ("https://1.1.1.1/", true, true),
+            ("https://[2606:4700::1111]/", true, true),
+            ("https://127.0.0.1:8443/", false, true),
+            ("https://127.255.255.254/", false, true),
+            ("https://[::1]/", false, true),
+            ("https://[::ffff:127.0.0.1]/", false, false),
+            ("https://[::ffff:10.0.0.1]/", false, false),
+            ("https://0.0.0.0/", false, false),
+            ("https://10.0.0.1/", false, false),
+            ("https://169.254.169.254/", false, false),
         ] {
-            assert_eq!(literal_is_public(&url.parse().unwrap()), public, "{url}");
+            let uri = url.parse().unwrap();
+            assert_eq!(Global.admit_literal(&uri), global, "{url}");
+            assert_eq!(GlobalAndLoopback.admit_literal(&uri), or_loopback, "{url}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_admitted_where_it_is_switched_on_and_brings_no_other_address_in() {
+        for (found, or_loopback) in [
+            (&["127.0.0.1", "::1"][..], true),
+            (&["127.0.0.1", "1.1.1.1"], true),
+            (&["127.0.0.1", "10.0.0.1"], false),
+            (&["::1", "fe80::1"], false),
+            (&["192.168.0.1"], false),
+        ] {
+            assert_eq!(Global.checked(addresses(found)), Err(ResolveError::AddressRefused), "{found:?}");
+            assert_eq!(GlobalAndLoopback.checked(addresses(found)).is_ok(), or_loopback, "{found:?}");
         }
     }
 
     #[tokio::test]
     async fn loopback_by_name_or_by_odd_notation_is_refused() {
         for name in ["localhost", "2130706433", "0x7f.1", "127.1"] {
-            let found = PublicResolver.call(name.parse().unwrap()).await;
+            let found = PublicResolver(Global).call(name.parse().unwrap()).await;
             assert!(found.is_err(), "{name}");
         }
+        assert!(PublicResolver(GlobalAndLoopback).call("localhost".parse().unwrap()).await.is_ok());
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn extra_authorities(file: &Path) -> Result<Vec<CertificateDer<'stati
     Ok(certificates)
 }
 
-/// Trusts the system's store (Mozilla's where there is none) and `extra`.
+/// Trusts the system's store (Mozilla's where there is none) and `extra`. Where `SSL_CERT_FILE` or `SSL_CERT_DIR` is
+/// set in the environment, its certificates stand for the system's store.
 pub(super) fn tls_configuration(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, OutboundError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

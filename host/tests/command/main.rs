@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test may panic on an answer that is not what it expects")]
 
 mod check;
+mod control;
 mod demo;
 mod process;
 mod serve;

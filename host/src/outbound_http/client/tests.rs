@@ -38,7 +38,15 @@ fn request(url: String, reach: wit::Reach) -> wit::Request {
 }
 
 async fn outcome(url: String, reach: wit::Reach) -> Result<wit::Response, wit::Error> {
-    Clients::new(None).unwrap().exchange(request(url, reach)).await
+    outcome_where_public_is(PublicAddresses::Global, url, reach).await
+}
+
+async fn outcome_where_public_is(
+    public: PublicAddresses,
+    url: String,
+    reach: wit::Reach,
+) -> Result<wit::Response, wit::Error> {
+    Clients::new(None, public).unwrap().exchange(request(url, reach)).await
 }
 
 async fn answered(answer: &'static str, close: bool) -> Result<wit::Response, wit::Error> {
@@ -101,4 +109,20 @@ async fn the_public_internet_does_not_reach_this_machine() {
         assert!(expected.contains(&refused), "{host}: {refused:?}");
     }
     assert_eq!(outcome(url, wit::Reach::Configured).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_switch_opens_loopback_to_the_public_reach_and_nothing_else() {
+    let url = upstream("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", false).await;
+    let port = url.rsplit(':').next().unwrap().to_owned();
+    let ask = |host: &str| {
+        let url = format!("http://{host}:{port}/");
+        outcome_where_public_is(PublicAddresses::GlobalAndLoopback, url, wit::Reach::PublicInternet)
+    };
+    for host in ["127.0.0.1", "localhost"] {
+        assert_eq!(ask(host).await.unwrap().status, 200, "{host}");
+    }
+    for host in ["10.0.0.1", "0.0.0.0", "169.254.169.254", "[::ffff:127.0.0.1]", "[fd00::1]"] {
+        assert_eq!(ask(host).await.err(), Some(wit::Error::AddressRefused), "{host}");
+    }
 }

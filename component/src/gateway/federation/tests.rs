@@ -1,0 +1,202 @@
+//! What is asked of the provider, how often, and what its failures become.
+
+use futures_util::FutureExt;
+use serde_json::json;
+
+use super::simulated_provider::{ISSUER, SimulatedProvider, TEAM};
+use super::*;
+use crate::config::{ClientDocuments, EndpointOverrides};
+use crate::oauth::keyring::KeyRing;
+use crate::ports::{FixedClock, MemoryPorts};
+
+struct World {
+    ports: MemoryPorts<SimulatedProvider>,
+    ring: KeyRing,
+    server: AuthorizationServer,
+    mode: AssertionMode,
+    admission: Admission,
+}
+
+fn world() -> World {
+    let mut ports = MemoryPorts::with_http(SimulatedProvider::new(FixedClock::default()));
+    ports.http = SimulatedProvider::new(ports.clock.clone());
+    World {
+        ports,
+        ring: KeyRing::parse(&format!("{:064x}", 7)).unwrap(),
+        server: AuthorizationServer {
+            public_url: "https://mcp.example.com".into(),
+            client_id: "client-1".into(),
+            issuer: ISSUER.into(),
+            endpoints: EndpointOverrides::default(),
+            registration: true,
+            documents: ClientDocuments::default(),
+            private_schemes: Vec::new(),
+        },
+        mode: AssertionMode { team_domain: TEAM.into(), audience: "tag-1".into() },
+        admission: Admission { allowed_domains: vec!["example.com".into()], denied_emails: Vec::new() },
+    }
+}
+
+impl World {
+    fn assert(&self, text: &str) -> Result<String, FederationError> {
+        let vault = Vault::new(&self.ports.store, &self.ports.random, &self.ring);
+        let federation = Federation { ports: &self.ports, vault: &vault, now: self.ports.clock.now() };
+        let outcome = federation.authenticate_assertion(&self.mode, text, &self.admission);
+        outcome.now_or_never().unwrap().map(|identity| identity.email().to_owned())
+    }
+
+    fn provider(&self) -> Result<Provider, FederationError> {
+        let vault = Vault::new(&self.ports.store, &self.ports.random, &self.ring);
+        let federation = Federation { ports: &self.ports, vault: &vault, now: self.ports.clock.now() };
+        federation.provider(&self.server).now_or_never().unwrap()
+    }
+
+    fn fault(&self, part: &'static str, fault: Result<(u16, &str), HttpError>) {
+        let fault = fault.map(|(status, body)| (status, body.to_owned()));
+        *self.ports.http.faults.borrow_mut() = vec![(part, fault)];
+    }
+}
+
+use crate::ports::Clock;
+
+#[test]
+fn discovery_is_asked_once_an_hour() {
+    let world = world();
+    assert_eq!(world.provider().unwrap().token_endpoint, format!("{ISSUER}/token"));
+    world.provider().unwrap();
+    assert_eq!(world.ports.http.count("openid-configuration"), 1);
+    world.ports.clock.advance(3600);
+    world.provider().unwrap();
+    assert_eq!(world.ports.http.count("openid-configuration"), 2);
+}
+
+#[test]
+fn a_configuration_that_is_not_the_issuers_is_refused_and_not_kept() {
+    let other = json!({
+        "issuer": "https://other.example", "authorization_endpoint": "https://a.example/a",
+        "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
+    });
+    let unprotected = json!({
+        "issuer": ISSUER, "authorization_endpoint": "http://a.example/a",
+        "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
+    });
+    for (answer, error) in [
+        (Ok((200, other.to_string())), FederationError::ProviderFailed),
+        (Ok((200, unprotected.to_string())), FederationError::ProviderFailed),
+        (Ok((200, "<html>".to_owned())), FederationError::ProviderFailed),
+        (Ok((500, "{}".to_owned())), FederationError::ProviderFailed),
+        (Err(HttpError::ResponseTooLarge), FederationError::ProviderFailed),
+        (Err(HttpError::TimedOut), FederationError::Unavailable(HttpError::TimedOut)),
+    ] {
+        let world = world();
+        world.fault("openid-configuration", answer.as_ref().map(|(s, b)| (*s, b.as_str())).map_err(|error| *error));
+        assert_eq!(world.provider(), Err(error), "{answer:?}");
+        world.ports.http.faults.borrow_mut().clear();
+        assert!(world.provider().is_ok(), "an error was kept");
+    }
+}
+
+#[test]
+fn an_assertion_is_verified_once_and_then_remembered_for_five_minutes() {
+    let world = world();
+    let assertion = world.ports.http.assertion("Ada@example.com", "tag-1");
+    assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
+    world.fault("certs", Err(HttpError::ConnectFailed));
+    world.ports.clock.advance(299);
+    assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
+    world.ports.clock.advance(1);
+    assert_eq!(world.assert(&assertion), Err(FederationError::Unavailable(HttpError::ConnectFailed)), "B34 K19");
+}
+
+#[test]
+fn who_is_denied_later_is_not_recalled() {
+    let mut world = world();
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    assert!(world.assert(&assertion).is_ok());
+    world.admission.denied_emails.push("ada@example.com".into());
+    assert_eq!(world.assert(&assertion), Err(FederationError::Rejected(Rejection::Denied)));
+}
+
+#[test]
+fn an_assertion_for_another_application_is_rejected_whatever_is_remembered() {
+    let mut world = world();
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    assert!(world.assert(&assertion).is_ok());
+    world.mode.audience = "tag-2".into();
+    assert!(matches!(world.assert(&assertion), Err(FederationError::Rejected(Rejection::Audience { .. }))), "L18");
+}
+
+#[test]
+fn malformed_assertions_cause_no_request() {
+    let world = world();
+    for text in ["", "a.b.c", "....", &"x".repeat(1 << 20), "eyJhbGciOiJub25lIn0.e30."] {
+        assert!(matches!(world.assert(text), Err(FederationError::Rejected(_))), "I29 J06 J17 J35");
+    }
+    assert!(world.ports.http.asked.borrow().is_empty());
+}
+
+#[test]
+fn a_thousand_unknown_keys_cause_one_more_fetch_in_thirty_seconds() {
+    let world = world();
+    assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
+    world.ports.clock.advance(31);
+    for number in 0..20 {
+        *world.ports.http.key_id.borrow_mut() = format!("made-up-{number}");
+        let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+        *world.ports.http.key_id.borrow_mut() = "key-1".into();
+        assert!(matches!(world.assert(&assertion), Err(FederationError::Rejected(_))), "J29 J30");
+    }
+    assert_eq!(world.ports.http.count("certs"), 2);
+}
+
+#[test]
+fn a_provider_that_is_away_is_not_asked_for_every_unknown_key() {
+    let world = world();
+    assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
+    world.ports.clock.advance(31);
+    world.fault("certs", Err(HttpError::ConnectFailed));
+    for number in 0..20 {
+        *world.ports.http.key_id.borrow_mut() = format!("made-up-{number}");
+        let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+        assert!(matches!(world.assert(&assertion), Err(FederationError::Rejected(_))));
+    }
+    assert_eq!(world.ports.http.count("certs"), 2);
+}
+
+#[test]
+fn a_new_key_is_accepted_after_one_fetch() {
+    let world = world();
+    assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
+    world.ports.clock.advance(31);
+    *world.ports.http.key_id.borrow_mut() = "key-2".into();
+    assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok(), "K20");
+    assert_eq!(world.ports.http.count("certs"), 2);
+}
+
+#[test]
+fn key_sets_that_are_none_are_the_providers_fault() {
+    for (answer, status) in [
+        (Ok((200, "{}")), 502),
+        (Ok((200, "<html>")), 502),
+        (Ok((200, r#"{"keys":[]}"#)), 502),
+        (Ok((500, "")), 502),
+        (Err(HttpError::TimedOut), 503),
+        (Err(HttpError::ResponseTooLarge), 502),
+    ] {
+        let world = world();
+        world.fault("certs", answer);
+        let error = world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).unwrap_err();
+        assert_eq!(error.status(), status, "K01 K02 {answer:?}");
+    }
+}
+
+#[test]
+fn nothing_of_a_remembered_assertion_is_in_the_clear() {
+    let world = world();
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    world.assert(&assertion).unwrap();
+    for (key, value) in world.ports.store.dump() {
+        let shown = format!("{key} {}", String::from_utf8_lossy(&value));
+        assert!(!shown.contains("ada@") && !shown.contains("eyJ"), "{shown}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The provider's token endpoint (OpenID Connect Core §3.1.3).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::discovery::Provider;
+use super::{Federation, FederationError, no_answer, redirect_uri};
+use crate::config::AuthorizationServer;
+use crate::oauth::form::{encode, percent_encode};
+use crate::oauth::transaction::Login;
+use crate::ports::{HttpMethod, HttpRequest, OutboundHttp, Ports, Reach};
+
+/// Exchanges a code for the id_token. Nothing else of the answer is of use.
+pub(super) async fn id_token<P: Ports>(
+    federation: &Federation<'_, P>,
+    server: &AuthorizationServer,
+    provider: &Provider,
+    client_secret: &str,
+    login: &Login,
+    code: &str,
+) -> Result<String, FederationError> {
+    let redirect_uri = redirect_uri(server);
+    let mut pairs = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", &redirect_uri),
+        ("code_verifier", &login.verifier),
+    ];
+    let mut headers = vec![
+        ("accept".to_owned(), "application/json".to_owned()),
+        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+    ];
+    if provider.secret_in_body {
+        pairs.extend([("client_id", server.client_id.as_str()), ("client_secret", client_secret)]);
+    } else {
+        headers.push(("authorization".to_owned(), basic(&server.client_id, client_secret)));
+    }
+    let request = HttpRequest {
+        method: HttpMethod::Post,
+        url: provider.token_endpoint.clone(),
+        headers,
+        body: Some(encode(&pairs).into_bytes()),
+        timeout_milliseconds: TIMEOUT_MILLISECONDS,
+        max_response_bytes: MAX_ANSWER_BYTES,
+        reach: Reach::Configured,
+        coalesce: None,
+    };
+    let response = federation.ports.http().send(request).await.map_err(no_answer)?;
+    match response.status {
+        200 => read(&response.body),
+        400..=499 => Err(FederationError::ProviderRefused),
+        _ => Err(FederationError::ProviderFailed),
+    }
+}
+
+fn read(body: &[u8]) -> Result<String, FederationError> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| FederationError::ProviderFailed)?;
+    if answer.get("error").is_some() {
+        return Err(FederationError::ProviderRefused);
+    }
+    let id_token = answer.get("id_token").and_then(Value::as_str);
+    id_token.map(str::to_owned).ok_or(FederationError::ProviderFailed)
+}
+
+/// RFC 6749 §2.3.1: both are form-encoded first.
+fn basic(client_id: &str, client_secret: &str) -> String {
+    let pair = format!("{}:{}", percent_encode(client_id), percent_encode(client_secret));
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+/// The browser of the user waits.
+const TIMEOUT_MILLISECONDS: u32 = 10_000;
+
+/// Tokens of Access have two kilobytes.
+const MAX_ANSWER_BYTES: u32 = 64 * 1024;

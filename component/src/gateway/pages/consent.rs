@@ -1,0 +1,96 @@
+//! The page that asks, shown at every authorization.
+//!
+//! Anyone can register a client with any name. So the page shows what is proven beside what is claimed: the host that
+//! vouches for the client, if one does, and where the answer goes (MCP security best practices, "Per-Client Consent").
+
+use super::Page;
+use super::escape::{client_name, domains, escape, host};
+use super::layout::DecisionForm;
+
+/// What the consent page shows.
+#[derive(Debug, Clone)]
+pub struct Consent<'a> {
+    /// The name that the client gave itself.
+    pub client_name: Option<&'a str>,
+    /// The host whose document describes the client; `None` if it registered itself.
+    pub client_host: Option<&'a str>,
+    /// The host of the redirect URI.
+    pub redirect_host: &'a str,
+    /// Whether the redirect URI is one of the user's own device.
+    pub is_loopback: bool,
+    /// The sites that may be queried; `None` for all that the shared key can see.
+    pub sites: Option<&'a [String]>,
+    /// The domains whose addresses are let in.
+    pub domains: &'a [String],
+    /// The form's transaction.
+    pub handle: &'a str,
+    /// The form's proof.
+    pub token: &'a str,
+    /// Where the form's answer may redirect: source expressions.
+    pub form_targets: Vec<String>,
+}
+
+impl Consent<'_> {
+    /// The page.
+    pub fn page(&self) -> Page {
+        let name = match self.client_name.and_then(client_name) {
+            Some(name) => format!("<bdi>{name}</bdi>"),
+            None => "An app without a name".to_owned(),
+        };
+        let deny = "Do not allow";
+        let form = DecisionForm { handle: self.handle, token: self.token, approve: "Allow and sign in", deny };
+        let content = format!(
+            "<h1>{name} wants to read website statistics</h1>\n{}{}{}\n{}",
+            self.facts(),
+            self.warning(),
+            self.abilities(),
+            form.html()
+        );
+        Page::new(200, "Allow access to website statistics?", &content).with_form(&self.form_targets)
+    }
+
+    fn facts(&self) -> String {
+        let client = match self.client_host {
+            Some(client) => format!("<bdi>{}</bdi><small>This address vouches for the app.</small>", host(client)),
+            None => "Unknown<small>It registered itself; its name is not verified.</small>".to_owned(),
+        };
+        let redirect = host(self.redirect_host);
+        let answer = match self.is_loopback {
+            true => format!("This device<small>A program that listens at <bdi>{redirect}</bdi>.</small>"),
+            false => format!("<bdi>{redirect}</bdi>"),
+        };
+        let account = domains(self.domains);
+        format!(
+            "<dl>\n<div><dt>Who asks</dt><dd>{client}</dd></div>\n\
+             <div><dt>Where the answer goes</dt><dd>{answer}</dd></div>\n\
+             <div><dt>How you sign in</dt><dd>With your {account} account</dd></div>\n</dl>\n"
+        )
+    }
+
+    /// Any local program can use the name and the client id of a loopback client (MCP authorization, "Localhost Redirect
+    /// URI Risks").
+    fn warning(&self) -> &'static str {
+        if !self.is_loopback {
+            return "";
+        }
+        "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
+         <p>Any program on this device could use this name. Go on only if you have just started this yourself.</p>\
+         </div>\n"
+    }
+
+    fn abilities(&self) -> String {
+        let sites = match self.sites {
+            Some(sites) => {
+                let sites: Vec<String> = sites.iter().map(|site| format!("<bdi>{}</bdi>", escape(site))).collect();
+                format!("Read the statistics of {}", sites.join(", "))
+            }
+            None => "Read the statistics of all sites that this server’s Plausible key can see".to_owned(),
+        };
+        format!(
+            "<h2>If you allow it, it can</h2>\n<ul>\n<li>{sites}</li>\n\
+             <li>Do so for up to 24 hours; then it has to ask you again</li>\n</ul>\n\
+             <h2>It can never</h2>\n<ul>\n<li class=\"not\">Change anything</li>\n\
+             <li class=\"not\">See your password or a Plausible key</li>\n</ul>"
+        )
+    }
+}

@@ -1,0 +1,310 @@
+//! What holds for every page, whatever it is told.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use regex::Regex;
+
+use super::*;
+use crate::oauth::secret::sha256;
+use crate::oauth::transaction::TransactionError;
+use crate::ports::StoreError;
+
+const PROBLEMS: [Problem; 20] = [
+    Problem::ClientUnknown,
+    Problem::ClientMetadata,
+    Problem::RedirectUri,
+    Problem::Malformed,
+    Problem::TooLong,
+    Problem::Expired,
+    Problem::Unknown,
+    Problem::NotApproved,
+    Problem::WrongBrowser,
+    Problem::WrongForm,
+    Problem::CrossSite,
+    Problem::Done,
+    Problem::Denied,
+    Problem::TooManyAttempts,
+    Problem::Decision,
+    Problem::Unavailable,
+    Problem::BodyTooLarge,
+    Problem::UpstreamAnswer,
+    Problem::TooMany(42),
+    Problem::Misconfigured("PUBLIC_URL"),
+];
+
+const REASONS: [FailedLogin; 4] =
+    [FailedLogin::Cancelled, FailedLogin::WrongAccount, FailedLogin::ProviderFailed, FailedLogin::ProviderUnavailable];
+
+const ERRORS: [&str; 10] = [
+    "invalid_target",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "access_denied",
+    "temporarily_unavailable",
+    "server_error",
+];
+
+fn consent<'a>() -> Consent<'a> {
+    Consent {
+        client_name: Some("Claude"),
+        client_host: Some("claude.ai"),
+        redirect_host: "claude.ai",
+        is_loopback: false,
+        sites: None,
+        domains: &[],
+        handle: "h",
+        token: "t",
+        form_targets: vec!["https://team.cloudflareaccess.com".into(), "https://claude.ai".into()],
+    }
+}
+
+/// Every page there is, with `value` wherever a text can stand.
+fn pages(value: &str) -> Vec<Page> {
+    let list = [value.to_owned()];
+    let form_targets = || vec![value.to_owned(), "https://claude.ai".to_owned()];
+    let mut pages = Vec::new();
+    for (is_loopback, client_host, sites) in [(true, None, None), (false, Some(value), Some(list.as_slice()))] {
+        let names =
+            Consent { client_name: Some(value), client_host, redirect_host: value, is_loopback, sites, ..consent() };
+        let consent = Consent { domains: &list, handle: value, token: value, form_targets: form_targets(), ..names };
+        pages.push(consent.page());
+    }
+    for reason in REASONS {
+        let (client_host, sign_out_url, form_targets) = (value, Some(value), form_targets());
+        let failed = SignInFailed {
+            reason,
+            domains: &list,
+            client_host,
+            sign_out_url,
+            handle: value,
+            token: value,
+            form_targets,
+        };
+        pages.push(failed.page());
+    }
+    for error in ERRORS.into_iter().chain([value]) {
+        pages.push(ReturnToClient { error, redirect_host: value, location: value, resource: value }.page());
+    }
+    pages.extend(PROBLEMS.map(Problem::page));
+    pages
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone())
+}
+
+/// The elements and the attributes of a document, without their values.
+fn skeleton(html: &str) -> String {
+    let values = Regex::new(r#""[^"]*""#).unwrap();
+    let tags = Regex::new(r"<[^>]*>").unwrap();
+    tags.find_iter(html).map(|tag| values.replace_all(tag.as_str(), "").into_owned()).collect()
+}
+
+#[test]
+fn no_value_changes_the_structure_of_a_page() {
+    let long = "<i>".repeat(3_400);
+    for hostile in [
+        "</title></style><script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' autofocus onfocus='alert(1)",
+        "&lt;script&gt;",
+        "<!--",
+        "]]>",
+        "x\u{202e}\u{2066}gpj.exe\u{200b}",
+        "a\0b\r\nc",
+        &long,
+    ] {
+        for (tame, page) in pages("x").iter().zip(pages(hostile)) {
+            assert_eq!(skeleton(&tame.html), skeleton(&page.html), "C27 {hostile:.40}");
+        }
+    }
+}
+
+#[test]
+fn names_and_hosts_cannot_change_their_direction() {
+    let name = "evil\u{202e}moc\u{2066}\u{200b}";
+    let page = Consent { client_name: Some(name), client_host: Some(name), redirect_host: name, ..consent() }.page();
+    assert!(page.html.contains("<bdi>evilmoc</bdi>") && !page.html.contains(['\u{202e}', '\u{2066}', '\u{200b}']));
+}
+
+#[test]
+fn the_policy_admits_the_style_of_the_page_and_nothing_else() {
+    let style = Regex::new("(?s)<style>(.*)</style>").unwrap();
+    for page in pages("x") {
+        let text = style.captures(&page.html).unwrap()[1].to_owned();
+        let policy = header(&page.clone().into_response(), "content-security-policy").unwrap();
+        let hash = STANDARD.encode(sha256(text.as_bytes()));
+        let start = format!("default-src 'none'; style-src 'sha256-{hash}'; form-action ");
+        assert!(policy.starts_with(&start), "C28 {policy}");
+        assert!(policy.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "C28 {policy}");
+        for forbidden in ["<script", " style=", " onclick", "<img", "<link", "src=", "url("] {
+            assert!(!page.html.contains(forbidden), "{forbidden}");
+        }
+    }
+}
+
+#[test]
+fn forms_go_where_the_policy_says() {
+    let form_action = |page: Page| {
+        let policy = header(&page.into_response(), "content-security-policy").unwrap();
+        policy.split("; ").find_map(|directive| directive.strip_prefix("form-action ")).unwrap().to_owned()
+    };
+    assert_eq!(form_action(consent().page()), "'self' https://team.cloudflareaccess.com https://claude.ai");
+    assert_eq!(form_action(Problem::Expired.page()), "'none'");
+    for (target, expected) in [
+        ("http://127.0.0.1:*", "'self'"),
+        ("http://[::1]:5173", "'self' http://[::1]:5173"),
+        ("cursor:", "'self' cursor:"),
+        ("https://a.example; script-src *", "'self'"),
+        ("https://a.example, default-src *", "'self'"),
+        ("https://a.example https://b.example", "'self'"),
+        ("'unsafe-inline'", "'self'"),
+        ("*", "'self'"),
+        ("a\r\nset-cookie:x", "'self'"),
+        ("", "'self'"),
+    ] {
+        let page = Consent { form_targets: vec![target.to_owned()], ..consent() }.page();
+        assert_eq!(form_action(page), expected, "{target:?}");
+    }
+}
+
+#[test]
+fn every_page_can_be_read_aloud() {
+    for page in pages("x") {
+        let count = |part: &str| page.html.matches(part).count();
+        assert!(page.html.starts_with("<!doctype html>\n<html lang=\"en\">"));
+        assert_eq!((count("<h1>"), count("<main>"), count("<title>"), count("name=\"viewport\"")), (1, 1, 1, 1));
+        let type_of_content = header(&page.into_response(), "content-type");
+        assert_eq!(type_of_content.as_deref(), Some("text/html; charset=utf-8"));
+    }
+}
+
+#[test]
+fn a_decision_is_one_form_with_two_buttons() {
+    let decisions = pages("x").into_iter().filter(|page| page.html.contains("<form")).map(|page| page.html);
+    for html in decisions {
+        let controls = Regex::new("(?:name|value)=\"[^\"]*\"").unwrap();
+        let form = html.split_once("<form ").unwrap().1;
+        let found: Vec<&str> = controls.find_iter(form).map(|control| control.as_str()).collect();
+        let hidden = ["name=\"handle\"", "value=\"x\"", "name=\"token\"", "value=\"x\""];
+        let buttons = ["name=\"decision\"", "value=\"approve\"", "name=\"decision\"", "value=\"deny\""];
+        assert_eq!(found, [hidden, buttons].concat());
+        assert!(form.contains("method=\"post\" action=\"/authorize\""));
+    }
+}
+
+#[test]
+fn the_consent_page_tells_what_is_proven() {
+    let domains = ["example.com".to_owned()];
+    let sites = ["shop.example".to_owned(), "blog.example".to_owned()];
+    let plain = Consent { domains: &domains, sites: Some(&sites), ..consent() };
+    let unnamed = Consent { client_name: Some(" \u{200b}"), client_host: None, ..plain.clone() };
+    let loopback = Consent { redirect_host: "127.0.0.1", is_loopback: true, ..plain.clone() };
+    let everything = Consent { sites: None, client_name: None, ..plain.clone() };
+    for (case, consent, told, not_told) in [
+        ("named", &plain, vec!["<bdi>Claude</bdi>", "<bdi>claude.ai</bdi>", "@example.com"], "not verified"),
+        ("sites", &plain, vec!["<bdi>shop.example</bdi>, <bdi>blog.example</bdi>", "24 hours"], "all sites"),
+        ("unnamed", &unnamed, vec!["An app without a name", "its name is not verified"], "vouches"),
+        ("C31 loopback", &loopback, vec!["This device", "127.0.0.1", "Any program on this device"], "all sites"),
+        ("C31 not loopback", &plain, vec![], "this device"),
+        ("all sites", &everything, vec!["all sites that", "An app without a name"], "shop.example"),
+    ] {
+        let html = consent.page().html;
+        for words in told {
+            assert!(html.contains(words), "{case}: {words}");
+        }
+        assert!(!html.contains(not_told), "{case}: {not_told}");
+    }
+}
+
+#[test]
+fn a_failed_login_names_who_is_let_in_and_the_way_out() {
+    let domains = ["example.com".to_owned(), "example.org".to_owned()];
+    for (reason, status, retry_after) in [
+        (FailedLogin::Cancelled, 403, None),
+        (FailedLogin::WrongAccount, 403, None),
+        (FailedLogin::ProviderFailed, 502, None),
+        (FailedLogin::ProviderUnavailable, 503, Some("10")),
+    ] {
+        let failed = SignInFailed {
+            reason,
+            domains: &domains,
+            client_host: "claude.ai",
+            sign_out_url: Some("https://team.example/cdn-cgi/access/logout"),
+            handle: "h",
+            token: "t",
+            form_targets: Vec::new(),
+        };
+        let html = failed.page().html;
+        for words in
+            ["@example.com", "@example.org", "return to <bdi>claude.ai</bdi>", "noopener noreferrer", "/logout"]
+        {
+            assert!(html.contains(words), "{reason:?} {words}");
+        }
+        let response = failed.page().into_response();
+        assert_eq!((response.status, header(&response, "retry-after").as_deref()), (status, retry_after), "{reason:?}");
+        let unknown = SignInFailed { sign_out_url: None, ..failed };
+        assert!(!unknown.page().html.contains("<a "));
+    }
+}
+
+#[test]
+fn an_error_reaches_the_client_by_a_link_that_names_it() {
+    for error in ERRORS {
+        let location = "https://claude.ai/cb?error=x&state=y";
+        let resource = "https://stats.example/internal";
+        let page = ReturnToClient { error, redirect_host: "claude.ai", location, resource }.page();
+        assert_eq!(page.status, 400);
+        assert!(page.html.contains("href=\"https://claude.ai/cb?error=x&amp;state=y\""));
+        assert!(page.html.contains("Return to <bdi>claude.ai</bdi>") && page.html.contains(error));
+        assert_eq!(page.html.contains(resource), error == "invalid_target", "{error}");
+    }
+}
+
+#[test]
+fn each_problem_has_its_status_and_its_own_words() {
+    let mut titles = std::collections::BTreeSet::new();
+    for problem in PROBLEMS {
+        let (status, retry_after) = match problem {
+            Problem::WrongBrowser | Problem::WrongForm | Problem::CrossSite => (403, None),
+            Problem::BodyTooLarge => (413, None),
+            Problem::TooLong => (414, None),
+            Problem::TooMany(_) => (429, Some("42")),
+            Problem::Misconfigured(_) => (500, None),
+            Problem::Unavailable => (503, Some("5")),
+            _ => (400, None),
+        };
+        let page = problem.page();
+        assert!(titles.insert(page.html.split("<title>").nth(1).unwrap().split('<').next().unwrap().to_owned()));
+        let response = page.into_response();
+        assert_eq!(
+            (response.status, header(&response, "retry-after").as_deref()),
+            (status, retry_after),
+            "{problem:?}"
+        );
+    }
+    assert!(Problem::Misconfigured("PUBLIC_URL").page().html.contains("PUBLIC_URL"));
+}
+
+#[test]
+fn a_transaction_error_keeps_its_status() {
+    for error in [
+        TransactionError::Unknown,
+        TransactionError::Expired,
+        TransactionError::WrongBrowser,
+        TransactionError::WrongFormToken,
+        TransactionError::UnknownAttempt,
+        TransactionError::NotApproved,
+        TransactionError::TooManyAttempts,
+        TransactionError::Denied,
+        TransactionError::Done,
+        TransactionError::Contended,
+        TransactionError::Store(StoreError::Unavailable),
+    ] {
+        assert_eq!(Problem::from(error).page().status, error.status(), "{error:?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Asks a running server through its control socket.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::connection::PATH;
+use crate::operator::json::{ErrorAnswer, Question};
+
+/// Why there is no answer. The texts say what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AskError {
+    /// No server listens at the path.
+    NoServer(PathBuf),
+    /// The socket belongs to another user.
+    Forbidden(PathBuf),
+    /// The connection broke, or what answered is not this program; path and cause.
+    Broken(PathBuf, String),
+    /// The server answered with this error; its message.
+    Refused(String),
+}
+
+impl std::fmt::Display for AskError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoServer(path) => write!(
+                out,
+                "no server answers at the control socket {}; start it with `serve --control PATH` and give the same \
+                 PATH here",
+                path.display()
+            ),
+            Self::Forbidden(path) => write!(
+                out,
+                "the control socket {} belongs to another user; run this as the user that runs the server",
+                path.display()
+            ),
+            Self::Broken(path, cause) => {
+                write!(out, "the control socket {} gave no answer: {cause}", path.display())
+            }
+            Self::Refused(message) => out.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// The answer of the server behind `socket`.
+pub(crate) async fn ask<A: DeserializeOwned>(socket: &Path, question: &Question) -> Result<A, AskError> {
+    let broken = |cause: String| AskError::Broken(socket.to_owned(), cause);
+    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoServer(socket.to_owned()),
+        ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_owned()),
+        _ => broken(error.to_string()),
+    })?;
+    let exchange = tokio::time::timeout(ANSWER_TIME, exchange(stream, request(question))).await;
+    let (status, body) = exchange.map_err(|_| broken("it took too long".to_owned()))?.map_err(broken)?;
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&body).map_err(|_| broken(UNKNOWN_ANSWER.to_owned()));
+    }
+    match serde_json::from_slice::<ErrorAnswer>(&body) {
+        Ok(answer) => Err(AskError::Refused(answer.message)),
+        Err(_) => Err(broken(UNKNOWN_ANSWER.to_owned())),
+    }
+}
+
+fn request(question: &Question) -> Request<Full<Bytes>> {
+    let text = serde_json::to_vec(question).expect("a question is text and truth values");
+    let mut request = Request::new(Full::from(text));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(PATH);
+    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request
+}
+
+async fn exchange(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|error| error.to_string())?;
+    connection.abort();
+    Ok((status, body.to_bytes()))
+}
+
+const UNKNOWN_ANSWER: &str = "what answers there is not this version of plausible-mcp";
+/// Longer than the server takes at most with its default limits.
+const ANSWER_TIME: Duration = Duration::from_secs(90);
+/// Pages of grants are far smaller; this bounds what something else at the path may send.
+const ANSWER_BYTES: usize = 4 << 20;
