@@ -1,0 +1,168 @@
+// A real browser, under the pages' real policies: every way through a sign-in, and pictures of the pages.
+// Fails on whatever the browser's console calls an error, a violated policy among it.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
+
+import { chromium } from 'playwright-core';
+
+import { colleague } from './browser.mjs';
+import { begin, discover, redeem, register, statusWith } from './connection.mjs';
+
+const stranger = 'eve@elsewhere.example';
+const pictures = process.env.INTEROP_PICTURES;
+const widths = { phone: 390, desktop: 1280 };
+const quiet = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+const waiting = createServer((request, response) => {
+  response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Client</title><link rel="icon" href="data:,">');
+});
+waiting.listen(0, '127.0.0.1');
+await once(waiting, 'listening');
+const redirectUri = `http://127.0.0.1:${waiting.address().port}/callback`;
+
+const server = await discover();
+const client = await register(server, redirectUri);
+const browser = await chromium.launch({ executablePath: process.env.INTEROP_CHROMIUM, args: quiet });
+const complaints = [];
+
+const ways = [allowed, allowedAgain, denied, cancelled, wrongAccount, inParallel, unknownClient];
+try {
+  mkdirSync(pictures, { recursive: true });
+  for (const way of ways) {
+    const context = await browser.newContext();
+    context.setDefaultTimeout(10_000);
+    try {
+      await way(context);
+      console.log(`ok ${way.name}`);
+    } catch (error) {
+      console.log(`FAILED ${way.name}: ${error.stack}`);
+      process.exitCode = 1;
+    }
+    await context.close();
+  }
+} finally {
+  await browser.close();
+  waiting.close();
+}
+assert.deepEqual(complaints, []);
+
+async function allowed(context) {
+  const { page, connection } = await start(context);
+  await take(page, 'consent');
+  await decide(page, 'approve');
+  await logIn(page, colleague);
+  await connected(page, connection);
+}
+
+/** With a session at Access nobody is asked to log in, so the form's answer goes through three origins at once. */
+async function allowedAgain(context) {
+  await allowed(context);
+  const { page, connection } = await start(context);
+  await decide(page, 'approve');
+  await connected(page, connection);
+}
+
+async function denied(context) {
+  const { page } = await start(context);
+  await decide(page, 'deny');
+  await refused(page);
+}
+
+async function cancelled(context) {
+  const { page, connection } = await start(context);
+  await decide(page, 'approve');
+  await page.click('button[value=cancel]');
+  await page.getByRole('heading', { name: 'not signed in' }).waitFor();
+  await take(page, 'sign-in-cancelled');
+  await decide(page, 'approve');
+  await logIn(page, colleague);
+  await connected(page, connection);
+}
+
+async function wrongAccount(context) {
+  const { page, connection } = await start(context);
+  await decide(page, 'approve');
+  await logIn(page, stranger);
+  const signOut = page.getByRole('link', { name: /sign out/i });
+  await signOut.waitFor();
+  await take(page, 'wrong-account');
+  const [other] = await Promise.all([context.waitForEvent('page'), signOut.click()]);
+  await other.getByRole('heading', { name: 'signed out' }).waitFor();
+  await other.close();
+  await decide(page, 'approve');
+  await logIn(page, colleague);
+  await connected(page, connection);
+}
+
+async function inParallel(context) {
+  const tabs = [await start(context), await start(context)];
+  for (const { page } of tabs) await decide(page, 'approve');
+  for (const { page, connection } of tabs) {
+    await logIn(page, colleague);
+    await connected(page, connection);
+  }
+}
+
+async function unknownClient(context) {
+  const { page } = await start(context, { ...client, client_id: 'nobody' });
+  await page.getByRole('heading').waitFor();
+  assert.equal(await page.locator('form').count(), 0);
+  await take(page, 'error');
+}
+
+async function start(context, as = client) {
+  const connection = await begin(server, as, redirectUri);
+  const page = await context.newPage();
+  page.on('console', (message) => isComplaint(message) && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await page.goto(connection.url.href);
+  return { page, connection };
+}
+
+/** That a page came with the status of a failure is no complaint; everything else on the console is. */
+function isComplaint(message) {
+  return message.type() === 'error' && !/^Failed to load resource: .* status of 40[03]/.test(message.text());
+}
+
+async function decide(page, decision) {
+  await page.click(`button[name=decision][value=${decision}]`);
+}
+
+async function logIn(page, email) {
+  await page.fill('input[name=email]', email);
+  await page.click('button[value=login]');
+}
+
+async function connected(page, connection) {
+  const answer = await answerOf(page);
+  const tokens = await redeem(connection, answer);
+  assert.equal(await statusWith(tokens.access_token), 200);
+}
+
+async function refused(page) {
+  assert.equal((await answerOf(page)).searchParams.get('error'), 'access_denied');
+}
+
+async function answerOf(page) {
+  await page.waitForURL((url) => url.href.startsWith(redirectUri));
+  return new URL(page.url());
+}
+
+/** Pictures of a page, which must fit its width. */
+async function take(page, name) {
+  for (const [device, width] of Object.entries(widths)) {
+    await page.setViewportSize({ width, height: 844 });
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `${pictures}/${name}-${device}-${colorScheme}.png`, fullPage: true });
+    }
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide for ${width}`);
+  }
+}
