@@ -15,6 +15,9 @@ pub(crate) const ISSUER: &str = "https://team.cloudflareaccess.com/cdn-cgi/acces
 /// The issuer of its assertions.
 pub(crate) const TEAM: &str = "https://team.cloudflareaccess.com";
 
+/// What happens to a request instead: a status with a body, or no answer at all.
+pub(crate) type Fault = Result<(u16, String), HttpError>;
+
 /// The provider.
 pub(crate) struct SimulatedProvider {
     clock: FixedClock,
@@ -24,8 +27,8 @@ pub(crate) struct SimulatedProvider {
     pub(crate) nonce: RefCell<String>,
     /// The id of the key that signs and is published.
     pub(crate) key_id: RefCell<String>,
-    /// What happens to requests whose URL contains the text: a status with a body, or no answer at all.
-    pub(crate) faults: RefCell<Vec<(&'static str, Result<(u16, String), HttpError>)>>,
+    /// What happens to requests whose URL contains the text.
+    pub(crate) faults: RefCell<Vec<(&'static str, Fault)>>,
     /// Members of the next id_tokens that replace the usual ones; `null` takes a member away.
     pub(crate) claims: RefCell<Value>,
     /// The URLs that were asked for.

@@ -7,7 +7,7 @@ use super::simulated_provider::{ISSUER, SimulatedProvider, TEAM};
 use super::*;
 use crate::config::{ClientDocuments, EndpointOverrides};
 use crate::oauth::keyring::KeyRing;
-use crate::ports::{FixedClock, MemoryPorts};
+use crate::ports::{Clock, FixedClock, MemoryPorts};
 
 struct World {
     ports: MemoryPorts<SimulatedProvider>,
@@ -56,8 +56,6 @@ impl World {
         *self.ports.http.faults.borrow_mut() = vec![(part, fault)];
     }
 }
-
-use crate::ports::Clock;
 
 #[test]
 fn discovery_is_asked_once_an_hour() {
