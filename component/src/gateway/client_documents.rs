@@ -58,22 +58,28 @@ pub async fn kept<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<O
     Ok(stored.map(|stored| stored.content))
 }
 
-/// Fetches a document and keeps it.
-pub async fn fetch<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Client, DocumentFailure> {
+/// The address of a document that may be fetched. What is none costs nobody a request.
+pub fn address<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<DocumentUrl, DocumentFailure> {
     let documents = &issuer.server.documents;
     let url = DocumentUrl::parse(client_id, documents.loopback).map_err(DocumentFailure::Url)?;
     if documents.allowed_hosts.as_ref().is_some_and(|hosts| !hosts.iter().any(|host| host == url.host())) {
         return Err(DocumentFailure::HostNotAllowed);
     }
-    let response = get(issuer.ports.http(), documents, &url).await.map_err(DocumentFailure::Fetch)?;
+    Ok(url)
+}
+
+/// Fetches a document and keeps it.
+pub async fn fetch<P: Ports>(issuer: &Issuer<'_, P>, url: &DocumentUrl) -> Result<Client, DocumentFailure> {
+    let documents = &issuer.server.documents;
+    let response = get(issuer.ports.http(), documents, url).await.map_err(DocumentFailure::Fetch)?;
     let header = |name: &str| response.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
     let schemes = &issuer.server.private_schemes;
-    let client = read_document(&url, response.status, header("content-type"), &response.body, schemes)
+    let client = read_document(url, response.status, header("content-type"), &response.body, schemes)
         .map_err(DocumentFailure::Document)?;
     let seconds = kept_seconds(header("cache-control"));
     issuer
         .vault
-        .put(&store_key(client_id), Sealed::ByServer, &client, seconds)
+        .put(&store_key(url.as_str()), Sealed::ByServer, &client, seconds)
         .await
         .map_err(DocumentFailure::Store)?;
     Ok(client)

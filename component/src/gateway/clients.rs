@@ -45,8 +45,9 @@ pub async fn find<P: Ports>(
     if let Some(client) = client_documents::kept(issuer, client_id).await.map_err(NoClient::Store)? {
         return Ok(client);
     }
+    let url = client_documents::address(issuer, client_id).map_err(NoClient::Document)?;
     limits.purpose("document", DOCUMENTS_PER_MINUTE).await.map_err(NoClient::TooMany)?;
-    client_documents::fetch(issuer, client_id).await.map_err(|failure| match failure {
+    client_documents::fetch(issuer, &url).await.map_err(|failure| match failure {
         DocumentFailure::Store(error) => NoClient::Store(error),
         failure => NoClient::Document(failure),
     })

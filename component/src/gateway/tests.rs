@@ -1,5 +1,10 @@
 //! The order of the checks, and what every response has.
 
+mod authorization_requests;
+mod credentials;
+mod sign_in;
+mod world;
+
 use futures_util::FutureExt;
 
 use super::*;

@@ -113,6 +113,9 @@ impl SimulatedProvider {
 
 impl OutboundHttp for SimulatedProvider {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if request.url.starts_with("https://192.0.2.1/") {
+            return Err(HttpError::AddressRefused);
+        }
         self.asked.borrow_mut().push(request.url.clone());
         let faults = self.faults.borrow();
         let fault = faults.iter().find(|(part, _)| request.url.contains(part)).map(|(_, fault)| fault.clone());
