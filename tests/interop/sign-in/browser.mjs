@@ -2,10 +2,27 @@
 // client's redirect URI. It knows of pages only their forms, of HTTP what a browser does with cookies and redirects.
 
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const colleague = 'ada@example.com';
 
 const stepLimit = 12;
+
+const patience = { tries: 50, pauseMilliseconds: 100 };
+
+/** Signs in at an authorization URL and takes the answer to the client, which may not listen yet. */
+export async function visit(authorizationUrl) {
+  const redirectUri = new URL(authorizationUrl).searchParams.get('redirect_uri');
+  const answer = await new Browser().signIn(authorizationUrl, redirectUri);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await fetch(answer);
+    } catch (error) {
+      if (tries === patience.tries) throw error;
+      await sleep(patience.pauseMilliseconds);
+    }
+  }
+}
 
 export class Browser {
   #cookies = new Map();

@@ -1,4 +1,4 @@
-// The official suite's scenarios for authorization servers.   usage: conformance.mjs SUITE, on the Node that it needs
+// The official suite's scenarios for authorization servers.   usage: conformance.mjs SUITE, on its own Node
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,37 +1,18 @@
-// The user of a client that prints the address at which one signs in.   usage: following.mjs COMMAND ARGUMENT...
-// Runs the command, goes where it says, and ends as it does.
+// The user of a client that prints the address at which one signs in.
 
-import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 
-import { Browser } from './browser.mjs';
+import { visit } from './browser.mjs';
 
-/** Signs in at the first authorization URL of a stream, and takes the answer to the client. */
+/** Signs in at each authorization URL of a stream, once, although some clients print theirs twice. */
 export async function follow(stream) {
+  const visited = new Set();
   for await (const line of createInterface({ input: stream })) {
     console.error(line);
-    const [printed] = /https?:\/\/\S+\/authorize\?\S+/.exec(stripVTControlCharacters(line)) ?? [];
-    if (printed !== undefined) void signIn(printed);
+    const [url] = /https?:\/\/\S+\/authorize\?\S+/.exec(stripVTControlCharacters(line)) ?? [];
+    if (url === undefined || visited.has(url)) continue;
+    visited.add(url);
+    visit(url).then((response) => console.error(`the client answered ${response.status}`));
   }
-}
-
-let signedIn;
-
-/** Once, although some clients print the address twice. */
-async function signIn(url) {
-  if (signedIn === url) return;
-  signedIn = url;
-  const redirectUri = new URL(url).searchParams.get('redirect_uri');
-  const answer = await new Browser().signIn(url, redirectUri);
-  const response = await fetch(answer);
-  console.error(`the client answered ${response.status} at ${redirectUri}`);
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const [command, ...args] = process.argv.slice(2);
-  const client = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  void follow(client.stdout);
-  void follow(client.stderr);
-  client.on('exit', (code) => process.exit(code ?? 1));
 }
