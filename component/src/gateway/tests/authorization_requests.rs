@@ -71,6 +71,7 @@ fn errors_after_that_wait_behind_a_button_and_go_to_loopback_by_themselves() {
         ("A26", &[("code_challenge", "")], "invalid_request"),
         ("A28", &[("code_challenge_method", "plain")], "invalid_request"),
         ("A29", &[("code_challenge_method", "")], "invalid_request"),
+        ("A31", &[("code_challenge", "")], "invalid_request"),
         ("A32", &[("code_challenge", "short")], "invalid_request"),
         ("A38", &[("resource", "/internal")], "invalid_target"),
         ("A38", &[("resource", "https://mcp.example.com/internal#x")], "invalid_target"),
@@ -178,6 +179,13 @@ fn registrations_are_read_strictly() {
         ("R09", r#"{"redirect_uris":[]}"#, 400, "invalid_redirect_uri"),
         ("R09", r#"{"redirect_uris":"https://a.example/"}"#, 400, "invalid_redirect_uri"),
         ("R09", r#"{"redirect_uris":[7]}"#, 400, "invalid_redirect_uri"),
+        ("R18", "{\"redirect_uris\":[\"https://ex\u{430}mple.example/\"]}", 400, "invalid_redirect_uri"),
+        (
+            "A58 D06",
+            r#"{"redirect_uris":["https://a.example/"],"grant_types":["refresh_token"]}"#,
+            400,
+            "invalid_client_metadata",
+        ),
         ("R12", r#"{"redirect_uris":["https://a.example/cb#f"]}"#, 400, "invalid_redirect_uri"),
         ("R13", r#"{"redirect_uris":["javascript:x"]}"#, 400, "invalid_redirect_uri"),
         ("R15", r#"{"redirect_uris":["https://*.a.example/cb"]}"#, 400, "invalid_redirect_uri"),
@@ -253,6 +261,25 @@ fn client_ids_that_are_urls_of_nowhere_are_never_fetched() {
         ("S09", "https://127.0.0.1%2f@host.example/x"),
         ("S11", "https://127。0。0。1/x"),
         ("S12", "https://10.0.0.1/x"),
+        ("S14", "https://192.168.1.1/x"),
+        ("S15", "https://100.64.0.1/x"),
+        ("S17", "https://169.254.170.2/x"),
+        ("S17", "https://168.63.129.16/x"),
+        ("S18", "https://metadata/x"),
+        ("S20", "https://192.0.2.1/x"),
+        ("S21", "https://192.88.99.1/x"),
+        ("S23", "https://192.31.196.1/x"),
+        ("S24", "https://224.0.0.1/x"),
+        ("S27", "https://[::]/x"),
+        ("S29", "https://[::127.0.0.1]/x"),
+        ("S30", "https://[::ffff:0:127.0.0.1]/x"),
+        ("S32", "https://[64:ff9b:1::1]/x"),
+        ("S33", "https://[2002:7f00:1::]/x"),
+        ("S35", "https://[2001:db8::5efe:10.0.0.1]/x"),
+        ("S38", "https://[fec0::1]/x"),
+        ("S39", "https://[ff02::1]/x"),
+        ("S41", "https://[3fff::1]/x"),
+        ("S42", "https://[5f00::1]/x"),
         ("S18", "https://metadata.google.internal/x"),
         ("S26", "https://[::1]/x"),
         ("S36", "https://[fe80::1%25eth0]/x"),
@@ -280,6 +307,11 @@ fn a_client_is_what_its_document_says_and_an_error_is_not_kept() {
         ("M11", Ok((500, String::new()))),
         ("M20", Ok((200, format!("{{\"client_id\":\"https://evil.example/\",{}", good.trim_start_matches('{'))))),
         ("M21", Ok((200, good.replace("client.json", "Client.json")))),
+        ("M12", Err(crate::ports::HttpError::MalformedResponse)),
+        ("M15", Err(crate::ports::HttpError::ResponseTooLarge)),
+        ("M17", Err(crate::ports::HttpError::TimedOut)),
+        ("S44", Err(crate::ports::HttpError::AddressRefused)),
+        ("S51", Ok((302, String::new()))),
         ("M23", Ok((200, good.replace("https://app.example/cb", "javascript:x")))),
         ("M24", Ok((200, good.replace("{", "{\"token_endpoint_auth_method\":\"client_secret_post\",")))),
         ("M18", Err(crate::ports::HttpError::TlsFailed)),
@@ -295,7 +327,7 @@ fn a_client_is_what_its_document_says_and_an_error_is_not_kept() {
         assert_eq!(response.status, 200);
         assert!(text(&response).contains("app.example"));
     }
-    assert_eq!(world.ports.http.count("client.json"), 10, "M32: the good one is fetched once");
+    assert_eq!(world.ports.http.count("client.json"), 15, "M32: the good one is fetched once");
     let tokens = world.tokens(URL);
     assert!(tokens["access_token"].is_string(), "{tokens}");
 }

@@ -1,7 +1,7 @@
 //! `/token`, `/revoke` and the bearer at `/internal`: rows of bad input with what each is answered with.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::super::federation::simulated_provider::TEAM;
@@ -221,6 +221,63 @@ fn a_bearer_that_is_no_access_token_of_ours_is_challenged() {
 }
 
 #[test]
+fn credentials_count_in_the_header_alone() {
+    let world = World::new();
+    let tokens = world.tokens(&world.client());
+    let access = tokens["access_token"].as_str().unwrap();
+    let bearer = format!("Bearer {access}");
+    for (id, headers) in [
+        ("I12", [("proxy-authorization", bearer.as_str())]),
+        ("I12", [("x-access-token", access)]),
+        ("I12", [("cookie", &format!("access_token={access}"))]),
+        ("I33", [("mcp-session-id", "somebody-elses")]),
+    ] {
+        assert_eq!(world.list_tools(&headers).status, 401, "{id}");
+    }
+    let form = world.send("POST", "/internal", &[("content-type", FORM)], &encode(&[("access_token", access)]));
+    assert_eq!(form.status, 401, "I11");
+    let preflight = world.send("OPTIONS", "/internal", &[("origin", "https://claude.ai")], "");
+    assert_eq!((preflight.status, header(&preflight, "access-control-allow-origin")), (204, Some("*")), "I27");
+    let answered = world.send("POST", "/token", &[("content-type", FORM), ("origin", "https://evil.example")], "");
+    assert_eq!(header(&answered, "access-control-allow-credentials"), None, "D50");
+}
+
+#[test]
+fn a_redirect_uri_may_be_left_out_and_a_scope_changes_nothing() {
+    let world = World::new();
+    let client = world.client();
+    let code = world.code(&Browser::default(), &client);
+    let tokens = json_of(&world.token(&code_request(&client, &code)));
+    assert!(tokens["access_token"].is_string(), "D33");
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client.as_str()),
+        ("refresh_token", refresh),
+        ("scope", "other"),
+    ];
+    assert_eq!(json_of(&world.token(&pairs))["scope"], "mcp", "F13");
+}
+
+#[test]
+fn a_token_of_another_resource_is_refused() {
+    let mut world = World::new();
+    let tokens = world.tokens(&world.client());
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    let moved = [("PUBLIC_URL", "https://other.example.com"), ("MCP_ALLOWED_HOSTNAMES", "mcp.example.com")];
+    world.setup = World::with(&moved).setup;
+    assert_eq!(world.list_tools(&[("authorization", &bearer)]).status, 401, "I21 I23");
+}
+
+#[test]
+fn a_host_that_is_not_ours_is_refused_everywhere() {
+    let world = World::with(&[("MCP_ALLOWED_HOSTNAMES", "elsewhere.example")]);
+    for path in ["/authorize", "/callback", "/token", "/internal", "/.well-known/oauth-authorization-server"] {
+        assert_eq!(world.send("GET", path, &[], "").status, 403, "A55 {path}");
+    }
+}
+
+#[test]
 fn pages_of_other_origins_may_not_call() {
     let world = World::new();
     let tokens = world.tokens(&world.client());
@@ -233,6 +290,41 @@ fn pages_of_other_origins_may_not_call() {
 }
 
 const ASSERTION_MODE: &[(&str, &str)] = &[("CF_ACCESS_TEAM_DOMAIN", TEAM), ("CF_ACCESS_AUD", "tag-1")];
+
+#[test]
+fn an_assertion_that_is_not_an_rs256_token_is_403() {
+    let world = World::with(ASSERTION_MODE);
+    let good = world.ports.http.assertion("ada@example.com", "tag-1");
+    let parts: Vec<&str> = good.split('.').collect();
+    let [head, payload, signature] = parts.as_slice() else { panic!("a token has three parts") };
+    let with = |header: &str| format!("{}.{payload}.{signature}", URL_SAFE_NO_PAD.encode(header));
+    for (id, text) in [
+        ("J02", format!("{head}.{payload}")),
+        ("J02", format!("{good}.x")),
+        ("J03", format!("{head}.a.b.c.{signature}")),
+        ("J05", format!("{{\"payload\":\"{payload}\"}}.{payload}.{signature}")),
+        ("J08", format!("{head}.{payload}.{}", signature.replace(['-', '_'], "+/"))),
+        ("J09", format!("{head}. {payload}.{signature}")),
+        ("J11", format!("{head}.{payload}.{signature}AAAAA")),
+        ("J12", format!("\"{good}\"")),
+        ("J14", format!("{}.{payload}.{signature}", URL_SAFE_NO_PAD.encode([0xff, 0xfe]))),
+        ("J15", with(r#"{"alg":"RS256","alg":"none","kid":"key-1"}"#)),
+        ("J18", with(r#"{"alg":"nOnE","kid":"key-1"}"#)),
+        ("J20 J21", with(r#"{"alg":"HS256","kid":"key-1"}"#)),
+        ("J23", with(r#"{"alg":"PS256","kid":"key-1"}"#)),
+        ("J24", with(r#"{"alg":"ES256","kid":"key-1"}"#)),
+        ("J27", with(r#"{"alg":"PBES2-HS256+A128KW","p2c":2147483648,"kid":"key-1"}"#)),
+        ("J32", with(r#"{"alg":"RS256","kid":"../../dev/null"}"#)),
+        ("J36", with(r#"{"alg":"RS256","kid":"key-1","x5u":"https://169.254.169.254/"}"#)),
+        ("J38", with(r#"{"alg":"RS256","kid":"key-1","crit":["exp"]}"#)),
+        ("J39", with(r#"{"alg":"RS256","kid":"key-1","b64":false}"#)),
+        ("J41", with(r#"{"alg":"RS256","kid":"key-1","typ":"at+jwt"}"#)),
+        ("J42", with(r#"{"alg":"RS256","kid":"key-1","cty":"JWT"}"#)),
+        ("J44", format!("{head}.{payload}.{}", "A".repeat(signature.len()))),
+    ] {
+        assert_eq!(world.list_tools(&[("cf-access-jwt-assertion", &text)]).status, 403, "{id}");
+    }
+}
 
 #[test]
 fn a_malformed_assertion_is_403_and_never_5xx() {

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::super::federation::simulated_provider::ISSUER;
 use super::super::*;
 use super::world::*;
 use crate::oauth::form::encode;
@@ -147,6 +148,82 @@ fn a_login_with_another_nonce_or_audience_is_refused() {
         let refused = browser.get(&world, &back);
         assert_eq!((refused.status, header(&refused, "location")), (403, None), "B23 {claims}");
     }
+}
+
+#[test]
+fn addresses_that_are_not_plainly_of_the_domain_are_refused() {
+    for (id, email) in [
+        ("E03", "a@example.com.evil.example"),
+        ("E05", "a@sub.example.com"),
+        ("E06", "a@example.com."),
+        ("E08", "a@evil.example@example.com"),
+        ("E09", "a@example.com@evil.example"),
+        ("E11", "\"a@example.com\"@evil.example"),
+        ("E12", "a@evil.example,b@example.com"),
+        ("E12", "a@evil.example b@example.com"),
+        ("E14", "a@example.com\n"),
+        ("E14", " a@example.com"),
+        ("E15", "a@example.com\0"),
+        ("E17", "@example.com"),
+        ("E17", "example.com"),
+        ("E18", "a@@example.com"),
+        ("E20", "a(comment)@example.com"),
+        ("E21", "a@example\u{3002}com"),
+        ("E23", "a@ex\u{430}mple.com"),
+        ("E24", "a@EXAMPLE.\u{212a}OM"),
+        ("E26", "a@xn--exmple-cua.com"),
+        ("E27", "\u{e4}@example.com"),
+        ("E29", "a%40evil.example@example.com"),
+        ("E29", "evil.example!a@example.com"),
+        ("E32", "a@example.com:25"),
+        ("E32", "a@example.com/"),
+    ] {
+        let world = World::new();
+        *world.ports.http.email.borrow_mut() = email.into();
+        let refused = log_in(&world);
+        assert_eq!((refused.status, header(&refused, "location")), (403, None), "{id} {email}");
+        assert!(!text(&refused).contains(email) || "@example.com".ends_with(email), "E35");
+    }
+    for email in ["A@EXAMPLE.COM", "First.Last+tag@example.com"] {
+        let world = World::new();
+        *world.ports.http.email.borrow_mut() = email.into();
+        assert_eq!(log_in(&world).status, 303, "E02 {email}");
+    }
+}
+
+#[test]
+fn claims_of_the_wrong_kind_are_refused() {
+    for (id, claims) in [
+        ("L01", json!({ "exp": null })),
+        ("L03", json!({ "exp": "9999999999" })),
+        ("L03", json!({ "exp": [] })),
+        ("L04", json!({ "exp": -1 })),
+        ("L06", json!({ "nbf": 9_999_999_999_u64 })),
+        ("L07", json!({ "nbf": "0" })),
+        ("L09", json!({ "iat": null })),
+        ("L10", json!({ "iat": 1_000_000 })),
+        ("L12", json!({ "iss": format!("{ISSUER}/") })),
+        ("L13", json!({ "iss": ISSUER.replace("team", "TEAM") })),
+        ("L15", json!({ "iss": ISSUER.replace("team", "other") })),
+        ("L19", json!({ "aud": ["client-1", "client-2"] })),
+        ("L21", json!({ "aud": "client-12" })),
+        ("L24", json!({ "nonce": 7 })),
+        ("L30", json!({ "type": "org" })),
+        ("E30", json!({ "email": null, "preferred_username": "ada@example.com" })),
+        ("L31", json!({ "email_verified": false })),
+    ] {
+        let world = World::new();
+        *world.ports.http.claims.borrow_mut() = claims.clone();
+        assert_eq!(log_in(&world).status, 403, "{id} {claims}");
+    }
+}
+
+/// The answer of `/callback` to a login whose provider says what `world` makes it say.
+fn log_in(world: &World) -> Response {
+    let browser = Browser::default();
+    let form = browser.consent(world, &world.client());
+    let back = browser.approve(world, &form);
+    browser.get(world, &back)
 }
 
 #[test]
