@@ -31,7 +31,7 @@ const client = await register(server, redirectUri);
 const browser = await chromium.launch({ executablePath: process.env.INTEROP_CHROMIUM, args: quiet });
 const complaints = [];
 
-const ways = [allowed, allowedAgain, denied, cancelled, wrongAccount, inParallel, unknownClient];
+const ways = [allowed, allowedAgain, denied, cancelled, wentBack, wrongAccount, gaveUp, inParallel, unknownClient];
 try {
   mkdirSync(pictures, { recursive: true });
   for (const way of ways) {
@@ -85,6 +85,16 @@ async function cancelled(context) {
   await connected(page, connection);
 }
 
+async function wentBack(context) {
+  const { page, connection } = await start(context);
+  await decide(page, 'approve');
+  await page.locator('input[name=email]').waitFor();
+  await page.goBack();
+  await decide(page, 'approve');
+  await logIn(page, colleague);
+  await connected(page, connection);
+}
+
 async function wrongAccount(context) {
   const { page, connection } = await start(context);
   await decide(page, 'approve');
@@ -98,6 +108,14 @@ async function wrongAccount(context) {
   await decide(page, 'approve');
   await logIn(page, colleague);
   await connected(page, connection);
+}
+
+async function gaveUp(context) {
+  const { page } = await start(context);
+  await decide(page, 'approve');
+  await logIn(page, stranger);
+  await decide(page, 'deny');
+  await refused(page);
 }
 
 async function inParallel(context) {

@@ -12,11 +12,8 @@ const port = '18998';
 
 const server = await discover();
 const client = await register(server, `http://127.0.0.1:${port}/callback`);
-const run = spawn(
-  process.execPath,
-  [suite, 'authorization', '--url', server.issuer, '--client-id', client.client_id, '--resource', resource, '--port', port],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
+const about = ['--url', server.issuer, '--client-id', client.client_id, '--resource', resource, '--port', port];
+const run = spawn(process.execPath, [suite, 'authorization', ...about], { stdio: ['ignore', 'pipe', 'inherit'] });
 void follow(run.stdout);
 const [status] = await once(run, 'exit');
 assert.equal(status, 0);
