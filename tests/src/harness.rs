@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
+use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
 use plausible_mcp_host::{Host, HostOptions, Server, Settings};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,8 +46,20 @@ impl Harness {
 
     /// The same for settings with which the host may refuse to start; the error is its text.
     pub async fn try_start(upstream: Upstream, settings: &[(&str, &str)]) -> Result<Self, String> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Harness::try_start_at(any, Arc::new(MemoryStore::default()), upstream, settings).await
+    }
+
+    /// The same at an address of one's choice and with one's own store of sign-in records.
+    pub async fn try_start_at(
+        listen: SocketAddr,
+        store: Arc<dyn OauthStore>,
+        upstream: Upstream,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let log = Arc::new(Mutex::new(String::new()));
         let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
+        options.oauth_store = store;
         let lines = Arc::clone(&log);
         options.log = Arc::new(move |line: &[u8]| {
             let mut log = lines.lock().expect("no holder of this lock panics");
@@ -54,8 +67,7 @@ impl Harness {
             log.push('\n');
         });
         let host = Host::new(options).await.map_err(|error| error.to_string())?;
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::bind(any, host).await.map_err(|error| error.to_string())?;
+        let server = Server::bind(listen, host).await.map_err(|error| error.to_string())?;
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async {

@@ -7,6 +7,7 @@
 //! - [`upstream`] is a server in Plausible's place that remembers what it was asked.
 //! - [`stub_sites`] is a behaviour for it, chosen by the site id: so many rows, a status, a broken connection…
 //! - [`harness`] puts these together around a host on a free port.
+//! - [`sign_in`] is such a host with the simulated Cloudflare Access, and the browser and the client that sign in.
 //! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
 //!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
 //! - [`layers`] finds the import arrows between the component's modules.
@@ -19,5 +20,6 @@ pub mod harness;
 pub mod http_client;
 pub mod layers;
 pub mod mcp_request;
+pub mod sign_in;
 pub mod stub_sites;
 pub mod upstream;

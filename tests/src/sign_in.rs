@@ -1,0 +1,13 @@
+//! Sign-in from end to end: a host, the simulated Cloudflare Access, a browser and a client.
+//!
+//! ```text
+//! Client ──register, token, revoke──> host <──GET, form, cookies── Browser ──> simulated Access
+//! ```
+
+mod browser;
+mod client;
+mod deployment;
+
+pub use browser::{Browser, Form, Page};
+pub use client::{Client, Tokens, VERIFIER};
+pub use deployment::{Deployment, sent_back_to};
