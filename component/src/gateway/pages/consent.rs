@@ -72,14 +72,21 @@ impl Consent<'_> {
     }
 
     /// Any local program can use the name and the client id of a loopback client (MCP authorization, "Localhost Redirect
-    /// URI Impersonation").
+    /// URI Impersonation"), and anybody can register an app of any name that answers to an address of theirs.
     fn warning(&self) -> &'static str {
-        if !self.is_loopback {
-            return "";
+        match (self.is_loopback, self.client_host) {
+            (true, _) => {
+                "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
+                 <p>Any program on this device could use this name. Go on only if you have just started this yourself.\
+                 </p></div>\n"
+            }
+            (false, None) => {
+                "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
+                 <p>Anybody can give an app this name. Go on only if you have just connected an app and know the \
+                 address that the answer goes to.</p></div>\n"
+            }
+            (false, Some(_)) => "",
         }
-        "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
-         <p>Any program on this device could use this name. Go on only if you have just started this yourself.</p>\
-         </div>\n"
     }
 
     fn abilities(&self) -> String {
