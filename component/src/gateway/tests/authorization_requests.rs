@@ -147,6 +147,23 @@ fn metadata_comes_from_the_settings_whatever_the_request_says() {
 }
 
 #[test]
+fn metadata_documents_are_the_goldens() {
+    let world = World::new();
+    for (path, golden) in [
+        ("oauth-authorization-server", include_str!("../../../golden/metadata/oauth-authorization-server.json")),
+        (
+            "oauth-protected-resource/internal",
+            include_str!("../../../golden/metadata/oauth-protected-resource-internal.json"),
+        ),
+        ("oauth-protected-resource/mcp", include_str!("../../../golden/metadata/oauth-protected-resource-mcp.json")),
+    ] {
+        let response = world.send("GET", &format!("/.well-known/{path}"), &[], "");
+        let golden: Value = serde_json::from_str(golden).expect("a golden is JSON");
+        assert_eq!(json_of(&response), golden, "{path} is {}", text(&response));
+    }
+}
+
+#[test]
 fn paths_are_what_they_are() {
     let world = World::new();
     for path in [
