@@ -14,10 +14,10 @@ use crate::mcp_request::DEMO_SITE;
 use crate::upstream::{Received, Reply, Upstream};
 
 /// A running host. It stops when it is dropped.
-#[derive(Debug)]
 pub struct Harness {
     /// What stands in Plausible's place.
     pub upstream: Upstream,
+    host: Host,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
     stop: Option<oneshot::Sender<()>>,
@@ -67,18 +67,23 @@ impl Harness {
             log.push('\n');
         });
         let host = Host::new(options).await.map_err(|error| error.to_string())?;
-        let server = Server::bind(listen, host).await.map_err(|error| error.to_string())?;
+        let server = Server::bind(listen, host.clone()).await.map_err(|error| error.to_string())?;
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Ok(Harness { upstream, address, log, stop: Some(stop), serving })
+        Ok(Harness { upstream, host, address, log, stop: Some(stop), serving })
     }
 
     /// Where the host listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The host, for what an operator asks it.
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Sends a request and returns the answer.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use plausible_mcp_host::Selector;
 use plausible_mcp_tests::http_client::{Answer, Request};
 use plausible_mcp_tests::sign_in::{Browser, Client, Deployment, Tokens, sent_back_to};
 use serde_json::{Value, json};
@@ -146,6 +147,30 @@ async fn an_assertion_is_accepted_and_a_malformed_one_is_403() {
     let tokens = deployment.tokens(&deployment.client().await, EMAIL).await;
     assert_eq!(deployment.send(asserted("x").bearer(&tokens.access)).await.status, 403, "the assertion decides alone");
     assert_eq!(deployment.list_tools(&tokens.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_operator_sees_grants_without_names_and_ends_them_at_once() {
+    let deployment = Deployment::start_with_assertions().await;
+    let client = deployment.client().await;
+    let (ada, bob) = (deployment.tokens(&client, EMAIL).await, deployment.tokens(&client, "bob@example.com").await);
+    let host = deployment.harness.host();
+    let page = host.list_grants(&Selector::All, None).await.expect("an answer").expect("grants");
+    assert_eq!((page.grants.len(), page.next), (2, None));
+    assert!(page.grants.iter().all(|grant| grant.client == "Scenario" && grant.expires > grant.created));
+    let of_ada = Selector::User(EMAIL.to_uppercase());
+    let page = host.list_grants(&of_ada, None).await.expect("an answer").expect("grants");
+    assert_eq!(page.grants.len(), 1);
+    let done = host.revoke(&of_ada).await.expect("an answer").expect("a revocation");
+    assert_eq!(done.revoked, 1);
+    assert!(done.notes.iter().any(|note| note.contains("Cloudflare Access")), "{:?}", done.notes);
+    assert_eq!(deployment.list_tools(&ada.access).await.status, 401);
+    assert_eq!(deployment.list_tools(&bob.access).await.status, 200);
+    assert_eq!(host.revoke(&Selector::All).await.expect("an answer").expect("a revocation").revoked, 1);
+    assert_eq!(deployment.list_tools(&bob.access).await.status, 401);
+    let findings = host.check().await.expect("findings");
+    assert!(findings.iter().any(|finding| finding.setting == "ACCESS_ISSUER" && finding.text.contains("answers")));
+    assert!(findings.iter().any(|finding| finding.text.contains("/callback")));
 }
 
 #[tokio::test]
