@@ -82,7 +82,9 @@ function filledIn(html, url, { email, decision }) {
   for (const field of fields.filter((tag) => attribute(tag, 'type') === 'hidden')) {
     body.set(attribute(field, 'name'), attribute(field, 'value'));
   }
-  if (fields.some((tag) => attribute(tag, 'name') === 'email')) body.set('email', email);
+  const asks = (name) => fields.some((tag) => attribute(tag, 'name') === name);
+  if (asks('email')) body.set('email', email);
+  else if (asks('login')) Object.entries({ login: email, password: 'any' }).forEach((pair) => body.set(...pair));
   else body.set('decision', decision);
   return { url: new URL(attribute(form[1], 'action') ?? '', url), body };
 }
