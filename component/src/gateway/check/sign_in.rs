@@ -1,6 +1,6 @@
 //! What `check` finds about sign-in: the secrets, the callback address, discovery and key sets.
 
-use super::{Finding, Level, Origin, finding, malformed};
+use super::{Finding, Level, Origin, finding, malformed, store};
 use crate::config::{AssertionMode, AuthorizationServer, ConfigError};
 use crate::gateway::federation::{Federation, FederationError};
 use crate::gateway::issuer::{key_ring, required};
@@ -14,6 +14,7 @@ pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
     let Some(sign_in) = &setup.config.sign_in else { return Vec::new() };
     let domains = format!("users of {} are let in", sign_in.allowed_domains.join(", "));
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "ALLOWED_EMAIL_DOMAIN", &domains, "")];
+    findings.push(store::run(ports).await);
     let secrets = ports.secrets();
     let key = required(secrets, "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys");
     findings.extend(key.err().as_ref().map(malformed));
