@@ -2,6 +2,7 @@
 
 mod check;
 mod grants;
+mod health;
 mod run;
 
 use std::net::SocketAddr;
@@ -9,9 +10,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use http::Uri;
 
 use crate::component::ComponentSource;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostBuilder};
 use crate::settings::Settings;
 
 /// MCP server for Plausible Analytics.
@@ -25,6 +27,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything on this machine with a simulated Plausible; no accounts needed
+    #[cfg(feature = "demo")]
     Demo {
         /// Address to listen on
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
@@ -44,6 +47,12 @@ enum Command {
     },
     /// List or end what users have let clients do
     Grants(GrantsArguments),
+    /// Tell by the exit code whether a server is alive; for the health check of a container
+    Health {
+        /// The address to ask
+        #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/healthz")]
+        url: Uri,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -134,11 +143,13 @@ impl CommandLine {
     /// See [`CliError`].
     pub async fn run(self) -> Result<(), CliError> {
         match self.command {
+            #[cfg(feature = "demo")]
             Command::Demo { listen } => run::demo(listen).await,
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, json } => check::run(source, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            Command::Health { url } => health::run(&url).await,
         }
     }
 }
@@ -176,14 +187,15 @@ impl Source {
     }
 
     async fn host(&self, settings: Settings) -> Result<Host, CliError> {
-        self.host_with(HostOptions::new(settings)).await
+        self.host_with(Host::builder().settings(settings)).await
     }
 
-    async fn host_with(&self, mut options: HostOptions) -> Result<Host, CliError> {
-        if let Some(file) = &self.component {
-            options.component = ComponentSource::File(file.clone());
-        }
-        Host::new(options).await.map_err(failed)
+    async fn host_with(&self, host: HostBuilder) -> Result<Host, CliError> {
+        let host = match &self.component {
+            Some(file) => host.component(ComponentSource::File(file.clone())),
+            None => host,
+        };
+        host.build().await.map_err(failed)
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, HostError, HostOptions};
+use crate::host::{Host, HostError};
+use crate::outbound_http::HttpPolicy;
 use crate::server::{Server, ServerError};
 use crate::settings::Settings;
 use access::{Application, SimulatedAccess};
@@ -66,9 +67,8 @@ impl Demo {
         let simulated = simulated_access(access, address).await?;
         let settings = settings(address, plausible, &simulated);
         let provider = tokio::spawn(Arc::new(simulated).serve(access_listener));
-        let mut options = HostOptions::new(settings);
-        options.loopback_is_public = HostOptions::loopback_is_public(&options.settings, address.ip());
-        let host = Host::new(options).await.map_err(DemoError::Host)?;
+        let policy = HttpPolicy::for_listener(&settings, address.ip());
+        let host = Host::builder().settings(settings).http_policy(policy).build().await.map_err(DemoError::Host)?;
         let server = Server::bind(address, host).await.map_err(DemoError::Server)?;
         Ok(Self { server, plausible, access, upstreams: [upstream, provider] })
     }

@@ -56,16 +56,19 @@ pub enum StoreError {
 pub const VALUE_BYTES: usize = 256 << 10;
 
 /// The store of the process.
-pub(crate) struct OauthStoreState(Arc<dyn OauthStore>);
+pub struct OauthStoreState(Arc<dyn OauthStore>);
 
-pub(crate) struct OauthStoreView<'a>(&'a dyn OauthStore);
+/// The store as one call of the component sees it.
+pub struct OauthStoreView<'a>(&'a dyn OauthStore);
 
 impl OauthStoreState {
-    pub(crate) fn new(store: Arc<dyn OauthStore>) -> Self {
+    /// Keeps records in `store`.
+    pub fn new(store: Arc<dyn OauthStore>) -> Self {
         Self(store)
     }
 
-    pub(crate) fn view(&self) -> OauthStoreView<'_> {
+    /// For [`add_to_linker`].
+    pub fn view(&self) -> OauthStoreView<'_> {
         OauthStoreView(self.0.as_ref())
     }
 }
@@ -144,17 +147,21 @@ fn require_ttl(seconds: u32) -> wasmtime::Result<Duration> {
     Ok(Duration::from_secs(seconds.into()))
 }
 
-struct Oauth;
+struct HasOauthStore;
 
-impl HasData for Oauth {
+impl HasData for HasOauthStore {
     type Data<'a> = OauthStoreView<'a>;
 }
 
-pub(crate) fn add_to_linker<T: Send + 'static>(
+/// Supplies `plausible-mcp:host/oauth-store` from the part of `T` that `view` shows.
+///
+/// # Errors
+/// When the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> OauthStoreView<'_>,
 ) -> wasmtime::Result<()> {
-    wit::add_to_linker::<_, Oauth>(linker, view)
+    wit::add_to_linker::<_, HasOauthStore>(linker, view)
 }
 
 /// From the contract in `wit/oauth-store.wit`, as are the next two.

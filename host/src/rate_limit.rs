@@ -9,12 +9,14 @@ use buckets::Buckets;
 
 /// The buckets of the process.
 #[derive(Default)]
-pub(crate) struct RateLimitState(Buckets);
+pub struct RateLimitState(Buckets);
 
-pub(crate) struct RateLimitView<'a>(&'a RateLimitState);
+/// The buckets as one call of the component sees them.
+pub struct RateLimitView<'a>(&'a RateLimitState);
 
 impl RateLimitState {
-    pub(crate) fn view(&self) -> RateLimitView<'_> {
+    /// For [`add_to_linker`].
+    pub fn view(&self) -> RateLimitView<'_> {
         RateLimitView(self)
     }
 }
@@ -25,15 +27,19 @@ impl wit::Host for RateLimitView<'_> {
     }
 }
 
-struct RateLimit;
+struct HasRateLimit;
 
-impl HasData for RateLimit {
+impl HasData for HasRateLimit {
     type Data<'a> = RateLimitView<'a>;
 }
 
-pub(crate) fn add_to_linker<T: Send + 'static>(
+/// Supplies `plausible-mcp:host/rate-limit` from the part of `T` that `view` shows.
+///
+/// # Errors
+/// When the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> RateLimitView<'_>,
 ) -> wasmtime::Result<()> {
-    wit::add_to_linker::<_, RateLimit>(linker, view)
+    wit::add_to_linker::<_, HasRateLimit>(linker, view)
 }

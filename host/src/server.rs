@@ -78,7 +78,7 @@ impl Server {
                 accepted = accept(&self.listener, &slots) => accepted,
             };
             let Some((stream, peer, slot)) = accepted else { continue };
-            let connection = Connection { host: self.host.clone(), peer: peer.ip().to_canonical() };
+            let connection = Connection { host: self.host.clone(), peer: peer.ip() };
             let stopping = stopping.clone();
             tokio::spawn(async move {
                 connection.serve(stream, stopping).await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
-use plausible_mcp_host::{Host, HostOptions, Server, Settings};
+use plausible_mcp_host::{Host, Server, Settings};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -58,15 +58,16 @@ impl Harness {
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
         let log = Arc::new(Mutex::new(String::new()));
-        let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
-        options.oauth_store = store;
         let lines = Arc::clone(&log);
-        options.log = Arc::new(move |line: &[u8]| {
-            let mut log = lines.lock().expect("no holder of this lock panics");
-            log.push_str(&String::from_utf8_lossy(line));
-            log.push('\n');
-        });
-        let host = Host::new(options).await.map_err(|error| error.to_string())?;
+        let host = Host::builder()
+            .settings(Settings::from_pairs(pairs(&upstream.base_url(), settings)))
+            .oauth_store(store)
+            .log(Arc::new(move |line: &[u8]| {
+                let mut log = lines.lock().expect("no holder of this lock panics");
+                log.push_str(&String::from_utf8_lossy(line));
+                log.push('\n');
+            }));
+        let host = host.build().await.map_err(|error| error.to_string())?;
         let server = Server::bind(listen, host.clone()).await.map_err(|error| error.to_string())?;
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -9,11 +9,14 @@ use tokio::sync::watch;
 
 use super::{CliError, ServeArguments, Source, check, failed};
 use crate::control::{self, ControlSocket};
+#[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
-use crate::host::HostOptions;
+use crate::host::{Host, HostBuilder};
+use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
 use crate::stdio;
 
+#[cfg(feature = "demo")]
 pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
     let demo = Demo::start(listen).await.map_err(failed)?;
@@ -73,17 +76,17 @@ fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
 }
 
 /// What the host of `serve` is made of.
-fn options(arguments: &ServeArguments) -> Result<HostOptions, CliError> {
+fn options(arguments: &ServeArguments) -> Result<HostBuilder, CliError> {
     let settings = arguments.source.settings()?;
-    let loopback_is_public = HostOptions::loopback_is_public(&settings, arguments.listen.ip());
-    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !loopback_is_public {
+    let policy = HttpPolicy::for_listener(&settings, arguments.listen.ip());
+    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
         return Err(CliError::Failed(
             "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \
              a loopback address"
                 .to_owned(),
         ));
     }
-    Ok(HostOptions { loopback_is_public, ..HostOptions::new(settings) })
+    Ok(Host::builder().settings(settings).http_policy(policy))
 }
 
 /// The control socket at `path`, which has to work, or at the default path, where it may not.

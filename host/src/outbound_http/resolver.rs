@@ -12,9 +12,10 @@ use tower_service::Service;
 use super::address::is_global;
 
 /// Which addresses count as the public internet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PublicAddresses {
     /// Global ones.
+    #[default]
     Global,
     /// Global ones and those of this machine's loopback interface.
     GlobalAndLoopback,

@@ -5,6 +5,7 @@
 mod check;
 mod control;
 mod demo;
+mod health;
 mod process;
 mod serve;
 mod stdio;
