@@ -1,6 +1,7 @@
 //! The store on a real file: the contract, restarts, what is refused.
 
 mod faults;
+mod killed;
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::FileExt as _;
