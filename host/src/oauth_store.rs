@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod file;
+mod location;
 mod memory;
 mod self_test;
 
@@ -16,6 +17,7 @@ use wasmtime::{bail, ensure};
 use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
 pub use file::{FileStore, OpenError};
+pub use location::{LocationError, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
 
 /// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
@@ -74,6 +76,10 @@ pub(crate) struct OauthStoreView<'a>(&'a dyn OauthStore);
 impl OauthStoreState {
     pub(crate) fn new(store: Arc<dyn OauthStore>) -> Self {
         Self(store)
+    }
+
+    pub(crate) fn store(&self) -> &dyn OauthStore {
+        self.0.as_ref()
     }
 
     pub(crate) fn view(&self) -> OauthStoreView<'_> {

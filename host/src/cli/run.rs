@@ -26,7 +26,9 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
     let told = told_to_stop()?;
-    let host = arguments.source.host_with(options(&arguments)?).await?;
+    let mut options = options(&arguments)?;
+    options.oauth_store = arguments.store.open().await?;
+    let host = arguments.source.host_with(options).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
     let control = control_socket(arguments.control.as_deref())?;
@@ -62,14 +64,10 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
 }
 
 fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
-    let missing = if arguments.store != "memory" {
-        format!("--store {}: this build keeps records in memory only", arguments.store)
-    } else if arguments.admin.is_some() {
-        "--admin is not in this build yet".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(CliError::Usage(missing))
+    match arguments.admin {
+        Some(_) => Err(CliError::Usage("--admin is not in this build yet".to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// What the host of `serve` is made of.

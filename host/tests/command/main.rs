@@ -5,7 +5,9 @@
 mod check;
 mod control;
 mod demo;
+mod folder;
 mod process;
 mod serve;
 mod stdio;
+mod store;
 mod upstream;

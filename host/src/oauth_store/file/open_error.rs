@@ -24,7 +24,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// What a failed call of the system means.
-    pub(super) fn of_system(path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn of_system(path: &Path, error: &std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NoFolder(path.to_owned()),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
