@@ -4,6 +4,7 @@ mod check;
 mod grants;
 mod health;
 mod run;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use http::Uri;
 use crate::component::ComponentSource;
 use crate::host::{Host, HostBuilder};
 use crate::settings::Settings;
+use store::StoreArgument;
 
 /// MCP server for Plausible Analytics.
 #[derive(Debug, Parser)]
@@ -41,6 +43,8 @@ enum Command {
     Check {
         #[command(flatten)]
         source: Source,
+        #[command(flatten)]
+        store: StoreArgument,
         /// Print one JSON array instead of lines
         #[arg(long)]
         json: bool,
@@ -62,9 +66,8 @@ struct ServeArguments {
     listen: SocketAddr,
     #[command(flatten)]
     source: Source,
-    /// Where records live: memory, file:PATH or redis://…
-    #[arg(long, value_name = "STORE", default_value = "memory")]
-    store: String,
+    #[command(flatten)]
+    store: StoreArgument,
     /// Address for /metrics and /readyz
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
@@ -147,7 +150,7 @@ impl CommandLine {
             Command::Demo { listen } => run::demo(listen).await,
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
-            Command::Check { source, json } => check::run(source, json).await,
+            Command::Check { source, store, json } => check::run(source, &store, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
             Command::Health { url } => health::run(&url).await,
         }

@@ -141,6 +141,11 @@ impl Host {
         Ok(Response::from_parts(head, Full::new(body.to_bytes())))
     }
 
+    /// The store that this host was made with.
+    pub(crate) fn store(&self) -> &dyn OauthStore {
+        self.0.services.oauth_store.store()
+    }
+
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
     }

@@ -2,7 +2,10 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+mod file;
+mod location;
 mod memory;
+mod self_test;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +15,9 @@ use wasmtime::component::{HasData, Linker};
 use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
+use crate::operator::Finding;
+pub use file::{FileStore, OpenError};
+pub use location::{LocationError, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
 
 /// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
@@ -36,6 +42,10 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
+    fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// What a store's operation comes to, later.
@@ -55,6 +65,9 @@ pub enum StoreError {
 /// The largest value of a record, in bytes.
 pub const VALUE_BYTES: usize = 256 << 10;
 
+/// What the operator chooses a store with.
+pub const STORE_SETTING: &str = "--store";
+
 /// The store of the process.
 pub struct OauthStoreState(Arc<dyn OauthStore>);
 
@@ -65,6 +78,10 @@ impl OauthStoreState {
     /// Keeps records in `store`.
     pub fn new(store: Arc<dyn OauthStore>) -> Self {
         Self(store)
+    }
+
+    pub(crate) fn store(&self) -> &dyn OauthStore {
+        self.0.as_ref()
     }
 
     /// For [`add_to_linker`].

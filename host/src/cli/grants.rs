@@ -1,4 +1,4 @@
-//! `grants`: asks the running server what clients may do, and ends it. With records in memory nobody else knows.
+//! `grants`: asks the running server what clients may do, and ends it. Its store may be open to nobody else.
 
 mod table;
 

@@ -29,7 +29,8 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
     let told = told_to_stop()?;
-    let host = arguments.source.host_with(options(&arguments)?).await?;
+    let builder = builder(&arguments)?.oauth_store(arguments.store.open().await?);
+    let host = arguments.source.host_with(builder).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
     let control = control_socket(arguments.control.as_deref())?;
@@ -65,18 +66,14 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
 }
 
 fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
-    let missing = if arguments.store != "memory" {
-        format!("--store {}: this build keeps records in memory only", arguments.store)
-    } else if arguments.admin.is_some() {
-        "--admin is not in this build yet".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(CliError::Usage(missing))
+    match arguments.admin {
+        Some(_) => Err(CliError::Usage("--admin is not in this build yet".to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// What the host of `serve` is made of.
-fn options(arguments: &ServeArguments) -> Result<HostBuilder, CliError> {
+fn builder(arguments: &ServeArguments) -> Result<HostBuilder, CliError> {
     let settings = arguments.source.settings()?;
     let policy = HttpPolicy::for_listener(&settings, arguments.listen.ip());
     if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {

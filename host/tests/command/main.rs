@@ -5,8 +5,10 @@
 mod check;
 mod control;
 mod demo;
+mod folder;
 mod health;
 mod process;
 mod serve;
 mod stdio;
+mod store;
 mod upstream;
