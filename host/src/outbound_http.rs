@@ -19,6 +19,8 @@ use client::Clients;
 use flight::{Flight, Flights};
 pub use policy::HttpPolicy;
 pub use trust::OutboundError;
+#[cfg(feature = "redis")]
+pub(crate) use trust::client_tls;
 
 /// What all instances share: connections and exchanges under way.
 #[derive(Clone)]

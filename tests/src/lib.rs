@@ -11,6 +11,7 @@
 //! - [`origin`] is where a server is, here or elsewhere; [`site`] is a deployment as its clients see it, and [`scenarios`]
 //!   are what every deployment must do, whatever host it runs on. The program `host-check` runs them against a URL.
 //! - [`hosts`] starts deployments on each host.
+//! - [`redis_process`] is a Redis of a test's own, and [`relay`] a network to it that can fail.
 //! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
 //!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
 //! - [`layers`] finds the import arrows between the component's modules.
@@ -26,6 +27,8 @@ pub mod layers;
 pub mod mcp_request;
 pub mod origin;
 pub mod scenarios;
+pub mod redis_process;
+pub mod relay;
 pub mod sign_in;
 pub mod site;
 pub mod stub_sites;

@@ -15,7 +15,7 @@ use crate::instance::{self, Services};
 use crate::limits::Limits;
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
-use crate::rate_limit::RateLimitState;
+use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
 use crate::worker::Workers;
@@ -27,6 +27,7 @@ pub struct HostBuilder {
     component: ComponentSource,
     limits: Limits,
     oauth_store: Arc<dyn OauthStore>,
+    rate_limit: Arc<dyn RateLimit>,
     secrets: Option<Arc<dyn Secrets>>,
     http: HttpPolicy,
     log: LineSink,
@@ -39,6 +40,7 @@ impl HostBuilder {
             component: ComponentSource::Embedded,
             limits: Limits::default(),
             oauth_store: Arc::new(MemoryStore::default()),
+            rate_limit: Arc::new(MemoryBuckets::default()),
             secrets: None,
             http: HttpPolicy::default(),
             log: guest_output::standard_error(),
@@ -67,6 +69,12 @@ impl HostBuilder {
     /// Where the authorization server's records live. Default: in memory, gone with the host.
     pub fn oauth_store(mut self, store: Arc<dyn OauthStore>) -> Self {
         self.oauth_store = store;
+        self
+    }
+
+    /// Where the buckets of the rate limits live. Default: in memory, for this host alone.
+    pub fn rate_limit(mut self, limiter: Arc<dyn RateLimit>) -> Self {
+        self.rate_limit = limiter;
         self
     }
 
@@ -118,7 +126,7 @@ impl HostBuilder {
             limits: self.limits,
             oauth_store: OauthStoreState::new(self.oauth_store),
             outbound_http: outbound_http.map_err(HostError::Outbound)?,
-            rate_limit: RateLimitState::default(),
+            rate_limit: RateLimitState::new(self.rate_limit),
             secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
         })
     }
