@@ -26,6 +26,7 @@ use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;
 use crate::secrets::SecretsState;
 use crate::settings::Settings;
+use crate::wall_clock::{self, WallClock};
 use crate::worker::{InFlight, Workers};
 
 /// What a host is made of.
@@ -40,6 +41,8 @@ pub struct HostOptions {
     pub oauth_store: Arc<dyn OauthStore>,
     /// Receives the component's log lines.
     pub log: LineSink,
+    /// What the component takes for the time of day. The limits of time and the buckets do not go by it.
+    pub wall_clock: WallClock,
     /// Whether an address that an outsider chose may be one of this machine's loopback addresses. Only for tests and
     /// demonstrations of which every client is on this machine: anybody else could reach what listens here. The
     /// setting `ALLOW_LOOPBACK_CLIENT_METADATA` alone does not turn it on; see [`HostOptions::loopback_is_public`].
@@ -55,6 +58,7 @@ impl HostOptions {
             limits: Limits::default(),
             oauth_store: Arc::new(MemoryStore::default()),
             log: guest_output::standard_error(),
+            wall_clock: wall_clock::system(),
             loopback_is_public: false,
         }
     }
@@ -199,6 +203,7 @@ fn services(options: &HostOptions) -> Result<Services, HostError> {
     Ok(Services {
         environment: settings.environment(),
         log: options.log.clone(),
+        wall_clock: options.wall_clock.clone(),
         limits: options.limits,
         oauth_store: OauthStoreState::new(options.oauth_store.clone()),
         outbound_http: OutboundHttpState::new(settings.value("EXTRA_CA_FILE"), options.loopback_is_public)

@@ -15,6 +15,7 @@ mod limits;
 mod refusal;
 mod request_body;
 mod settings;
+mod wall_clock;
 mod worker;
 
 pub mod oauth_store;
@@ -43,3 +44,4 @@ pub use outbound_http::OutboundError;
 pub use refusal::{Refusal, ResponseBody};
 pub use server::{Server, ServerError};
 pub use settings::{SettingName, Settings, SettingsError, setting_names};
+pub use wall_clock::WallClock;
