@@ -57,9 +57,14 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let log = Arc::new(Mutex::new(String::new()));
         let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
         options.oauth_store = store;
+        Harness::serve(listen, options, upstream).await
+    }
+
+    /// The same with all options of one's own, the log excepted, which the harness keeps.
+    pub async fn serve(listen: SocketAddr, mut options: HostOptions, upstream: Upstream) -> Result<Self, String> {
+        let log = Arc::new(Mutex::new(String::new()));
         let lines = Arc::clone(&log);
         options.log = Arc::new(move |line: &[u8]| {
             let mut log = lines.lock().expect("no holder of this lock panics");

@@ -1,12 +1,12 @@
 //! An HTTP/1.1 client that sends exactly what it is told: any Host, any bytes in a header, any path.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A request. Nothing in it is checked before it is sent.
 #[derive(Debug, Clone)]
@@ -136,13 +136,20 @@ pub async fn send(address: SocketAddr, request: &Request) -> io::Result<Option<A
     send_bytes(address, request.to_bytes()).await
 }
 
-/// Sends bytes that need not be HTTP.
-pub async fn send_bytes(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
-    tokio::time::timeout(PATIENCE, exchange(address, bytes)).await?
+/// The same from an address of this machine: all of 127.0.0.0/8 is.
+pub async fn send_from(from: IpAddr, address: SocketAddr, request: &Request) -> io::Result<Option<Answer>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    tokio::time::timeout(PATIENCE, exchange(socket.connect(address).await?, request.to_bytes())).await?
 }
 
-async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
-    let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
+/// Sends bytes that need not be HTTP.
+pub async fn send_bytes(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
+    tokio::time::timeout(PATIENCE, exchange(TcpStream::connect(address).await?, bytes)).await?
+}
+
+async fn exchange(stream: TcpStream, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
+    let (mut reader, mut writer) = stream.into_split();
     // The server may answer, and close, before it has read everything: a failed write is no failed exchange.
     let writing = tokio::spawn(async move {
         let written = writer.write_all(&bytes).await;

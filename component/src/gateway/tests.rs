@@ -1,8 +1,15 @@
 //! The order of the checks, and what every response has.
 
+mod assertions;
 mod authorization_requests;
-mod credentials;
+mod bearers;
+mod decisions;
+mod deployment;
+mod documents;
+mod logins;
+mod registrations;
 mod sign_in;
+mod token_requests;
 mod world;
 
 use futures_util::FutureExt;
