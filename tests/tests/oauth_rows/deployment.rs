@@ -1,15 +1,15 @@
 //! The server of the rows in a running host: the embedded component, the provider behind sockets, and a clock that
 //! stands still. The component's tests have the same in memory.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 pub(super) use plausible_mcp_component::gateway::federation::simulated_provider::{Fault, SimulatedProvider};
 pub(super) use plausible_mcp_component::oauth::form::{decode, encode};
-use plausible_mcp_component::ports::{Clock, FixedClock};
+use plausible_mcp_component::ports::{Clock, FixedClock, Timestamp};
 use plausible_mcp_host::oauth_store::OauthStore;
 use plausible_mcp_host::{HostOptions, Settings as HostSettings, WallClock};
 use plausible_mcp_tests::harness::{Harness, simulated};
@@ -30,7 +30,7 @@ pub(super) struct World {
     sockets: ProviderSockets,
     store: Arc<Records>,
     clock: FixedClock,
-    address: Cell<u8>,
+    address: AtomicU8,
     runtime: Runtime,
 }
 
@@ -44,7 +44,7 @@ impl World {
         let sockets = runtime.block_on(ProviderSockets::open(clock.clone()));
         let settings = settings(&sockets.provider);
         let harness = runtime.block_on(start(&settings, &store, &clock));
-        World { harness, sockets, store, clock, address: Cell::new(1), runtime }
+        World { harness, sockets, store, clock, address: AtomicU8::new(1), runtime }
     }
 
     /// The same with other settings: records, provider and time stay.
@@ -72,7 +72,7 @@ impl World {
         let request = Request::new(method, target).header("Host", "mcp.example.com").body(body);
         let add = |request: Request, (name, value): &(&str, &str)| request.raw_header(name.as_bytes(), value.as_bytes());
         let request = headers.iter().fold(request, add);
-        let from = Ipv4Addr::new(127, 0, 0, self.address.get());
+        let from = Ipv4Addr::new(127, 0, 0, self.address.load(Ordering::Relaxed));
         let answer = self.runtime.block_on(send_from(from.into(), self.harness.address(), &request));
         answer.expect("the server is reached").expect("the server answers")
     }
@@ -82,9 +82,14 @@ impl World {
         self.clock.advance(seconds);
     }
 
+    /// Turns the clock back by so many seconds.
+    pub(super) fn turn_back(&self, seconds: u64) {
+        self.clock.set(Timestamp(self.clock.now().0 - seconds * 1000));
+    }
+
     /// From now on requests come from an address that has asked for nothing yet.
     pub(super) fn move_on(&self) {
-        self.address.set(self.address.get() + 1);
+        self.address.fetch_add(1, Ordering::Relaxed);
     }
 
     /// From now on the store refuses service, or does not.

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod provider;
+mod races;
 mod store;
 
 #[path = "../../../component/src/gateway/tests/world.rs"]

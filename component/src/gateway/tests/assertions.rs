@@ -49,7 +49,7 @@ fn a_malformed_assertion_is_403_and_never_5xx() {
     let tokens = world.tokens(&world.client());
     let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
     let good = world.provider().assertion("ada@example.com", "tag-1");
-    let long = "x".repeat(100_000);
+    let long = "x".repeat(20_000);
     for text in ["", "x", "a.b.c", "....", "Bearer x", "eyJhbGciOiJub25lIn0.e30.", &long, &good.replace('.', ". ")] {
         let headers = [("cf-access-jwt-assertion", text), ("authorization", bearer.as_str())];
         assert_eq!(world.list_tools(&headers).status, 403, "I29: the assertion decides alone");

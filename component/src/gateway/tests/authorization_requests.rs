@@ -54,6 +54,7 @@ fn nothing_leaves_our_pages_until_client_and_redirect_uri_are_proven() {
     page(&world, &format!("{}&x=%ZZ", authorize(&client, &[])), 400, "A52");
     page(&world, &format!("{}&x=%C0%80", authorize(&client, &[])), 400, "A52");
     page(&world, &format!("{}&x={}", authorize(&client, &[]), "a".repeat(9000)), 414, "A53");
+    page(&world, &authorize(&client, &[("scope", &"a ".repeat(5000))]), 414, "A44");
 }
 
 #[test]
@@ -188,4 +189,23 @@ fn a_host_that_is_not_ours_is_refused_everywhere() {
     for path in ["/authorize", "/callback", "/token", "/internal", "/.well-known/oauth-authorization-server"] {
         assert_eq!(world.send("GET", path, &[], "").status, 403, "A55 {path}");
     }
+}
+
+#[test]
+fn the_consent_page_shows_no_more_than_it_should_of_a_client() {
+    let world = World::new();
+    let register = |metadata: Value| {
+        let client = json_of(&world.register(&metadata))["client_id"].as_str().unwrap().to_owned();
+        text(&Browser::default().get(&world, &authorize(&client, &[])))
+    };
+    let shown = register(json!({
+        "client_name": "<b>m\u{202e}arked</b>", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none",
+        "logo_uri": "javascript:alert(1)", "client_uri": "javascript:alert(2)",
+    }));
+    assert!(!shown.contains("javascript:") && !shown.contains("<b>") && !shown.contains('\u{202e}'), "C27 {shown}");
+    let loopback = json!({ "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none" });
+    let loopback = json_of(&world.register(&loopback))["client_id"].as_str().unwrap().to_owned();
+    let target = authorize(&loopback, &[("redirect_uri", "http://127.0.0.1:51234/cb")]);
+    let warned = text(&Browser::default().get(&world, &target));
+    assert!(warned.contains("127.0.0.1") && warned.contains("this device"), "C31 {warned}");
 }

@@ -94,7 +94,7 @@ fn pages_of_other_origins_may_not_call() {
 
 #[test]
 fn without_an_authorization_server_there_are_assertions_only() {
-    let own = [("ACCESS_CLIENT_ID", ""), ("ACCESS_ISSUER", "")];
+    let own = [("ACCESS_CLIENT_ID", ""), ("ACCESS_CLIENT_SECRET", ""), ("ACCESS_ISSUER", "")];
     let world = World::with_assertions(&own);
     assert_eq!(world.list_tools(&[]).status, 403);
     for path in ["/authorize", "/callback", "/token", "/register", "/revoke", "/.well-known/oauth-authorization-server"]
@@ -107,7 +107,7 @@ fn without_an_authorization_server_there_are_assertions_only() {
 
 #[test]
 fn without_either_mode_there_is_no_internal() {
-    let world = World::with(&[("ACCESS_CLIENT_ID", ""), ("ACCESS_ISSUER", "")]);
+    let world = World::with(&[("ACCESS_CLIENT_ID", ""), ("ACCESS_CLIENT_SECRET", ""), ("ACCESS_ISSUER", "")]);
     assert_eq!(world.list_tools(&[]).status, 404);
 }
 
@@ -124,6 +124,62 @@ fn a_secret_that_is_missing_is_named() {
     }
     let world = World::with(&[("COOKIE_ENCRYPTION_KEY", "0123")]);
     assert!(text(&world.list_tools(&[])).contains("COOKIE_ENCRYPTION_KEY"), "X10");
+}
+
+#[test]
+fn a_mode_that_is_half_set_up_or_lets_everybody_in_is_refused() {
+    let own = [("ACCESS_CLIENT_ID", ""), ("ACCESS_CLIENT_SECRET", ""), ("ACCESS_ISSUER", "")];
+    let mut world = World::with_assertions(&[&own[..], &[("CF_ACCESS_AUD", "")]].concat());
+    let refused = world.list_tools(&[]);
+    assert_eq!(refused.status, 500, "L22");
+    assert!(text(&refused).contains("CF_ACCESS_AUD"), "L22 {}", text(&refused));
+    for domains in ["", " ", "@", "*", ".io", "io", "*.example.com"] {
+        world.change(&[("ALLOWED_EMAIL_DOMAIN", domains)]);
+        let refused = world.list_tools(&[]);
+        assert_eq!(refused.status, 500, "E33 {domains:?}");
+        assert!(text(&refused).contains("ALLOWED_EMAIL_DOMAIN"), "E33 {}", text(&refused));
+    }
+    for domains in ["example.com,", "EXAMPLE.COM", "@example.com"] {
+        world.change(&[("ALLOWED_EMAIL_DOMAIN", domains)]);
+        assert_eq!(world.list_tools(&[]).status, 401, "E33 {domains}");
+        assert!(world.tokens(&world.client())["access_token"].is_string(), "E33 {domains}");
+    }
+}
+
+#[test]
+fn a_store_that_is_down_is_an_outage_and_signs_nobody_out() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let tokens = world.tokens(&client);
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    let back = browser.approve(&world, &browser.consent(&world, &client));
+    world.break_store(true);
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let pairs = [("grant_type", "refresh_token"), ("client_id", client.as_str()), ("refresh_token", refresh)];
+    for response in [
+        world.list_tools(&[("authorization", &bearer)]),
+        world.token(&pairs),
+        browser.get(&world, &back),
+        browser.get(&world, &authorize(&client, &[])),
+    ] {
+        assert_eq!((response.status, header(&response, "retry-after").is_some()), (503, true), "I26");
+    }
+    world.break_store(false);
+    assert_eq!(world.list_tools(&[("authorization", &bearer)]).status, 200);
+    assert_eq!(world.token(&pairs).status, 200);
+    assert_eq!(browser.get(&world, &back).status, 303, "the login can be tried again");
+}
+
+#[test]
+fn a_key_that_leaves_the_ring_takes_its_tokens_with_it() {
+    let (old, new) = (format!("{:064x}", 7), format!("{:064x}", 8));
+    let mut world = World::new();
+    let tokens = world.tokens(&world.client());
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    world.change(&[("COOKIE_ENCRYPTION_KEY", &format!("{new},{old}"))]);
+    assert_eq!(world.list_tools(&[("authorization", &bearer)]).status, 200, "X09");
+    world.change(&[("COOKIE_ENCRYPTION_KEY", &new)]);
+    assert_eq!(world.list_tools(&[("authorization", &bearer)]).status, 401, "X09");
 }
 
 #[test]

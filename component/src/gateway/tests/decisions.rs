@@ -104,3 +104,50 @@ fn an_incomplete_way_back_is_a_page_and_uses_nothing_up() {
     assert_eq!(world.send("POST", &back, &[], "").status, 405, "B32");
     assert_eq!(browser.get(&world, &back).status, 303);
 }
+
+#[test]
+fn a_browser_keeps_five_connects_and_drops_the_oldest() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let forms: Vec<_> = (0..7)
+        .map(|_| {
+            world.advance(1);
+            browser.consent(&world, &client)
+        })
+        .collect();
+    assert_eq!(browser.cookies.borrow().len(), 5, "C24");
+    assert_eq!(browser.decide(&world, &forms[1], "approve").status, 403, "C24");
+    let back = browser.approve(&world, &forms[2]);
+    assert_eq!(browser.get(&world, &back).status, 303);
+}
+
+#[test]
+fn a_cookie_that_stands_twice_counts_for_nothing_and_others_do_not_matter() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let form = browser.consent(&world, &client);
+    let (name, value) = browser.cookies.borrow().iter().next().map(|(n, v)| (n.clone(), v.clone())).unwrap();
+    let body = encode(&[("handle", &form.handle), ("token", &form.token), ("decision", "approve")]);
+    let post = |cookie: &str| {
+        let headers = [("content-type", FORM), ("sec-fetch-site", "same-origin"), ("cookie", cookie)];
+        world.send("POST", "/authorize", &headers, &body).status
+    };
+    assert_eq!(post(&format!("{name}={value}; {name}=other")), 403, "X16");
+    assert_eq!(post(&format!("{name}=other; {name}={value}")), 403, "X16");
+    let many: String = (0..200).map(|number| format!("c{number}=x; ")).collect();
+    assert_eq!(post(&format!("{many}{name}={value}")), 303, "X16");
+}
+
+#[test]
+fn a_decision_is_made_once() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let form = browser.consent(&world, &client);
+    let (first, second) = (browser.decide(&world, &form, "approve"), browser.decide(&world, &form, "approve"));
+    assert_eq!((first.status, second.status), (303, 303), "C06: a double click is two attempts of one transaction");
+    let back = browser.approve(&world, &form);
+    assert_eq!(browser.get(&world, &back).status, 303);
+    for decision in ["approve", "deny"] {
+        assert!(matches!(browser.decide(&world, &form, decision).status, 400 | 403), "C06 C07 {decision}");
+    }
+}

@@ -140,3 +140,33 @@ fn an_address_makes_this_server_fetch_only_so_often() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 5, "M33");
     assert_eq!(world.provider().count("/limited/"), 20);
 }
+
+#[test]
+fn keys_of_a_client_are_never_fetched_and_its_redirect_stays_that_of_the_consent() {
+    let world = World::with(FETCHING);
+    let url = world.document("client.json");
+    let elsewhere = world.document("keys.json");
+    let document = |redirect_uri: &str| {
+        let members = json!({ "client_id": url, "client_name": "App", "redirect_uris": [redirect_uri], "jwks_uri": elsewhere });
+        Fault::Answer(200, members.to_string())
+    };
+    world.provider().fail("client.json", document(REDIRECT_URI));
+    let browser = Browser::default();
+    let back = browser.approve(&world, &browser.consent(&world, &url));
+    world.provider().fail("client.json", document("https://app.example/other"));
+    let location = header(&browser.get(&world, &back), "location").unwrap().to_owned();
+    assert!(location.starts_with(REDIRECT_URI), "D47 {location}");
+    let code = parameter(&location, "code").unwrap();
+    let redeem = |redirect_uri: &str| {
+        world.token(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", &url),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", redirect_uri),
+        ])
+    };
+    assert_eq!(error_of(&redeem("https://app.example/other")), "invalid_grant", "D47");
+    assert_eq!(redeem(REDIRECT_URI).status, 200, "D47");
+    assert_eq!(world.provider().count("keys.json"), 0, "M27");
+}

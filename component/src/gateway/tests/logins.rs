@@ -156,5 +156,20 @@ fn claims_of_the_wrong_kind_are_refused() {
     }
 }
 
+#[test]
+fn a_provider_that_promises_to_name_itself_must() {
+    let world = World::new();
+    let client = world.client();
+    let mut configuration = world.provider().configuration();
+    configuration["authorization_response_iss_parameter_supported"] = json!(true);
+    world.provider().fail("openid-configuration", Fault::Answer(200, configuration.to_string()));
+    let browser = Browser::default();
+    let back = browser.approve(&world, &browser.consent(&world, &client));
+    let named = |issuer: &str| format!("{back}&{}", encode(&[("iss", issuer)]));
+    assert_eq!(browser.get(&world, &back).status, 400, "B16");
+    assert_eq!(browser.get(&world, &named("https://evil.example")).status, 400, "B16");
+    assert_eq!(browser.get(&world, &named(&world.provider().issuer())).status, 303, "B16");
+}
+
 /// As long as a key set is used, in seconds.
 const KEYS_KEPT: u64 = 5 * 60;

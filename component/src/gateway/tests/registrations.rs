@@ -9,6 +9,9 @@ fn registrations_are_read_strictly() {
     let world = World::new();
     let register =
         |body: &str, media_type: &str| world.send("POST", "/register", &[("content-type", media_type)], body);
+    let many: Vec<_> = (0..1000).map(|number| format!("https://a.example/{number}")).collect();
+    let many = json!({ "redirect_uris": many }).to_string();
+    let long = json!({ "redirect_uris": [format!("https://a.example/{}", "x".repeat(10_000))] }).to_string();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for (id, body, status, error) in [
         ("R04", "", 400, "invalid_client_metadata"),
@@ -49,6 +52,21 @@ fn registrations_are_read_strictly() {
             400,
             "invalid_client_metadata",
         ),
+        ("R10", &many, 400, "invalid_redirect_uri"),
+        ("R10", &long, 400, "invalid_redirect_uri"),
+        ("R21", r#"{"redirect_uris":["https://a.example/"],"response_types":["token"]}"#, 400, "invalid_client_metadata"),
+        (
+            "R25",
+            r#"{"redirect_uris":["https://a.example/"],"jwks":{"keys":[{"kty":"RSA","d":"x"}]}}"#,
+            400,
+            "invalid_client_metadata",
+        ),
+        (
+            "R25",
+            r#"{"redirect_uris":["https://a.example/"],"jwks":{"keys":[{"kty":"oct","k":"x"}]}}"#,
+            400,
+            "invalid_client_metadata",
+        ),
         ("R31", r#"{"redirect_uris":["http://127.0.0.1/"],"application_type":"web"}"#, 400, "invalid_redirect_uri"),
     ] {
         world.move_on();
@@ -61,6 +79,10 @@ fn registrations_are_read_strictly() {
     let answer = json_of(&world.register(&own));
     assert_ne!(answer["client_id"], "mine", "R27");
     assert!(answer["client_secret"].as_str().is_some_and(|secret| secret.starts_with("pmcp_s_")), "R27 R36");
+    world.move_on();
+    let more = json!({ "redirect_uris": [REDIRECT_URI], "scope": "admin", "software_statement": "garbage" });
+    let answer = json_of(&world.register(&more));
+    assert_eq!((&answer["scope"], answer.get("software_statement")), (&json!("mcp"), None), "R28 R30");
 }
 
 #[test]

@@ -26,9 +26,16 @@ fn token_requests_are_read_strictly() {
     refused(&post(&[("content-type", ";;;")], "a=b"), 400, "invalid_request", "D02");
     refused(&post(&[], "a=b"), 400, "invalid_request", "D02");
     refused(&post(&form, ""), 400, "invalid_request", "D03");
-    for grant_type in ["password", "client_credentials", "implicit", "urn:x"] {
-        let body = encode(&[("grant_type", grant_type), ("client_id", &client)]);
-        refused(&post(&form, &body), 400, "unsupported_grant_type", "D05");
+    for (id, grant_type) in [
+        ("D05", "password"),
+        ("D05", "client_credentials"),
+        ("D05", "implicit"),
+        ("D05", "urn:x"),
+        ("F22 F23 F25", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("F26", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+    ] {
+        let body = encode(&[("grant_type", grant_type), ("client_id", &client), ("subject_token", "x")]);
+        refused(&post(&form, &body), 400, "unsupported_grant_type", id);
     }
     let in_query = world.send("POST", "/token?grant_type=authorization_code", &form, "");
     refused(&in_query, 400, "invalid_request", "D08");
@@ -64,7 +71,7 @@ fn clients_prove_who_they_are_in_the_way_they_registered() {
         ("D17", Some(good.clone()), vec![("client_id", public.as_str())]),
         ("D18", None, vec![("client_id", public.as_str()), ("client_secret", &post_secret)]),
         ("D20", None, vec![("client_id", basic_id.as_str()), ("client_secret", &basic_secret)]),
-        ("D21", None, vec![("client_id", public.as_str()), ("client_assertion", "x"), ("client_assertion_type", "y")]),
+        ("D21 D23 M30", None, vec![("client_id", public.as_str()), ("client_assertion", "x"), ("client_assertion_type", "y")]),
     ] {
         let body = encode(&[vec![("grant_type", "authorization_code"), ("code", "x")], extra].concat());
         let mut headers = vec![("content-type", FORM)];
@@ -190,4 +197,89 @@ fn a_redirect_uri_may_be_left_out_and_a_scope_changes_nothing() {
         ("scope", "other"),
     ];
     assert_eq!(json_of(&world.token(&pairs))["scope"], "mcp", "F13");
+}
+
+fn refresh_request<'a>(client: &'a str, token: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)]
+}
+
+#[test]
+fn a_refresh_token_is_for_its_client_resource_and_time() {
+    let world = World::new();
+    let client = world.client();
+    let other = json!({ "redirect_uris": ["https://other.example/"], "token_endpoint_auth_method": "none" });
+    let other = json_of(&world.register(&other))["client_id"].as_str().unwrap().to_owned();
+    let tokens = world.tokens(&client);
+    let token = tokens["refresh_token"].as_str().unwrap();
+    refused(&world.token(&refresh_request(&other, token)), 400, "invalid_grant", "F04");
+    let elsewhere = [refresh_request(&client, token), vec![("resource", "https://mcp.example.com/mcp")]].concat();
+    refused(&world.token(&elsewhere), 400, "invalid_target", "F14");
+    let long = "x".repeat(60_000);
+    refused(&world.token(&refresh_request(&client, &long)), 400, "invalid_grant", "F02");
+    world.turn_back(60);
+    let next = json_of(&world.token(&refresh_request(&client, token)));
+    assert!(next["access_token"].is_string(), "F04 F14 F20: nothing of the above has used it up");
+    world.advance(60 + 24 * 3600);
+    let next = next["refresh_token"].as_str().unwrap();
+    refused(&world.token(&refresh_request(&client, next)), 400, "invalid_grant", "F05");
+}
+
+#[test]
+fn a_repeat_gets_the_same_tokens_for_thirty_seconds_and_ends_the_family_after_that() {
+    let world = World::new();
+    let client = world.client();
+    let first = world.tokens(&client);
+    let first = first["refresh_token"].as_str().unwrap();
+    let second = json_of(&world.token(&refresh_request(&client, first)));
+    world.advance(29);
+    assert_eq!(json_of(&world.token(&refresh_request(&client, first)))["access_token"], second["access_token"], "F11");
+    world.advance(2);
+    refused(&world.token(&refresh_request(&client, first)), 400, "invalid_grant", "F07");
+    let second = second["refresh_token"].as_str().unwrap();
+    refused(&world.token(&refresh_request(&client, second)), 400, "invalid_grant", "F07: the family is over");
+}
+
+#[test]
+fn a_client_that_is_gone_redeems_nothing() {
+    let world = World::new();
+    let client = world.client();
+    let code = world.code(&Browser::default(), &client);
+    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("client/")) {
+        world.overwrite(key, b"gone");
+    }
+    refused(&world.token(&code_request(&client, &code)), 401, "invalid_client", "D45");
+}
+
+#[test]
+fn revocation_is_for_the_tokens_own_client_and_kills_codes_too() {
+    let world = World::new();
+    let client = world.client();
+    let other = json!({ "redirect_uris": ["https://other.example/"], "token_endpoint_auth_method": "none" });
+    let other = json_of(&world.register(&other))["client_id"].as_str().unwrap().to_owned();
+    let revoke = |client: &str, token: &str| {
+        world.send("POST", "/revoke", &[("content-type", FORM)], &encode(&[("client_id", client), ("token", token)]))
+    };
+    let tokens = world.tokens(&client);
+    let access = tokens["access_token"].as_str().unwrap();
+    assert!(matches!(revoke(&other, access).status, 200 | 400), "V03");
+    assert_eq!(world.list_tools(&[("authorization", &format!("Bearer {access}"))]).status, 200, "V03");
+    let code = world.code(&Browser::default(), &client);
+    assert_eq!(revoke(&client, &code).status, 200, "V08");
+    refused(&world.token(&code_request(&client, &code)), 400, "invalid_grant", "V08");
+}
+
+#[test]
+fn what_is_not_built_is_not_there() {
+    let world = World::new();
+    let client = world.client();
+    for (id, method, path) in [
+        ("V11", "POST", "/introspect"),
+        ("V12", "POST", "/introspect"),
+        ("V14", "GET", "/introspect?token=x"),
+        ("R37", "GET", &format!("/register/{client}")),
+        ("R37", "DELETE", &format!("/register/{client}")),
+        ("P01 P02", "POST", "/par"),
+    ] {
+        assert_eq!(world.send(method, path, &[], "").status, 404, "{id} {path}");
+    }
 }
