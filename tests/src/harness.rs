@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
@@ -97,8 +98,10 @@ impl Harness {
         answer.expect("the host answers")
     }
 
-    /// What the component has logged so far.
-    pub fn log(&self) -> String {
+    /// What the component has logged, once it has done with the requests that it was sent: a line may come after its
+    /// answer.
+    pub async fn log(&self) -> String {
+        assert!(self.host.drained(PATIENCE).await, "the component is still at work");
         self.log.lock().expect("no holder of this lock panics").clone()
     }
 
@@ -149,3 +152,6 @@ fn pairs(base_url: &str, own: &[(&str, &str)]) -> Vec<(String, String)> {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
+
+/// Longer than the host lets a request take.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -203,6 +203,14 @@ fn a_key_is_neither_echoed_nor_logged() {
     assert!(ports.limiter.0.borrow().keys().all(|key| !key.contains("sup3r")));
 }
 
+#[test]
+fn a_document_at_a_refused_address_is_no_client() {
+    let world = world::World::new();
+    let target = world::authorize("https://private.example/client.json", &[]);
+    let response = world.send("GET", &target, &[], "");
+    assert_eq!((response.status, header(&response, "location")), (400, None), "S44 S45");
+}
+
 proptest::proptest! {
     #[test]
     fn no_request_panics_or_is_our_fault(method in "[A-Za-z]{1,8}", path in ".{0,20}", authority: Option<String>, headers: Vec<(String, String)>, body: String) {

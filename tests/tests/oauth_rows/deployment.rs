@@ -70,7 +70,8 @@ impl World {
     /// Sends a request to the server's own host.
     pub(super) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let request = Request::new(method, target).header("Host", "mcp.example.com").body(body);
-        let add = |request: Request, (name, value): &(&str, &str)| request.raw_header(name.as_bytes(), value.as_bytes());
+        let add =
+            |request: Request, (name, value): &(&str, &str)| request.raw_header(name.as_bytes(), value.as_bytes());
         let request = headers.iter().fold(request, add);
         let from = Ipv4Addr::new(127, 0, 0, self.address.load(Ordering::Relaxed));
         let answer = self.runtime.block_on(send_from(from.into(), self.harness.address(), &request));
@@ -110,7 +111,7 @@ impl World {
 
     /// What the server has logged since it was deployed last.
     pub(super) fn log(&self) -> String {
-        self.harness.log()
+        self.runtime.block_on(self.harness.log())
     }
 }
 

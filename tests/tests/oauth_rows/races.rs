@@ -8,7 +8,14 @@ use super::world::*;
 /// What `count` threads are answered that ask at once.
 fn at_once(count: usize, ask: impl Fn(usize) -> Response + Sync) -> Vec<Response> {
     std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..count).map(|number| scope.spawn({ let ask = &ask; move || ask(number) })).collect();
+        let asking: Vec<_> = (0..count)
+            .map(|number| {
+                scope.spawn({
+                    let ask = &ask;
+                    move || ask(number)
+                })
+            })
+            .collect();
         asking.into_iter().map(|thread| thread.join().expect("asking does not panic")).collect()
     })
 }
@@ -45,8 +52,16 @@ fn of_approvals_and_denials_at_once_a_denial_is_final() {
         world.send("POST", "/authorize", &headers, &body)
     });
     let to_client = |answer: &&Response| header(answer, "location").is_some_and(|to| to.starts_with(REDIRECT_URI));
-    assert_eq!(answers.iter().filter(to_client).count(), 1, "C07: one denial reaches the client");
-    assert!(answers.iter().all(|answer| answer.status < 500), "C07");
+    assert_eq!(answers.iter().filter(to_client).count(), 4, "C07: a denial counts whatever else is decided");
+    for started in answers.iter().filter_map(|answer| parameter(header(answer, "location")?, "nonce").zip(Some(answer)))
+    {
+        let (nonce, answer) = started;
+        world.provider().expect_nonce(&nonce);
+        let state = parameter(header(answer, "location").unwrap(), "state").unwrap();
+        let back = format!("/callback?{}", encode(&[("code", "provider-code"), ("state", &state)]));
+        let cookies = format!("{cookies}; {}", header(answer, "set-cookie").unwrap().split(';').next().unwrap());
+        assert_eq!(world.send("GET", &back, &[("cookie", &cookies)], "").status, 400, "C07: no code after a denial");
+    }
 }
 
 #[test]

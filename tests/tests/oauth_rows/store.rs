@@ -34,7 +34,10 @@ impl Records {
     }
 
     /// The operation of `memory`, which acts when it is called, unless it is refused.
-    fn unless_broken<'a, T: Send + 'a>(&'a self, operation: impl FnOnce(&'a MemoryStore) -> Answer<'a, T>) -> Answer<'a, T> {
+    fn unless_broken<'a, T: Send + 'a>(
+        &'a self,
+        operation: impl FnOnce(&'a MemoryStore) -> Answer<'a, T>,
+    ) -> Answer<'a, T> {
         match self.is_broken.load(Ordering::SeqCst) {
             true => Box::pin(std::future::ready(Err(StoreError::Unavailable))),
             false => operation(&self.memory),

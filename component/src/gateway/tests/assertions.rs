@@ -77,7 +77,10 @@ fn unusual_forms_of_a_token_are_403() {
         ("J06", "x".repeat(20_000)),
         ("J17", format!("{}..", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#))),
         ("J17", with(r#"{"alg":"none","kid":"key-1"}"#)),
-        ("J26", format!(r#"{{"header":{{"alg":"RS256"}},"protected":"{head}","payload":"x","signature":"{signature}"}}"#)),
+        (
+            "J26",
+            format!(r#"{{"header":{{"alg":"RS256"}},"protected":"{head}","payload":"x","signature":"{signature}"}}"#),
+        ),
         ("J35", with(r#"{"alg":"RS256","kid":"key-1","jku":"https://evil.example/keys"}"#)),
         ("J47", format!("{}.{signature}", other.rsplit_once('.').unwrap().0)),
         ("J48", world.provider().asserted("not json")),
@@ -170,7 +173,8 @@ fn a_key_with_a_flaw_verifies_nothing() {
 fn an_hs256_token_by_a_published_key_is_403() {
     let world = World::with_assertions(&[]);
     serve_keys(&world, &json!([world.provider().team_key(), { "kty": "oct", "kid": "shared", "k": "c2VjcmV0" }]));
-    let payload = json!({ "iss": world.provider().team(), "aud": ["tag-1"], "email": "ada@example.com", "exp": NOW + 60 });
+    let payload =
+        json!({ "iss": world.provider().team(), "aud": ["tag-1"], "email": "ada@example.com", "exp": NOW + 60 });
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let input = format!("{}.{}", part(r#"{"alg":"HS256","kid":"shared"}"#), part(&payload.to_string()));
     let mut mac = Hmac::<Sha256>::new_from_slice(b"secret").unwrap();

@@ -147,7 +147,8 @@ fn keys_of_a_client_are_never_fetched_and_its_redirect_stays_that_of_the_consent
     let url = world.document("client.json");
     let elsewhere = world.document("keys.json");
     let document = |redirect_uri: &str| {
-        let members = json!({ "client_id": url, "client_name": "App", "redirect_uris": [redirect_uri], "jwks_uri": elsewhere });
+        let members =
+            json!({ "client_id": url, "client_name": "App", "redirect_uris": [redirect_uri], "jwks_uri": elsewhere });
         Fault::Answer(200, members.to_string())
     };
     world.provider().fail("client.json", document(REDIRECT_URI));

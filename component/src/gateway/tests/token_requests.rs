@@ -71,7 +71,11 @@ fn clients_prove_who_they_are_in_the_way_they_registered() {
         ("D17", Some(good.clone()), vec![("client_id", public.as_str())]),
         ("D18", None, vec![("client_id", public.as_str()), ("client_secret", &post_secret)]),
         ("D20", None, vec![("client_id", basic_id.as_str()), ("client_secret", &basic_secret)]),
-        ("D21 D23 M30", None, vec![("client_id", public.as_str()), ("client_assertion", "x"), ("client_assertion_type", "y")]),
+        (
+            "D21 D23 M30",
+            None,
+            vec![("client_id", public.as_str()), ("client_assertion", "x"), ("client_assertion_type", "y")],
+        ),
     ] {
         let body = encode(&[vec![("grant_type", "authorization_code"), ("code", "x")], extra].concat());
         let mut headers = vec![("content-type", FORM)];

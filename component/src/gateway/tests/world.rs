@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::deployment::{Settings, SimulatedProvider, decode};
 pub(super) use super::deployment::{Fault, Response, World, encode};
+use super::deployment::{Settings, SimulatedProvider, decode};
 
 // RFC 7636, Appendix B.
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
