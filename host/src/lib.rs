@@ -42,6 +42,6 @@ pub use log::install_log;
 pub use operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 pub use outbound_http::OutboundError;
 pub use refusal::{Refusal, ResponseBody};
-pub use server::{Server, ServerError};
+pub use server::{Server, ServerError, listen};
 pub use settings::{SettingName, Settings, SettingsError, setting_names};
 pub use wall_clock::WallClock;

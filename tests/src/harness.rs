@@ -7,6 +7,7 @@ use std::time::Duration;
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
 use plausible_mcp_host::{Host, HostOptions, Server, Settings};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -48,23 +49,27 @@ impl Harness {
     /// The same for settings with which the host may refuse to start; the error is its text.
     pub async fn try_start(upstream: Upstream, settings: &[(&str, &str)]) -> Result<Self, String> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Harness::try_start_at(any, Arc::new(MemoryStore::default()), upstream, settings).await
+        Harness::try_start_at(listening(any).await, Arc::new(MemoryStore::default()), upstream, settings).await
     }
 
-    /// The same at an address of one's choice and with one's own store of sign-in records.
+    /// The same over a listener of one's own and with one's own store of sign-in records.
     pub async fn try_start_at(
-        listen: SocketAddr,
+        listener: (TcpListener, SocketAddr),
         store: Arc<dyn OauthStore>,
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
         let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
         options.oauth_store = store;
-        Harness::serve(listen, options, upstream).await
+        Harness::serve(listener, options, upstream).await
     }
 
     /// The same with all options of one's own, the log excepted, which the harness keeps.
-    pub async fn serve(listen: SocketAddr, mut options: HostOptions, upstream: Upstream) -> Result<Self, String> {
+    pub async fn serve(
+        listener: (TcpListener, SocketAddr),
+        mut options: HostOptions,
+        upstream: Upstream,
+    ) -> Result<Self, String> {
         let log = Arc::new(Mutex::new(String::new()));
         let lines = Arc::clone(&log);
         options.log = Arc::new(move |line: &[u8]| {
@@ -73,7 +78,7 @@ impl Harness {
             log.push('\n');
         });
         let host = Host::new(options).await.map_err(|error| error.to_string())?;
-        let server = Server::bind(listen, host.clone()).await.map_err(|error| error.to_string())?;
+        let server = Server::over(listener, host.clone());
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async {
@@ -123,6 +128,11 @@ impl Drop for Harness {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// A listener on `address`, port 0 for any free one.
+pub async fn listening(address: SocketAddr) -> (TcpListener, SocketAddr) {
+    plausible_mcp_host::listen(address).await.expect("the address is free")
 }
 
 /// The simulated Plausible as a behaviour of an upstream.

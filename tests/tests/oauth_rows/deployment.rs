@@ -12,7 +12,7 @@ pub(super) use plausible_mcp_component::oauth::form::{decode, encode};
 use plausible_mcp_component::ports::{Clock, FixedClock, Timestamp};
 use plausible_mcp_host::oauth_store::OauthStore;
 use plausible_mcp_host::{HostOptions, Settings as HostSettings, WallClock};
-use plausible_mcp_tests::harness::{Harness, simulated};
+use plausible_mcp_tests::harness::{Harness, listening, simulated};
 pub(super) use plausible_mcp_tests::http_client::Answer as Response;
 use plausible_mcp_tests::http_client::{Request, send_from};
 use plausible_mcp_tests::upstream::Upstream;
@@ -127,7 +127,7 @@ async fn start(settings: &Settings, store: &Arc<Records>, clock: &FixedClock) ->
         ..HostOptions::new(settings)
     };
     let upstream = Upstream::answering(simulated()).await;
-    Harness::serve(any, options, upstream).await.expect("the host starts")
+    Harness::serve(listening(any).await, options, upstream).await.expect("the host starts")
 }
 
 fn wall_clock(clock: &FixedClock) -> WallClock {
