@@ -5,6 +5,8 @@
 mod check;
 mod control;
 mod demo;
+mod folder;
+mod grants;
 mod process;
 mod serve;
 mod stdio;
