@@ -116,7 +116,9 @@ fn a_browser_keeps_five_connects_and_drops_the_oldest() {
         })
         .collect();
     assert_eq!(browser.cookies.borrow().len(), 5, "C24");
-    assert_eq!(browser.decide(&world, &forms[1], "approve").status, 403, "C24");
+    let superseded = browser.decide(&world, &forms[1], "approve");
+    assert_eq!(superseded.status, 403, "C24");
+    assert!(text(&superseded).contains("gave way to newer ones"), "C24 {}", text(&superseded));
     let back = browser.approve(&world, &forms[2]);
     assert_eq!(browser.get(&world, &back).status, 303);
 }
