@@ -142,7 +142,9 @@ fn metadata_comes_from_the_settings_whatever_the_request_says() {
     let other = json_of(&world.send("GET", "/.well-known/oauth-protected-resource/mcp", &[], ""));
     assert_eq!(other["resource"], "https://mcp.example.com/mcp");
     assert_eq!(world.send("GET", "/.well-known/oauth-protected-resource/other", &[], "").status, 404, "V17");
-    assert_eq!(world.send("POST", "/.well-known/oauth-authorization-server", &[], "").status, 405, "V20");
+    let posted = world.send("POST", "/.well-known/oauth-authorization-server", &[], "");
+    assert_eq!((posted.status, header(&posted, "allow")), (405, Some("GET, HEAD, OPTIONS")), "V20");
+    assert!(json_of(&posted)["error"].is_string() && json_of(&posted).get("jsonrpc").is_none(), "V20");
     let closed = World::with(&[("REGISTRATION", "off")]);
     let document = json_of(&closed.send("GET", "/.well-known/oauth-authorization-server", &[], ""));
     assert_eq!(document.get("registration_endpoint"), None, "R01");
