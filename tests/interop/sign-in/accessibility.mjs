@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 
-/** Roles of things that a listener is told of by their names. */
-const named = ['RootWebArea', 'button', 'link', 'heading', 'textbox', 'checkbox', 'image', 'img', 'form', 'region'];
+/** Roles of things that a listener is told of by their names. A form without one is no landmark, and needs none. */
+const named = ['RootWebArea', 'button', 'link', 'heading', 'textbox', 'checkbox', 'image', 'img', 'region'];
 const mostTabs = 20;
 
 /** Checks the accessibility tree: language, landmark, headings, and the names of everything that can be used. */
