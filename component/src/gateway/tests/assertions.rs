@@ -229,7 +229,8 @@ fn serve_keys(world: &World, keys: &Value) {
 
 fn with(jwk: &Value, members: Value) -> Value {
     let mut changed = jwk.clone();
-    changed.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let members = members.as_object().expect("members are an object");
+    changed.as_object_mut().expect("a key is an object").extend(members.clone());
     changed
 }
 
