@@ -23,6 +23,7 @@ mod limits;
 mod refusal;
 mod request_body;
 mod settings;
+mod wall_clock;
 mod worker;
 
 pub mod oauth_store;
@@ -54,6 +55,7 @@ pub use outbound_http::{HttpPolicy, OutboundError};
 #[cfg(feature = "redis")]
 pub use redis_server::{RedisAddress, RedisAddressError, RedisServer};
 pub use refusal::{Refusal, ResponseBody};
-pub use server::{Server, ServerError};
+pub use server::{Server, ServerError, listen};
 pub use settings::{SettingName, Settings, SettingsError, setting_names};
+pub use wall_clock::WallClock;
 pub use wasmtime;

@@ -1,12 +1,12 @@
 //! An HTTP/1.1 client that sends exactly what it is told: any Host, any bytes in a header, any path.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A request. Nothing in it is checked before it is sent.
 #[derive(Debug, Clone)]
@@ -140,6 +140,13 @@ impl Answer {
 /// Sends `request` and reads the answer; `None` when the server closed the connection without one.
 pub async fn send(address: SocketAddr, request: &Request) -> io::Result<Option<Answer>> {
     send_bytes(address, request.to_bytes()).await
+}
+
+/// The same from an address of this machine: all of 127.0.0.0/8 is.
+pub async fn send_from(from: IpAddr, address: SocketAddr, request: &Request) -> io::Result<Option<Answer>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    exchange_over(socket.connect(address).await?, request.to_bytes()).await
 }
 
 /// Sends bytes that need not be HTTP.

@@ -18,6 +18,7 @@ use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
+use crate::wall_clock::{self, WallClock};
 use crate::worker::Workers;
 
 /// The options of a [`Host`]. What is not said stays at its default.
@@ -30,6 +31,7 @@ pub struct HostBuilder {
     rate_limit: Arc<dyn RateLimit>,
     secrets: Option<Arc<dyn Secrets>>,
     http: HttpPolicy,
+    wall_clock: WallClock,
     log: LineSink,
 }
 
@@ -43,6 +45,7 @@ impl HostBuilder {
             rate_limit: Arc::new(MemoryBuckets::default()),
             secrets: None,
             http: HttpPolicy::default(),
+            wall_clock: wall_clock::system(),
             log: guest_output::standard_error(),
         }
     }
@@ -90,6 +93,12 @@ impl HostBuilder {
         self
     }
 
+    /// What the component takes for the time of day; limits of time and buckets do not go by it. Default: the system's.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
     /// Receives the component's log lines. Default: standard error.
     pub fn log(mut self, log: LineSink) -> Self {
         self.log = log;
@@ -123,6 +132,7 @@ impl HostBuilder {
         Ok(Services {
             environment: self.settings.environment(),
             log: self.log,
+            wall_clock: self.wall_clock,
             limits: self.limits,
             oauth_store: OauthStoreState::new(self.oauth_store),
             outbound_http: outbound_http.map_err(HostError::Outbound)?,

@@ -20,7 +20,7 @@ use super::failure;
 use super::policy::HttpPolicy;
 use super::request::{self, Outgoing};
 use super::resolver::{PublicAddresses, PublicResolver};
-use super::trust::{OutboundError, extra_authorities, tls_configuration};
+use super::trust::{OutboundError, check_environment, extra_authorities, tls_configuration};
 use crate::bindings::outbound_http as wit;
 
 type Plain<R> = Client<HttpConnector<R>, Full<Bytes>>;
@@ -45,6 +45,7 @@ struct SecureClients {
 
 impl Clients {
     pub(super) fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
+        check_environment()?;
         let extra_authorities = match extra_ca_file {
             Some(file) => extra_authorities(Path::new(file))?,
             None => Vec::new(),

@@ -1,4 +1,4 @@
-//! A folder for the files of one test.
+//! Folders for sockets and files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
+    /// An empty folder.
     pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("pmcp-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("the temporary folder is writable");

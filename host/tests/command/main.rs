@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod demo;
 mod folder;
+mod grants;
 mod health;
 mod process;
 mod serve;
