@@ -41,14 +41,15 @@ impl DocumentFailure {
 }
 
 /// Whether documents can be fetched safely here: the host checks resolved addresses, or the operator names the hosts
-/// or vouches for the network. The address that is asked for is reserved, so a host that checks refuses it at once and
-/// one that does not says so; nothing is sent.
+/// or vouches for the network. The name that is asked for never resolves (RFC 6761, section 6.4), so a host that checks
+/// what names resolve to answers that, and one that cannot says so; nothing is sent. An address would not do: a host
+/// may refuse addresses without being able to check names.
 pub async fn are_supported<P: Ports>(ports: &P, server: &AuthorizationServer) -> bool {
     let documents = &server.documents;
     if documents.allowed_hosts.is_some() || documents.network_is_guarded {
         return true;
     }
-    let probe = request("https://192.0.2.1/".to_owned(), Reach::PublicInternet);
+    let probe = request(PROBE.to_owned(), Reach::PublicInternet);
     ports.http().send(probe).await != Err(HttpError::ReachUnsupported)
 }
 
@@ -122,6 +123,8 @@ fn kept_seconds(cache_control: Option<&str>) -> u32 {
     let age = directives.filter_map(|directive| directive.strip_prefix("max-age=")).find_map(|age| age.parse().ok());
     age.unwrap_or(DEFAULT_SECONDS).clamp(MIN_SECONDS, MAX_SECONDS)
 }
+
+const PROBE: &str = "https://plausible-mcp.invalid/";
 
 /// The draft's example of a limit; clients of ours wait ten seconds in all.
 const TIMEOUT_MILLISECONDS: u32 = 5_000;

@@ -113,13 +113,13 @@ impl SimulatedProvider {
 
 impl OutboundHttp for SimulatedProvider {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        if request.url.starts_with("https://192.0.2.1/") {
-            return Err(HttpError::AddressRefused);
-        }
-        self.asked.borrow_mut().push(request.url.clone());
         let faults = self.faults.borrow();
         let fault = faults.iter().find(|(part, _)| request.url.contains(part)).map(|(_, fault)| fault.clone());
         drop(faults);
+        if fault.is_none() && request.url.starts_with("https://plausible-mcp.invalid/") {
+            return Err(HttpError::NameNotResolved);
+        }
+        self.asked.borrow_mut().push(request.url.clone());
         let (status, body) = match fault {
             Some(fault) => fault?,
             None => (200, self.answer(&request).to_string()),
