@@ -138,7 +138,45 @@ const MAX_SECONDS: u32 = 60 * 60;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::gateway::setup::Setup;
+    use crate::ports::MemoryPorts;
+
+    #[test]
+    fn documents_are_supported_where_the_host_checks_names_or_the_operator_vouches() {
+        for (setting, answer, supported) in [
+            ("LOG_LEVEL=info", HttpError::NameNotResolved, true),
+            ("LOG_LEVEL=info", HttpError::AddressRefused, true),
+            ("LOG_LEVEL=info", HttpError::ReachUnsupported, false),
+            ("CIMD_ALLOWED_HOSTS=host.example", HttpError::ReachUnsupported, true),
+            ("HOST_BLOCKS_PRIVATE_NETWORKS=true", HttpError::ReachUnsupported, true),
+        ] {
+            let setup = setup(setting);
+            let sign_in = setup.config.sign_in.as_ref().unwrap();
+            let ports = MemoryPorts::default();
+            ports.http.fail(answer);
+            let found = are_supported(&ports, sign_in.authorization_server.as_ref().unwrap()).now_or_never();
+            assert_eq!(found, Some(supported), "{setting} {answer:?}");
+            let asked = ports.http.requests.borrow();
+            assert!(asked.iter().all(|request| request.url == PROBE && request.reach == Reach::PublicInternet));
+        }
+    }
+
+    /// A server with sign-in and one setting more.
+    fn setup(setting: &str) -> Setup {
+        let own = setting.split_once('=').unwrap();
+        let settings = [
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("ACCESS_CLIENT_ID", "client-1"),
+            ("ACCESS_ISSUER", "https://team.example/issuer"),
+            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+            own,
+        ];
+        let lookup = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Setup::read(lookup).unwrap()
+    }
 
     #[test]
     fn a_document_is_kept_within_bounds() {

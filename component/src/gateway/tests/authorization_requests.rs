@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::world::*;
-use crate::ports::HttpError;
 
 #[track_caller]
 fn page(world: &World, target: &str, status: u16, id: &str) {
@@ -258,22 +257,6 @@ fn a_public_client_that_registers_again_is_the_same() {
     let confidential = json!({ "redirect_uris": [REDIRECT_URI] });
     let id = |answer: Value| answer["client_id"].as_str().unwrap().to_owned();
     assert_ne!(id(json_of(&world.register(&confidential))), id(json_of(&world.register(&confidential))));
-}
-
-#[test]
-fn documents_are_offered_where_the_host_checks_names_or_the_operator_vouches() {
-    let offered = |settings: &[(&'static str, &str)], fault: Option<HttpError>| {
-        let world = World::with(settings);
-        let faults = fault.map(|error| ("plausible-mcp.invalid", Err(error)));
-        *world.ports.http.faults.borrow_mut() = faults.into_iter().collect();
-        let metadata = json_of(&world.send("GET", "/.well-known/oauth-authorization-server", &[], ""));
-        metadata["client_id_metadata_document_supported"] == json!(true)
-    };
-    assert!(offered(&[], None), "the name never resolves");
-    assert!(offered(&[], Some(HttpError::AddressRefused)), "or is refused");
-    assert!(!offered(&[], Some(HttpError::ReachUnsupported)), "the host cannot check names");
-    assert!(offered(&[("CIMD_ALLOWED_HOSTS", "host.example")], Some(HttpError::ReachUnsupported)));
-    assert!(offered(&[("HOST_BLOCKS_PRIVATE_NETWORKS", "true")], Some(HttpError::ReachUnsupported)));
 }
 
 #[test]
