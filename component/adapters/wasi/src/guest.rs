@@ -14,14 +14,7 @@ use crate::store::{FileStore, StoreError, is_key};
 /// The adapter, as the bindings see it.
 struct Adapter;
 
-#[expect(unsafe_code, reason = "generated code exports functions by name")]
-mod export {
-    use super::Adapter;
-
-    plausible_mcp_adapter_edge::bindings::export_adapter!(
-        Adapter with_types_in plausible_mcp_adapter_edge::bindings
-    );
-}
+plausible_mcp_adapter_edge::bindings::export_adapter!(Adapter with_types_in plausible_mcp_adapter_edge::bindings);
 
 thread_local! {
     // Both keep no more than that their folder was there.

@@ -96,8 +96,7 @@ impl FileStore {
         self.prepare()?;
         let names = names(&self.0.records()).map_err(|_| StoreError::Unavailable)?;
         let is_asked = |key: &String| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after);
-        let mut keys: Vec<String> =
-            names.iter().filter_map(|name| key_name::decode(name)).filter(is_asked).collect();
+        let mut keys: Vec<String> = names.iter().filter_map(|name| key_name::decode(name)).filter(is_asked).collect();
         keys.sort_unstable();
         let mut page = Vec::new();
         for key in keys {
