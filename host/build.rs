@@ -1,5 +1,5 @@
-//! Builds the component for `wasm32-wasip2`, compiles it ahead for the host's engine, and leaves both files in
-//! `OUT_DIR` for `src/component.rs` to embed.
+//! Builds the component and the adapters for `wasm32-wasip2`, compiles the component ahead for the host's engine, and
+//! leaves all files in `OUT_DIR` for `src/component.rs` and `src/compose.rs` to embed.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,18 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
     ensure_target_is_installed()?;
-    let built = build_component(&root, &component_folder(&out)?)?;
-    let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
+    let mut packages = vec![COMPONENT];
+    if env::var_os("CARGO_FEATURE_COMPOSE").is_some() {
+        packages.extend(ADAPTERS);
+    }
+    let folder = component_folder(&out)?;
+    build(&root, &folder, &packages)?;
+    for package in packages {
+        let built = folder.join(TARGET).join("release").join(package.artefact);
+        std::fs::copy(&built, out.join(package.embedded))
+            .with_context(|| format!("cannot copy {}", built.display()))?;
+    }
+    let wasm = std::fs::read(out.join(COMPONENT.embedded)).context("cannot read the component")?;
     let compiled = compile_ahead(&wasm)?;
     std::fs::write(out.join("component.cwasm"), compiled).context("cannot write component.cwasm")
 }
@@ -67,16 +76,15 @@ fn target_is_installed() -> bool {
     found.status.success() && std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
 }
 
-/// Runs cargo on the component crate alone, in a target folder of its own (the outer cargo holds the lock of the
-/// other one) and with settings that no outer profile or environment can change.
-fn build_component(root: &Path, target_folder: &Path) -> Result<PathBuf> {
+/// Runs cargo on these crates alone, in a target folder of its own (the outer cargo holds the lock of the other one)
+/// and with settings that no outer profile or environment can change.
+fn build(root: &Path, target_folder: &Path, packages: &[Package]) -> Result<()> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command
-        .current_dir(root)
-        .args(["build", "--package", PACKAGE, "--release", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(target_folder);
+    command.current_dir(root).args(["build", "--release", "--target", TARGET]).arg("--target-dir").arg(target_folder);
+    for package in packages {
+        command.args(["--package", package.name]);
+    }
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(leaks_into_nested_cargo) {
             command.env_remove(name);
@@ -87,9 +95,9 @@ fn build_component(root: &Path, target_folder: &Path) -> Result<PathBuf> {
     }
     let status = command.status().context("cannot run cargo for the component")?;
     if !status.success() {
-        bail!("the component crate did not build for {TARGET} ({status}); its messages stand above");
+        bail!("the component did not build for {TARGET} ({status}); the messages stand above");
     }
-    Ok(target_folder.join(TARGET).join("release").join(ARTEFACT))
+    Ok(())
 }
 
 /// Variables by which cargo, clippy and coverage tools steer rustc: they are meant for the host's own compilation.
@@ -129,12 +137,26 @@ fn compile_ahead(wasm: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("cannot compile the component ahead: {error:?}"))
 }
 
-const PACKAGE: &str = "plausible-mcp-component";
-const ARTEFACT: &str = "plausible_mcp_component.wasm";
+/// A crate that is built for wasm: its name, the file that cargo makes, and the file in `OUT_DIR`.
+#[derive(Clone, Copy)]
+struct Package {
+    name: &'static str,
+    artefact: &'static str,
+    embedded: &'static str,
+}
+
+const COMPONENT: Package =
+    Package { name: "plausible-mcp-component", artefact: "plausible_mcp_component.wasm", embedded: "component.wasm" };
+const ADAPTERS: [Package; 1] = [Package {
+    name: "plausible-mcp-adapter-wasi",
+    artefact: "plausible_mcp_adapter_wasi.wasm",
+    embedded: "adapter-wasi.wasm",
+}];
 const TARGET: &str = "wasm32-wasip2";
-/// What the component is made of, relative to the workspace.
-const WATCHED: [&str; 5] = ["component/src", "component/Cargo.toml", "wit", "Cargo.lock", "rust-toolchain.toml"];
-/// The component's release profile. It stands here and not in the workspace's Cargo.toml, where it would apply to the
+/// What all of these are made of, relative to the workspace.
+const WATCHED: [&str; 6] =
+    ["component/src", "component/Cargo.toml", "component/adapters", "wit", "Cargo.lock", "rust-toolchain.toml"];
+/// Their release profile. It stands here and not in the workspace's Cargo.toml, where it would apply to the
 /// host as well, which gains nothing from it and would take minutes longer to build.
 const PROFILE: [(&str, &str); 5] =
     [("LTO", "true"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "true"), ("OPT_LEVEL", "3")];

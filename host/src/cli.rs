@@ -1,6 +1,8 @@
 //! The command line: what is asked for, and how it ends.
 
 mod check;
+#[cfg(feature = "compose")]
+mod compose;
 mod grants;
 mod run;
 
@@ -44,6 +46,9 @@ enum Command {
     },
     /// List or end what users have let clients do
     Grants(GrantsArguments),
+    /// Write the component for another host
+    #[cfg(feature = "compose")]
+    Compose(ComposeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +67,20 @@ struct ServeArguments {
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+}
+
+#[cfg(feature = "compose")]
+#[derive(Debug, Args)]
+struct ComposeArguments {
+    /// The kind of host: wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
+    #[arg(long, value_name = "NAME")]
+    adapter: String,
+    /// The .wasm file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// A .wasm file to compose instead of the embedded component
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +158,8 @@ impl CommandLine {
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, json } => check::run(source, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            #[cfg(feature = "compose")]
+            Command::Compose(arguments) => compose::run(arguments),
         }
     }
 }

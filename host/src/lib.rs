@@ -28,6 +28,8 @@ mod server;
 mod control;
 
 mod cli;
+#[cfg(feature = "compose")]
+pub mod compose;
 pub mod demo;
 mod log;
 pub mod stdio;
