@@ -2,6 +2,10 @@
 //! which it will be full again. A cost moves that moment on; it fits if the moment stays within one window from now.
 //! Who keeps the moment compares and moves it in one step, in whole microseconds.
 
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
 /// How much a bucket lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -28,6 +32,27 @@ impl Quota {
     /// A size and the seconds in which it fills up; each is at least 1.
     pub fn new(limit: u32, window_seconds: u32) -> Self {
         Quota { limit: limit.max(1), window_seconds: window_seconds.max(1) }
+    }
+
+    /// The size.
+    pub fn limit(self) -> u32 {
+        self.limit
+    }
+
+    /// The seconds.
+    pub fn window_seconds(self) -> u32 {
+        self.window_seconds
+    }
+
+    /// The name of the bucket `key`; under another quota it is another one. Keys hold addresses of people, which are no
+    /// business of who reads the store; a hash also bounds the length.
+    pub fn bucket(self, key: &str) -> String {
+        let mut name = format!("{}/{}/", self.limit, self.window_seconds);
+        for byte in Sha256::digest(key).iter().take(HASH_BYTES) {
+            // Writing to a string does not fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        name
     }
 
     /// The window in microseconds: how far from now the moment may lie.
@@ -58,6 +83,8 @@ impl Quota {
 }
 
 const MICROSECONDS: i64 = 1_000_000;
+/// Half of SHA-256: nobody finds two keys with the same half.
+const HASH_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -74,6 +101,14 @@ mod tests {
         assert_eq!(quota.denied(0, 60_000_000, 1), Decision::RetryAfter(1));
         assert_eq!(quota.denied(0, 60_000_000, 60), Decision::RetryAfter(60));
         assert_eq!(quota.denied(500_000, 60_000_000, 10), Decision::RetryAfter(10));
+    }
+
+    #[test]
+    fn a_bucket_is_named_by_quota_and_hash() {
+        let name = Quota::new(600, 60).bucket("address/203.0.113.9");
+        assert!(name.starts_with("600/60/") && name.len() == 7 + 32, "{name}");
+        assert_ne!(name, Quota::new(600, 60).bucket("address/203.0.113.8"));
+        assert_ne!(name, Quota::new(600, 61).bucket("address/203.0.113.9"));
     }
 
     #[test]

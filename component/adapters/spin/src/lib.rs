@@ -25,8 +25,13 @@
 //! - [`record`]: the port that both stores implement, and the bounds of its arguments
 //! - [`bucket`]: the arithmetic of the rate limit
 //! - [`sqlite`]: records and buckets in SQLite, one statement per operation
+//! - [`redis`]: records and buckets in Redis, one script per operation
 //! - `guest`: joins these to Spin; only where the target is wasm
 
 pub mod bucket;
 pub mod record;
+pub mod redis;
 pub mod sqlite;
+
+#[cfg(target_family = "wasm")]
+mod guest;

@@ -21,7 +21,7 @@ impl<'a, D: Database> SqliteBuckets<'a, D> {
     /// The moment after the cost was taken; `None` when it did not fit.
     fn take(&self, key: &str, quota: Quota, cost: u32) -> Result<Option<i64>, super::Failure> {
         let parameters = vec![
-            Value::Text(key.to_owned()),
+            Value::Text(quota.bucket(key)),
             Value::Integer(self.now),
             Value::Integer(quota.increment(cost)),
             Value::Integer(self.now.saturating_add(quota.window())),
@@ -47,7 +47,7 @@ impl<D: Database> Buckets for SqliteBuckets<'_, D> {
         match taken {
             Ok(Some(full_at)) => quota.allowed(self.now, full_at),
             Ok(None) => {
-                let row = execute(self.database, READ, vec![Value::Text(key.to_owned())]).map(first_integer);
+                let row = execute(self.database, READ, vec![Value::Text(quota.bucket(key))]).map(first_integer);
                 quota.denied(self.now, row.ok().flatten().unwrap_or(self.now), cost)
             }
             Err(_) => Decision::Allowed(0),
