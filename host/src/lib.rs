@@ -33,7 +33,7 @@ mod log;
 pub mod stdio;
 
 pub use cli::{CliError, CommandLine};
-pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
+pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE, SPIN_ADAPTER_WASM_FILE};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{Host, HostError, HostOptions};
 pub use limits::Limits;
