@@ -21,18 +21,15 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
     ensure_target_is_installed()?;
-    let mut packages = vec![COMPONENT];
-    if env::var_os("CARGO_FEATURE_COMPOSE").is_some() {
-        packages.extend(ADAPTERS);
-    }
     let folder = component_folder(&out)?;
-    build(&root, &folder, &packages)?;
-    for package in packages {
-        let built = folder.join(TARGET).join("release").join(package.artefact);
-        std::fs::copy(&built, out.join(package.embedded))
-            .with_context(|| format!("cannot copy {}", built.display()))?;
+    if env::var_os("CARGO_FEATURE_COMPOSE").is_some() {
+        for (package, embedded) in ADAPTERS {
+            let wasm = build_component(&root, &folder, package)?;
+            std::fs::write(out.join(embedded), wasm).with_context(|| format!("cannot write {embedded}"))?;
+        }
     }
-    let wasm = std::fs::read(out.join(COMPONENT.embedded)).context("cannot read the component")?;
+    let wasm = build_component(&root, &folder, COMPONENT)?;
+    std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
     let compiled = compile_ahead(&wasm)?;
     std::fs::write(out.join("component.cwasm"), compiled).context("cannot write component.cwasm")
 }
@@ -76,28 +73,27 @@ fn target_is_installed() -> bool {
     found.status.success() && std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
 }
 
-/// Runs cargo on these crates alone, in a target folder of its own (the outer cargo holds the lock of the other one)
-/// and with settings that no outer profile or environment can change.
-fn build(root: &Path, target_folder: &Path, packages: &[Package]) -> Result<()> {
+/// Runs cargo on one crate alone, so that no other one's features change it, in a target folder of its own (the outer
+/// cargo holds the lock of the other one) and with settings that no outer profile or environment can change.
+fn build_component(root: &Path, target_folder: &Path, (package, artefact): (&str, &str)) -> Result<Vec<u8>> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--release", "--target", TARGET]).arg("--target-dir").arg(target_folder);
-    for package in packages {
-        command.args(["--package", package.name]);
-    }
+    command
+        .current_dir(root)
+        .args(["build", "--package", package, "--profile", PROFILE, "--target", TARGET])
+        .arg("--target-dir")
+        .arg(target_folder);
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(leaks_into_nested_cargo) {
             command.env_remove(name);
         }
     }
-    for (name, value) in PROFILE {
-        command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
-    }
     let status = command.status().context("cannot run cargo for the component")?;
     if !status.success() {
-        bail!("the component did not build for {TARGET} ({status}); the messages stand above");
+        bail!("the crate {package} did not build for {TARGET} ({status}); its messages stand above");
     }
-    Ok(())
+    let built = target_folder.join(TARGET).join(PROFILE).join(artefact);
+    std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))
 }
 
 /// Variables by which cargo, clippy and coverage tools steer rustc: they are meant for the host's own compilation.
@@ -137,26 +133,23 @@ fn compile_ahead(wasm: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("cannot compile the component ahead: {error:?}"))
 }
 
-/// A crate that is built for wasm: its name, the file that cargo makes, and the file in `OUT_DIR`.
-#[derive(Clone, Copy)]
-struct Package {
-    name: &'static str,
-    artefact: &'static str,
-    embedded: &'static str,
-}
-
-const COMPONENT: Package =
-    Package { name: "plausible-mcp-component", artefact: "plausible_mcp_component.wasm", embedded: "component.wasm" };
-const ADAPTERS: [Package; 1] = [Package {
-    name: "plausible-mcp-adapter-wasi",
-    artefact: "plausible_mcp_adapter_wasi.wasm",
-    embedded: "adapter-wasi.wasm",
-}];
+/// Packages and what cargo calls the components that they become.
+const COMPONENT: (&str, &str) = ("plausible-mcp-component", "plausible_mcp_component.wasm");
+/// The same of the adapters, and the files in `OUT_DIR`.
+const ADAPTERS: [((&str, &str), &str); 2] = [
+    (("plausible-mcp-adapter-spin", "plausible_mcp_adapter_spin.wasm"), "adapter-spin.wasm"),
+    (("plausible-mcp-adapter-wasi", "plausible_mcp_adapter_wasi.wasm"), "adapter-wasi.wasm"),
+];
+/// Of the workspace's Cargo.toml.
+const PROFILE: &str = "component";
 const TARGET: &str = "wasm32-wasip2";
-/// What all of these are made of, relative to the workspace.
-const WATCHED: [&str; 6] =
-    ["component/src", "component/Cargo.toml", "component/adapters", "wit", "Cargo.lock", "rust-toolchain.toml"];
-/// Their release profile. It stands here and not in the workspace's Cargo.toml, where it would apply to the
-/// host as well, which gains nothing from it and would take minutes longer to build.
-const PROFILE: [(&str, &str); 5] =
-    [("LTO", "true"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "true"), ("OPT_LEVEL", "3")];
+/// What the components are made of, relative to the workspace.
+const WATCHED: [&str; 7] = [
+    "component/src",
+    "component/Cargo.toml",
+    "component/adapters",
+    "wit",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+];

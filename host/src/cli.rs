@@ -72,7 +72,7 @@ struct ServeArguments {
 #[cfg(feature = "compose")]
 #[derive(Debug, Args)]
 struct ComposeArguments {
-    /// The kind of host: wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
+    /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
     #[arg(long, value_name = "NAME")]
     adapter: String,
     /// The .wasm file to write

@@ -96,7 +96,10 @@ fn unjoinable(error: impl std::fmt::Display) -> ComposeError {
 /// The package of our interfaces.
 const OURS: &str = "plausible-mcp:host/";
 
-static ADAPTERS: [(&str, &[u8]); 1] = [("wasi", include_bytes!(concat!(env!("OUT_DIR"), "/adapter-wasi.wasm")))];
+static ADAPTERS: [(&str, &[u8]); 2] = [
+    ("spin", include_bytes!(concat!(env!("OUT_DIR"), "/adapter-spin.wasm"))),
+    ("wasi", include_bytes!(concat!(env!("OUT_DIR"), "/adapter-wasi.wasm"))),
+];
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +122,7 @@ mod tests {
     fn what_cannot_be_composed_is_named() {
         let unknown = compose(embedded_component(), "nowhere").unwrap_err();
         assert_eq!(unknown, ComposeError::UnknownAdapter("nowhere".to_owned()));
-        assert!(unknown.to_string().ends_with("there is wasi"), "{unknown}");
+        assert!(unknown.to_string().ends_with("there is spin, wasi"), "{unknown}");
         assert!(matches!(compose(b"\0asm\x01\0\0\0", "wasi"), Err(ComposeError::NotAComponent(_))));
         let (_, adapter) = adapters().next().unwrap();
         assert_eq!(

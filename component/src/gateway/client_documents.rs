@@ -174,7 +174,8 @@ mod tests {
             ("ALLOWED_EMAIL_DOMAIN", "example.com"),
             own,
         ];
-        let lookup = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let lookup =
+            |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Setup::read(lookup).unwrap()
     }
 

@@ -116,6 +116,8 @@ mod tests {
             "printer.local",
             "metadata.google.internal",
             "Metadata.Google.Internal.",
+            "self.alt",
+            "plausible-mcp.spin.internal",
             "router.home.arpa",
             "localhost.localdomain",
             "wiki.corp",
