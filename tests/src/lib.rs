@@ -8,6 +8,8 @@
 //! - [`stub_sites`] is a behaviour for it, chosen by the site id: so many rows, a status, a broken connection…
 //! - [`harness`] puts these together around a host on a free port.
 //! - [`sign_in`] is such a host with the simulated Cloudflare Access, and the browser and the client that sign in.
+//! - [`adapter`] is an adapter alone, through the interfaces that it exports.
+//! - [`wasi`] is a stand-in for `wasmtime serve` for one.
 //! - [`spin`] is a stand-in for Spin, and what starts the real one, that run the component with its adapter.
 //! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
 //!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
@@ -15,6 +17,7 @@
 //!
 //! The scenarios themselves stand in `tests/`, one file per subject.
 
+pub mod adapter;
 pub mod differences;
 pub mod golden;
 pub mod harness;
@@ -25,3 +28,4 @@ pub mod sign_in;
 pub mod spin;
 pub mod stub_sites;
 pub mod upstream;
+pub mod wasi;

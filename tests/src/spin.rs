@@ -30,7 +30,6 @@ mod sqlite;
 
 pub use allowed_host::AllowedHost;
 pub use artefacts::{adapter, composed, core};
-pub use bindings::adapter::outbound_http::{Error as HttpError, Reach};
 pub use contract::SpinAdapter;
 pub use imports::{imports, listed, unpatched};
 pub use manifest::{Application, Manifest};

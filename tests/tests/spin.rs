@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use plausible_mcp_host::oauth_store::{OauthStore as _, contract};
 use plausible_mcp_host::setting_names;
+use plausible_mcp_tests::adapter::{HttpError, Reach};
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
 use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
 use plausible_mcp_tests::spin::{
-    HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, core, imports, listed, unpatched,
+    Manifest, RealSpin, Spin, SpinAdapter, SpinOptions, composed, core, imports, listed, unpatched,
 };
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::json;

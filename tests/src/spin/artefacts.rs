@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use wac_graph::types::Package;
-use wac_graph::{CompositionGraph, EncodeOptions};
+use plausible_mcp_host::compose::compose;
 
 /// The component as it is shipped.
 pub fn core() -> Vec<u8> {
@@ -20,17 +19,7 @@ pub fn adapter() -> Vec<u8> {
 /// the host, as the one line `"plausible-mcp:host" = { path = … }` has it.
 pub fn composed() -> &'static [u8] {
     static COMPOSED: OnceLock<Vec<u8>> = OnceLock::new();
-    COMPOSED.get_or_init(|| compose(core(), adapter()).expect("the core and the adapter fit"))
-}
-
-fn compose(core: Vec<u8>, adapter: Vec<u8>) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let mut graph = CompositionGraph::new();
-    let adapter = Package::from_bytes("adapter", None, adapter, graph.types_mut())?;
-    let adapter = graph.register_package(adapter)?;
-    let core = Package::from_bytes("core", None, core, graph.types_mut())?;
-    let core = graph.register_package(core)?;
-    wac_graph::plug(&mut graph, vec![adapter], core)?;
-    Ok(graph.encode(EncodeOptions::default())?)
+    COMPOSED.get_or_init(|| compose(&core(), "spin").expect("the core and the adapter fit"))
 }
 
 fn read(file: &Path) -> Vec<u8> {
