@@ -1,6 +1,8 @@
 //! The command line: what is asked for, and how it ends.
 
 mod check;
+#[cfg(feature = "compose")]
+mod compose;
 mod grants;
 mod health;
 mod run;
@@ -51,6 +53,9 @@ enum Command {
     },
     /// List or end what users have let clients do
     Grants(GrantsArguments),
+    /// Write the component for another host
+    #[cfg(feature = "compose")]
+    Compose(ComposeArguments),
     /// Tell by the exit code whether a server is alive; for the health check of a container
     Health {
         /// The address to ask
@@ -74,6 +79,20 @@ struct ServeArguments {
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+}
+
+#[cfg(feature = "compose")]
+#[derive(Debug, Args)]
+struct ComposeArguments {
+    /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
+    #[arg(long, value_name = "NAME")]
+    adapter: String,
+    /// The .wasm file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// A .wasm file to compose instead of the embedded component
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +171,8 @@ impl CommandLine {
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, store, json } => check::run(source, &store, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            #[cfg(feature = "compose")]
+            Command::Compose(arguments) => compose::run(arguments),
             Command::Health { url } => health::run(&url).await,
         }
     }

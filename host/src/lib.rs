@@ -39,12 +39,16 @@ mod server;
 mod control;
 
 mod cli;
+#[cfg(feature = "compose")]
+pub mod compose;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod log;
 pub mod stdio;
 
 pub use cli::{CliError, CommandLine};
+#[cfg(feature = "compose")]
+pub use component::SPIN_ADAPTER_WASM_FILE;
 pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{ClientAddress, Host, HostBuilder, HostError};

@@ -57,11 +57,21 @@ impl Service<Name> for PublicResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let public = self.0;
         Box::pin(async move {
+            if is_invalid(name.as_str()) {
+                return Err(ResolveError::NotResolved);
+            }
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let addresses: Vec<_> = found.map_err(|_| ResolveError::NotResolved)?.collect();
             public.checked(addresses).map(Vec::into_iter)
         })
     }
+}
+
+/// Names under `invalid` never resolve, and a resolver "SHOULD always return immediate negative responses" (RFC 6761,
+/// section 6.4). The component asks for one to learn whether this host checks addresses.
+fn is_invalid(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
 }
 
 impl PublicAddresses {
@@ -140,6 +150,16 @@ mod tests {
             assert_eq!(Global.checked(addresses(found)), Err(ResolveError::AddressRefused), "{found:?}");
             assert_eq!(GlobalAndLoopback.checked(addresses(found)).is_ok(), or_loopback, "{found:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn names_that_never_resolve_are_not_looked_up() {
+        for name in ["invalid", "plausible-mcp.invalid", "A.INVALID."] {
+            assert!(is_invalid(name), "{name}");
+            let found = PublicResolver(Global).call(name.parse().unwrap()).await;
+            assert_eq!(found.err(), Some(ResolveError::NotResolved), "{name}");
+        }
+        assert!(!is_invalid("invalid.example") && !is_invalid("notinvalid"));
     }
 
     #[tokio::test]

@@ -14,7 +14,6 @@ pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
     let Some(sign_in) = &setup.config.sign_in else { return Vec::new() };
     let domains = format!("users of {} are let in", sign_in.allowed_domains.join(", "));
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "ALLOWED_EMAIL_DOMAIN", &domains, "")];
-    findings.push(store::run(ports).await);
     let secrets = ports.secrets();
     let key = required(secrets, "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys");
     findings.extend(key.err().as_ref().map(malformed));
@@ -25,6 +24,12 @@ pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
             return findings;
         }
     };
+    let records = store::run(ports).await;
+    let are_kept = records.level == Level::Ok;
+    findings.push(records);
+    if !are_kept {
+        return findings;
+    }
     if let Some(server) = &sign_in.authorization_server {
         let secret = required(secrets, "ACCESS_CLIENT_SECRET", "set it to the secret of the Access application");
         findings.extend(own(ports, server, &ring, secret.err().as_ref()).await);

@@ -245,7 +245,8 @@ fn changed(mut claims: Value, changes: &Value) -> Value {
 const JSON: &str = "application/json";
 
 /// Addresses at which nobody can be met, and why.
-const NOWHERE: [(&str, HttpError); 3] = [
+const NOWHERE: [(&str, HttpError); 4] = [
+    ("https://plausible-mcp.invalid/", HttpError::NameNotResolved),
     ("https://192.0.2.1/", HttpError::AddressRefused),
     ("https://private.example/", HttpError::AddressRefused),
     ("https://untrusted.example/", HttpError::TlsFailed),
