@@ -84,9 +84,10 @@ struct ServeArguments {
 #[cfg(feature = "compose")]
 #[derive(Debug, Args)]
 struct ComposeArguments {
-    /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
+    /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records; without it
+    /// the component is written as it is
     #[arg(long, value_name = "NAME")]
-    adapter: String,
+    adapter: Option<String>,
     /// The .wasm file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,

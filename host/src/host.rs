@@ -21,6 +21,7 @@ use crate::bindings::OperatorPre;
 use crate::component::ComponentError;
 use crate::instance::{Instance, Services};
 use crate::limits::Limits;
+use crate::oauth_store::OauthStore;
 use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;

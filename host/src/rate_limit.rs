@@ -89,5 +89,5 @@ pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> RateLimitView<'_>,
 ) -> wasmtime::Result<()> {
-    wit::add_to_linker::<_, Limiter>(linker, view)
+    wit::add_to_linker::<_, HasRateLimit>(linker, view)
 }

@@ -7,6 +7,8 @@
 
 mod ours;
 mod program;
+mod script;
+mod spin;
 mod stage;
 
 use std::net::SocketAddr;
@@ -15,6 +17,8 @@ use std::pin::Pin;
 
 pub use ours::OurProgram;
 pub use program::Program;
+pub use script::Script;
+pub use spin::SpinStandIn;
 pub use stage::Stage;
 
 /// What a host is told.

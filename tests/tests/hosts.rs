@@ -1,6 +1,8 @@
-//! The same scenarios on every host: our own with each of its stores.
+//! The same scenarios on every host: our own with each of its stores, a stand-in for Spin, and whatever host a script
+//! starts; `tests/interop/run` names those of `wasmtime serve` and `jco serve`.
 
-use plausible_mcp_tests::hosts::{HostUnderTest, OurProgram, Stage};
+use plausible_mcp_tests::hosts::{HostUnderTest, OurProgram, Script, SpinStandIn, Stage};
+use plausible_mcp_tests::redis_process::RedisProcess;
 use plausible_mcp_tests::scenarios::{self, Outcome, records_outlive_a_restart};
 use plausible_mcp_tests::site::Site;
 
@@ -16,6 +18,26 @@ async fn our_program_with_records_in_memory() {
 #[tokio::test]
 async fn our_program_with_records_in_a_file() {
     passes_and_remembers(&OurProgram::with_store("file:{state}/records.redb")).await;
+}
+
+#[tokio::test]
+async fn our_program_with_records_in_redis() {
+    // Where there is no Redis on this machine, it has said so.
+    let Some(redis) = RedisProcess::start(&["--appendonly", "yes"]).await else { return };
+    passes_and_remembers(&OurProgram::with_store(&format!("redis://{}/0", redis.address()))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spin_with_records_in_sqlite() {
+    passes_and_remembers(&SpinStandIn).await;
+}
+
+#[tokio::test]
+async fn the_host_of_a_script() {
+    match Script::from_environment() {
+        Some(script) => passes_and_remembers(&script).await,
+        None => eprintln!("skipped: HOST_SCRIPT and HOST_COMPONENT name no host"),
+    }
 }
 
 /// Every scenario, and then those of a deployment that is killed and started again over the same folder.

@@ -11,10 +11,17 @@ pub(super) fn run(arguments: ComposeArguments) -> Result<(), CliError> {
         None => None,
     };
     let component = file.as_deref().unwrap_or_else(|| embedded_component());
-    let composed = compose(component, &arguments.adapter).map_err(|error| match error {
-        ComposeError::UnknownAdapter(_) => CliError::Usage(error.to_string()),
-        _ => failed(error),
-    })?;
+    let composed = match &arguments.adapter {
+        Some(adapter) => compose(component, adapter).map_err(refused)?,
+        None => component.to_owned(),
+    };
     let output = arguments.output;
     std::fs::write(&output, composed).map_err(|error| CliError::Failed(format!("{}: {error}", output.display())))
+}
+
+fn refused(error: ComposeError) -> CliError {
+    match error {
+        ComposeError::UnknownAdapter(_) => CliError::Usage(error.to_string()),
+        _ => failed(error),
+    }
 }

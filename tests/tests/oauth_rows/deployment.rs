@@ -122,7 +122,8 @@ async fn start(settings: &Settings, store: &Arc<Records>, clock: &FixedClock) ->
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let policy = HttpPolicy::for_listener(&settings, any.ip());
     let records = Arc::<Records>::clone(store);
-    let host = Host::builder().settings(settings).http_policy(policy).oauth_store(records).wall_clock(wall_clock(clock));
+    let host =
+        Host::builder().settings(settings).http_policy(policy).oauth_store(records).wall_clock(wall_clock(clock));
     let upstream = Upstream::answering(simulated()).await;
     Harness::serve(listening(any).await, host, upstream).await.expect("the host starts")
 }
