@@ -29,7 +29,7 @@ mod serving;
 mod sqlite;
 
 pub use allowed_host::AllowedHost;
-pub use artefacts::{adapter, composed, core};
+pub use artefacts::{adapter, composed};
 pub use bindings::adapter::outbound_http::{Error as HttpError, Reach};
 pub use contract::SpinAdapter;
 pub use imports::{imports, listed, unpatched};

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plausible_mcp_host::compose::embedded_component;
 use plausible_mcp_host::oauth_store::{OauthStore as _, contract};
 use plausible_mcp_host::setting_names;
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
 use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
 use plausible_mcp_tests::spin::{
-    HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, core, imports, listed, unpatched,
+    HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched,
 };
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::json;
@@ -112,7 +113,10 @@ fn the_composed_component_imports_what_spin_provides_and_nothing_else() {
         assert!(functions.iter().all(|function| known.contains(function)), "{name}: {functions:?}");
     }
     assert_eq!(imported.keys().map(|name| unpatched(name)).collect::<Vec<_>>(), IMPORTED);
-    assert!(imports(&core()).keys().any(|name| name.starts_with("plausible-mcp:host/")), "nothing was composed");
+    assert!(
+        imports(embedded_component()).keys().any(|name| name.starts_with("plausible-mcp:host/")),
+        "nothing was composed"
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl SpinAdapter {
     pub fn new(options: &SpinOptions) -> Result<Self, String> {
         let load = || {
             let engine = engine();
-            let component = Component::from_binary(&engine, &artefacts::adapter())?;
+            let component = Component::from_binary(&engine, artefacts::adapter())?;
             AdapterPre::new(linker(&engine)?.instantiate_pre(&component)?)
         };
         let adapter = load().map_err(|error| format!("{error:#}"))?;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use plausible_mcp_host::compose::embedded_component;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::artefacts;
 use super::manifest::Manifest;
 use super::serving::{MANIFEST, SpinOptions};
 
@@ -67,26 +69,28 @@ fn program() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("spin")).find(|file| file.is_file())
 }
 
-/// The repository's file with the paths of the files that are there.
+/// The repository's file, beside the files that it then names.
 fn manifest_in(state: &Path) -> PathBuf {
     let text = std::fs::read_to_string(MANIFEST).expect("spin.toml can be read");
     let manifest = Manifest::read(Path::new(MANIFEST)).expect("spin.toml is a manifest");
     let [core, adapter] = manifest.wasm_files().expect("spin.toml names two files");
-    let text = text.replace(core, plausible_mcp_host::EMBEDDED_WASM_FILE);
-    let text = text.replace(adapter, plausible_mcp_host::SPIN_ADAPTER_WASM_FILE);
-    let file = state.join("spin.toml");
-    std::fs::write(&file, text).expect("the state folder can be written to");
-    file
+    write(state, "core.wasm", embedded_component());
+    write(state, "adapter.wasm", artefacts::adapter());
+    write(state, "spin.toml", text.replace(core, "core.wasm").replace(adapter, "adapter.wasm").as_bytes())
 }
 
 fn runtime_configuration(options: &SpinOptions) -> Option<PathBuf> {
     if options.block_networks.is_empty() {
         return None;
     }
-    let file = options.state.join("runtime-config.toml");
     let text = format!("[outbound_networking]\nblock_networks = {:?}\n", options.block_networks);
-    std::fs::write(&file, text).expect("the state folder can be written to");
-    Some(file)
+    Some(write(&options.state, "runtime-config.toml", text.as_bytes()))
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let file = folder.join(name);
+    std::fs::write(&file, bytes).expect("the state folder can be written to");
+    file
 }
 
 /// Spin has to be told its port.
