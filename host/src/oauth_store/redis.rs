@@ -98,13 +98,20 @@ impl RedisStore {
     async fn attempt(&self, call: &Call<'_>, end: End) -> Result<Value, Fault> {
         let leased = timeout_at(end, self.pool.lease()).await;
         let lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection is free".to_owned())))?;
+        if lease.is_new() {
+            // It may lead to another server than the ones before.
+            self.replicas.forget();
+        }
         let answer = timeout_at(end, self.execute(call, lease.connection())).await;
         let answer = answer.unwrap_or_else(|_| Err(Fault::Unanswered("no answer in time".to_owned())));
         match &answer {
             Ok(_) => lease.give_back(),
             // The other connections probably lead to the same trouble: to a server that is gone, or no longer the
             // primary. New ones find the one that is.
-            Err(_) => self.pool.close_idle(),
+            Err(_) => {
+                self.pool.close_idle();
+                self.replicas.forget();
+            }
         }
         answer
     }

@@ -30,6 +30,7 @@ struct Idle {
 /// have left an answer on its way.
 pub(super) struct Lease<'a> {
     connection: Connection,
+    is_new: bool,
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
@@ -46,11 +47,11 @@ impl Pool {
     /// An idle connection, or a new one. Waits while all are in use.
     pub(super) async fn lease(&self) -> Result<Lease<'_>, Fault> {
         let permit = self.permits.acquire().await.expect("Invariant: the semaphore is never closed");
-        let connection = match self.idle_connection() {
-            Some(connection) => connection,
-            None => self.new_connection().await?,
+        let (connection, is_new) = match self.idle_connection() {
+            Some(connection) => (connection, false),
+            None => (self.new_connection().await?, true),
         };
-        Ok(Lease { connection, pool: self, _permit: permit })
+        Ok(Lease { connection, is_new, pool: self, _permit: permit })
     }
 
     /// Closes the connections that nobody uses.
@@ -93,9 +94,14 @@ impl Lease<'_> {
         &self.connection
     }
 
+    /// Whether nothing was asked over the connection before.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Makes the connection free for others.
     pub(super) fn give_back(self) {
-        let Self { connection, pool, _permit } = self;
+        let Self { connection, pool, .. } = self;
         pool.state().idle.push(Idle { connection, since: Instant::now() });
     }
 }

@@ -33,6 +33,11 @@ impl Replicas {
         Ok(connected)
     }
 
+    /// Has the server asked before the next write.
+    pub(super) fn forget(&self) {
+        self.set(None);
+    }
+
     /// Waits until a replica has what was written over `connection`.
     ///
     /// # Errors
@@ -44,8 +49,6 @@ impl Replicas {
                 Ok(_) => "no replica has the write yet".to_owned(),
                 Err(fault) => fault.to_string(),
             };
-        // The replica may be gone: ask before the next write.
-        self.set(None);
         Err(Fault::Unanswered(unconfirmed))
     }
 
