@@ -19,7 +19,9 @@ mod worker;
 
 pub mod oauth_store;
 mod outbound_http;
-mod rate_limit;
+pub mod rate_limit;
+#[cfg(feature = "redis")]
+mod redis_server;
 mod secrets;
 
 mod operator;
@@ -42,6 +44,8 @@ pub use limits::Limits;
 pub use log::install_log;
 pub use operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 pub use outbound_http::OutboundError;
+#[cfg(feature = "redis")]
+pub use redis_server::{RedisAddress, RedisAddressError, RedisServer};
 pub use refusal::{Refusal, ResponseBody};
 pub use server::{Server, ServerError};
 pub use settings::{SettingName, Settings, SettingsError, setting_names};

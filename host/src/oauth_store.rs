@@ -3,6 +3,8 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +14,10 @@ use wasmtime::component::{HasData, Linker};
 use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
+use crate::operator::Finding;
 pub use memory::{Clock, MemoryStore};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 /// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
 /// values excepted: a store refuses one that is larger than [`VALUE_BYTES`].
@@ -36,6 +41,10 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// What an operator should know about the store: whether it works, and what it may forget.
+    fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// What a store's operation comes to, later.
@@ -157,6 +166,9 @@ pub(crate) fn add_to_linker<T: Send + 'static>(
     wit::add_to_linker::<_, Oauth>(linker, view)
 }
 
+/// What findings about the store are filed under.
+#[cfg(feature = "redis")]
+const STORE_SETTING: &str = "--store";
 /// From the contract in `wit/oauth-store.wit`, as are the next two.
 const KEY_BYTES: usize = 200;
 /// 90 days.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_host::compose::embedded_component;
-use plausible_mcp_host::oauth_store::{OauthStore as _, contract};
+use plausible_mcp_host::oauth_store::{OauthStore as _, RedisStore, StoreError, contract};
+use plausible_mcp_host::rate_limit::{Decision, Quota, RateLimit as _, RedisBuckets};
 use plausible_mcp_host::setting_names;
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
 use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
+use plausible_mcp_tests::redis_process::RedisProcess;
 use plausible_mcp_tests::spin::{
     HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched,
 };
@@ -28,6 +30,46 @@ async fn the_adapter_keeps_the_contract_of_records_in_sqlite() {
         std::future::ready(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapter_keeps_the_contract_of_records_in_redis() {
+    let Some(redis) = RedisProcess::start(&[]).await else { return };
+    let (state, url) = (state_folder(), format!("redis://{}", redis.address()));
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    // The server's clock decides.
+    contract::check(Arc::new(adapter), tokio::time::sleep).await;
+    assert!(!state.path().join("sqlite_db.db").exists(), "nothing was kept elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_is_shared_with_the_host_and_its_absence_stops_no_tool() {
+    let Some(mut redis) = RedisProcess::start(&[]).await else { return };
+    let (state, url, minute) = (state_folder(), format!("redis://{}", redis.address()), Duration::from_secs(60));
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    let (of_host, limits) = (RedisStore::new(redis.server()), RedisBuckets::new(redis.server()));
+    adapter.put("a/1", b"1".to_vec(), minute).await.expect("a write");
+    assert_eq!(of_host.take("a/1").await, Ok(Some(b"1".to_vec())));
+    of_host.put("a/2", b"2".to_vec(), minute).await.expect("a write");
+    assert_eq!(adapter.keys("a/", None, 10).await, Ok(vec!["a/2".to_owned()]));
+    assert_eq!(adapter.check("k", 3, 86_400, 2).await, Ok(1));
+    let quota = Quota { limit: 3, window_seconds: 86_400 };
+    assert_eq!(limits.check("k", quota, 1).await, Decision::Allowed(0));
+    assert!(adapter.check("k", 3, 86_400, 1).await.is_err());
+    redis.kill();
+    assert_eq!(adapter.get("a/2").await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.put("a/2", b"3".to_vec(), minute).await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.check("k", 3, 86_400, 1).await, Ok(0), "limits let through what nobody counts");
+}
+
+#[tokio::test]
+async fn a_redis_that_the_application_may_not_reach_is_unavailable() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", "redis://127.0.0.1:6379")]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    assert_eq!(adapter.get("a").await, Err(StoreError::Unavailable));
 }
 
 #[tokio::test]
