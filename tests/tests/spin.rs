@@ -1,5 +1,6 @@
 //! The component with its adapter under Spin: the store's contract, what Spin has to provide, and Spin's habits.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,13 +79,14 @@ async fn records_and_buckets_outlast_the_instance_and_a_restart() {
     let options = SpinOptions::new(state.path());
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     adapter.put("a", b"1".to_vec(), Duration::from_secs(60)).await.expect("a write");
-    assert_eq!(adapter.check("k", 2, 60, 2).await, Ok(0));
+    assert_eq!(adapter.check("k", 2, 86_400, 2).await, Ok(0));
     drop(adapter);
     let restarted = SpinAdapter::new(&options).expect("an adapter");
     assert_eq!(restarted.get("a").await, Ok(Some(b"1".to_vec())));
-    assert_eq!(restarted.check("k", 2, 60, 1).await, Err(30));
-    restarted.pass_time(Duration::from_secs(30));
-    assert_eq!(restarted.check("k", 2, 60, 1).await, Ok(0));
+    let wait = restarted.check("k", 2, 86_400, 1).await.expect_err("the bucket is empty");
+    assert!((43_000..=43_200).contains(&wait), "half of the window, less what the test took: {wait}");
+    restarted.pass_time(Duration::from_secs(wait.into()));
+    assert_eq!(restarted.check("k", 2, 86_400, 1).await, Ok(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,11 +125,11 @@ async fn requests_go_where_the_application_and_the_runtime_configuration_allow()
     let (base, state) = (upstream.base_url(), state_folder());
     let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_BASE_URL", base.as_str())]);
     let open = SpinAdapter::new(&options).expect("an adapter");
-    assert_eq!(open.get(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
-    let elsewhere = open.get("http://127.0.0.2:9/", Reach::Configured).await;
+    assert_eq!(open.fetch(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
+    let elsewhere = open.fetch("http://127.0.0.2:9/", Reach::Configured).await;
     assert!(matches!(elsewhere, Err(HttpError::AddressRefused)), "{elsewhere:?}");
     let blocking = SpinOptions { block_networks: vec!["private".to_owned()], ..options };
-    let closed = SpinAdapter::new(&blocking).expect("an adapter").get(&base, Reach::Configured).await;
+    let closed = SpinAdapter::new(&blocking).expect("an adapter").fetch(&base, Reach::Configured).await;
     assert!(matches!(closed, Err(HttpError::AddressRefused)), "{closed:?}");
     assert_eq!(upstream.take().len(), 1);
 }
@@ -138,10 +140,10 @@ async fn what_an_outsider_chose_is_never_the_application_itself() {
     let options = SpinOptions::new(state.path()).with(&[("CLIENT_METADATA_HOSTS", "https://*")]);
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     for url in ["https://self.alt/mcp", "https://plausible-mcp.spin.internal/", "https://127.0.0.1/"] {
-        let refused = adapter.get(url, Reach::PublicInternet).await;
+        let refused = adapter.fetch(url, Reach::PublicInternet).await;
         assert!(matches!(refused, Err(HttpError::AddressRefused)), "{url}: {refused:?}");
     }
-    let unchecked = adapter.get("https://client.example/", Reach::PublicInternet).await;
+    let unchecked = adapter.fetch("https://client.example/", Reach::PublicInternet).await;
     assert!(matches!(unchecked, Err(HttpError::ReachUnsupported)), "{unchecked:?}");
 }
 
@@ -149,12 +151,13 @@ async fn what_an_outsider_chose_is_never_the_application_itself() {
 fn the_composed_component_imports_what_spin_provides_and_nothing_else() {
     let provided = listed(include_str!("../golden/spin-4.0.2.txt"));
     let imported = imports(composed());
-    for (name, functions) in &imported {
-        let of_spin = provided.iter().find(|(known, _)| unpatched(known) == unpatched(name));
-        let (_, known) = of_spin.unwrap_or_else(|| panic!("Spin 4.0.2 has no {name}"));
+    let names = |interfaces: &BTreeMap<String, Vec<String>>| -> Vec<String> {
+        interfaces.keys().map(|name| unpatched(name).to_owned()).collect()
+    };
+    assert_eq!(names(&imported), names(&provided));
+    for ((name, functions), known) in imported.iter().zip(provided.values()) {
         assert!(functions.iter().all(|function| known.contains(function)), "{name}: {functions:?}");
     }
-    assert_eq!(imported.keys().map(|name| unpatched(name)).collect::<Vec<_>>(), IMPORTED);
     assert!(
         imports(embedded_component()).keys().any(|name| name.starts_with("plausible-mcp:host/")),
         "nothing was composed"
@@ -174,7 +177,7 @@ fn every_setting_is_a_variable_and_secret_where_the_table_says_so() {
     let mut secret: Vec<String> = secret.chain(["redis_url".to_owned()]).collect();
     secret.sort();
     assert_eq!(manifest.secrets(), secret);
-    let application = manifest.application(&std::collections::BTreeMap::default()).expect("`spin up` without a word");
+    let application = manifest.application(&BTreeMap::default()).expect("`spin up` without a word");
     assert_eq!(application.variables.len(), names.len() - 4, "all but the hosts are passed on");
     assert_eq!(application.inherited, ["allowed_outbound_hosts", "sqlite_databases", "variables"]);
     assert!(application.allowed_hosts.iter().all(|host| !host.allows_itself()));
@@ -313,6 +316,3 @@ fn state_folder() -> TempDir {
 fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
-
-/// Without the last part of the version.
-const IMPORTED: [&str; 0] = [];

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use plausible_mcp_host::compose::{adapters, compose, embedded_component};
 
 /// The Spin adapter.
-pub fn adapter() -> &'static [u8] {
+pub(super) fn adapter() -> &'static [u8] {
     let (_, bytes) = adapters().find(|(name, _)| *name == "spin").expect("the host has the Spin adapter");
     bytes
 }

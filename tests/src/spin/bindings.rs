@@ -27,6 +27,7 @@ mod generated {
     });
 }
 
-pub use generated::exports::plausible_mcp::host as adapter;
-pub use generated::fermyon::spin::{redis, sqlite, variables};
-pub use generated::{Adapter, AdapterPre};
+pub(super) use generated::exports::plausible_mcp::host as adapter;
+pub use generated::exports::plausible_mcp::host::outbound_http::{Error as HttpError, Reach};
+pub(super) use generated::fermyon::spin::{redis, sqlite, variables};
+pub(super) use generated::{Adapter, AdapterPre};

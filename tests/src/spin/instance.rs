@@ -31,7 +31,7 @@ pub(super) struct Shared {
 pub(super) struct Clock(Arc<AtomicU64>);
 
 /// The data of one store.
-pub struct Instance {
+pub(super) struct Instance {
     shared: Arc<Shared>,
     table: ResourceTable,
     wasi: WasiCtx,

@@ -55,7 +55,7 @@ impl SpinAdapter {
     }
 
     /// What `outbound-http` answers to a GET: a status, or the name of an error.
-    pub async fn get(&self, url: &str, reach: Reach) -> Result<u16, HttpError> {
+    pub async fn fetch(&self, url: &str, reach: Reach) -> Result<u16, HttpError> {
         let (mut store, adapter) = self.instance().await;
         let http = adapter.plausible_mcp_host_outbound_http();
         let request = Request {
