@@ -7,19 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_host::compose::embedded_component;
+use plausible_mcp_host::demo::access::{Application, SimulatedAccess};
 use plausible_mcp_host::oauth_store::{OauthStore as _, RedisStore, StoreError, contract};
 use plausible_mcp_host::rate_limit::{Decision, Quota, RateLimit as _, RedisBuckets};
 use plausible_mcp_host::setting_names;
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
-use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
-use plausible_mcp_tests::redis_process::RedisProcess;
+use plausible_mcp_tests::mcp_request::{DEMO_KEY, DEMO_SITE, legacy};
+use plausible_mcp_tests::redis_process::{RedisProcess, free_address};
+use plausible_mcp_tests::sign_in::{Browser, Client, Tokens};
 use plausible_mcp_tests::spin::{
     HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched,
 };
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_adapter_keeps_the_contract_of_records_in_sqlite() {
@@ -208,7 +211,7 @@ fn options(state: &TempDir, upstream: &Upstream, settings: &[(&str, &str)]) -> S
 }
 
 async fn send(address: SocketAddr, request: &Request) -> Answer {
-    let request = request.clone().header("Host", "127.0.0.1");
+    let request = request.clone().header("Host", &address.to_string());
     http_client::send(address, &request).await.expect("Spin is reached").expect("Spin answers")
 }
 
@@ -244,6 +247,55 @@ async fn answers_a_tool(address: SocketAddr) {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json().pointer("/result/isError"), None, "{}", answer.text());
     assert!(answer.text().contains("/pricing"), "{}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_signs_in_through_spin_once_and_a_restart_forgets_nobody() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let (access, listen) = (TcpListener::bind("127.0.0.1:0").await.expect("a port"), free_address());
+    let origin = format!("http://{}", access.local_addr().expect("an address"));
+    let application = Application {
+        client_id: "plausible-mcp".to_owned(),
+        client_secret: "secret".to_owned(),
+        redirect_uri: format!("http://{listen}/callback"),
+    };
+    let made = tokio::task::spawn_blocking(move || SimulatedAccess::new(origin, application));
+    let provider = Arc::new(made.await.expect("no panic").unwrap_or_else(|_| panic!("keys can be drawn")));
+    let serving = tokio::spawn(Arc::clone(&provider).serve(access));
+    let (public_url, issuer) = (format!("http://{listen}"), provider.issuer());
+    let own = [("PUBLIC_URL", &*public_url), ("ACCESS_ISSUER", &*issuer), ("ACCESS_HOST", provider.team_domain())];
+    let options = options(&state, &upstream, &SIGN_IN).with(&own);
+    let options = SpinOptions { listen, ..options };
+
+    let spin = Spin::start(&options).await.expect("Spin starts");
+    let client = Client::register(listen, "none").await;
+    let mut browser = Browser::default();
+    let consent = browser.visit(&client.authorization_url("state")).await;
+    let login = browser.submit(&consent.form().with("decision", "approve")).await;
+    let back = browser.submit(&login.form().with("email", "ada@example.com")).await;
+    let code = back.parameter("code").unwrap_or_else(|| panic!("{}: {}", back.url, back.answer.text()));
+    let attempts: Vec<_> = (0..20)
+        .map(|_| {
+            let (client, code) = (client.clone(), code.clone());
+            tokio::spawn(async move { client.redeem(&code).await })
+        })
+        .collect();
+    let mut redeemed = Vec::new();
+    for attempt in attempts {
+        redeemed.push(attempt.await.expect("no panic"));
+    }
+    redeemed.retain(|answer| answer.status == 200);
+    let [redeemed] = redeemed.as_slice() else { panic!("{} redeemed one code", redeemed.len()) };
+    let tokens = Tokens::of(redeemed);
+    spin.stop().await;
+
+    let spin = Spin::start(&options).await.expect("Spin starts again");
+    let tools = legacy(None, "tools/list", json!({})).path("/internal");
+    assert_eq!(send(listen, &tools.clone().bearer(&tokens.access)).await.status, 200);
+    let next = Tokens::of(&client.refresh(&tokens.refresh).await);
+    assert_eq!(send(listen, &tools.bearer(&next.access)).await.status, 200);
+    assert!(!spin.output().contains("ada@example.com"));
+    serving.abort();
 }
 
 #[tokio::test]
@@ -290,17 +342,8 @@ async fn the_authority_counts_where_no_host_header_reaches_the_component() {
 async fn without_a_state_that_can_be_written_tools_answer_and_sign_in_waits() {
     let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
     std::fs::create_dir(state.path().join("sqlite_db.db")).expect("a folder in the database's place");
-    let settings = [
-        ("PUBLIC_URL", "http://127.0.0.1:3000"),
-        ("ACCESS_CLIENT_ID", "plausible-mcp"),
-        ("ACCESS_CLIENT_SECRET", "secret"),
-        ("CF_ACCESS_TEAM_DOMAIN", "https://team.cloudflareaccess.com"),
-        ("ACCESS_HOST", "https://team.cloudflareaccess.com"),
-        ("COOKIE_ENCRYPTION_KEY", "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
-        ("ALLOWED_EMAIL_DOMAIN", "example.com"),
-        ("PLAUSIBLE_API_KEY", "demo-plausible-key"),
-    ];
-    let spin = started(&state, &upstream, &settings).await;
+    let issuer = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc")];
+    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &issuer].concat()).await;
     answers_a_tool(spin.address()).await;
     let registration = json!({ "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none" });
     let register = Request::new("POST", "/register").header("Content-Type", "application/json");
@@ -316,3 +359,12 @@ fn state_folder() -> TempDir {
 fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
+
+/// What sign-in needs besides `PUBLIC_URL` and the issuer.
+const SIGN_IN: [(&str, &str); 5] = [
+    ("ACCESS_CLIENT_ID", "plausible-mcp"),
+    ("ACCESS_CLIENT_SECRET", "secret"),
+    ("COOKIE_ENCRYPTION_KEY", "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+    ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+    ("PLAUSIBLE_API_KEY", DEMO_KEY),
+];
