@@ -48,16 +48,19 @@ pub enum Decision {
 }
 
 /// The limiter of the process.
-pub(crate) struct RateLimitState(Arc<dyn RateLimit>);
+pub struct RateLimitState(Arc<dyn RateLimit>);
 
-pub(crate) struct RateLimitView<'a>(&'a dyn RateLimit);
+/// The limiter as one call of the component sees it.
+pub struct RateLimitView<'a>(&'a dyn RateLimit);
 
 impl RateLimitState {
-    pub(crate) fn new(limiter: Arc<dyn RateLimit>) -> Self {
+    /// Asks `limiter`.
+    pub fn new(limiter: Arc<dyn RateLimit>) -> Self {
         Self(limiter)
     }
 
-    pub(crate) fn view(&self) -> RateLimitView<'_> {
+    /// For [`add_to_linker`].
+    pub fn view(&self) -> RateLimitView<'_> {
         RateLimitView(self.0.as_ref())
     }
 }
@@ -72,13 +75,17 @@ impl wit::Host for RateLimitView<'_> {
     }
 }
 
-struct Limiter;
+struct HasRateLimit;
 
-impl HasData for Limiter {
+impl HasData for HasRateLimit {
     type Data<'a> = RateLimitView<'a>;
 }
 
-pub(crate) fn add_to_linker<T: Send + 'static>(
+/// Supplies `plausible-mcp:host/rate-limit` from the part of `T` that `view` shows.
+///
+/// # Errors
+/// When the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> RateLimitView<'_>,
 ) -> wasmtime::Result<()> {

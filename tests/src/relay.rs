@@ -32,6 +32,7 @@ pub struct Relay {
 struct State {
     to: SocketAddr,
     traffic: Traffic,
+    cuts: u64,
 }
 
 impl Drop for Relay {
@@ -46,7 +47,7 @@ impl Relay {
     pub async fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let state = watch::Sender::new(State { to, traffic: Traffic::Flows });
+        let state = watch::Sender::new(State { to, traffic: Traffic::Flows, cuts: 0 });
         let accepting = tokio::spawn(accept(listener, state.subscribe()));
         Self { address, state, accepting }
     }
@@ -61,6 +62,11 @@ impl Relay {
         self.state.send_modify(|state| state.traffic = traffic);
     }
 
+    /// Closes every connection; new ones are not hindered.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
     /// Leads new connections to `to`.
     pub fn turn_to(&self, to: SocketAddr) {
         self.state.send_modify(|state| state.to = to);
@@ -69,7 +75,7 @@ impl Relay {
 
 async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        let State { to, traffic } = *state.borrow();
+        let State { to, traffic, cuts } = *state.borrow();
         if traffic == Traffic::Breaks {
             continue;
         }
@@ -77,12 +83,21 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         let asks = |traffic| matches!(traffic, Traffic::Flows | Traffic::AnswersStop);
-        tokio::spawn(pump(from_client, to_server, state.clone(), asks));
-        tokio::spawn(pump(from_server, to_client, state.clone(), |traffic| traffic == Traffic::Flows));
+        tokio::spawn(until_cut(state.clone(), cuts, pump(from_client, to_server, state.clone(), asks)));
+        let answers = |traffic| traffic == Traffic::Flows;
+        tokio::spawn(until_cut(state.clone(), cuts, pump(from_server, to_client, state.clone(), answers)));
     }
 }
 
-/// Passes on until one side ends or everything breaks.
+/// Does a connection's work until the connection is closed on purpose.
+async fn until_cut(mut state: watch::Receiver<State>, cuts: u64, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = state.wait_for(|state| state.traffic == Traffic::Breaks || state.cuts != cuts) => {}
+    }
+}
+
+/// Passes on what comes, when it flows, until one side ends.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -90,18 +105,9 @@ async fn pump(
     flows: fn(Traffic) -> bool,
 ) {
     let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = tokio::select! {
-            read = from.read(&mut buffer) => read,
-            _ = state.wait_for(|state| state.traffic == Traffic::Breaks) => return,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let ready = state.wait_for(|state| flows(state.traffic) || state.traffic == Traffic::Breaks).await;
-        match ready.map(|state| state.traffic) {
-            Ok(traffic) if traffic != Traffic::Breaks => {}
-            _ => return,
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let flowing = state.wait_for(|state| flows(state.traffic)).await.is_ok();
+        if !flowing || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

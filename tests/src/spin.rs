@@ -31,7 +31,6 @@ mod sqlite;
 pub use adapter::SpinAdapter;
 pub use allowed_host::AllowedHost;
 pub use artefacts::composed;
-pub use bindings::{HttpError, Reach};
 pub use imports::{imports, listed, unpatched};
 pub use manifest::{Application, Manifest};
 pub use network::BlockedNetworks;

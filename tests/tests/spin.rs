@@ -7,22 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_host::compose::embedded_component;
-use plausible_mcp_host::demo::access::{Application, SimulatedAccess};
 use plausible_mcp_host::oauth_store::{OauthStore as _, RedisStore, StoreError, contract};
 use plausible_mcp_host::rate_limit::{Decision, Quota, RateLimit as _, RedisBuckets};
 use plausible_mcp_host::setting_names;
+use plausible_mcp_tests::adapter::{HttpError, Reach};
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
 use plausible_mcp_tests::mcp_request::{DEMO_KEY, DEMO_SITE, legacy};
-use plausible_mcp_tests::redis_process::{RedisProcess, free_address};
-use plausible_mcp_tests::sign_in::{Browser, Client, Tokens};
-use plausible_mcp_tests::spin::{
-    HttpError, Manifest, Reach, RealSpin, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched,
-};
+use plausible_mcp_tests::redis_process::RedisProcess;
+use plausible_mcp_tests::spin::{Manifest, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched};
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_adapter_keeps_the_contract_of_records_in_sqlite() {
@@ -128,11 +124,11 @@ async fn requests_go_where_the_application_and_the_runtime_configuration_allow()
     let (base, state) = (upstream.base_url(), state_folder());
     let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_BASE_URL", base.as_str())]);
     let open = SpinAdapter::new(&options).expect("an adapter");
-    assert_eq!(open.fetch(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
-    let elsewhere = open.fetch("http://127.0.0.2:9/", Reach::Configured).await;
+    assert_eq!(open.get(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
+    let elsewhere = open.get("http://127.0.0.2:9/", Reach::Configured).await;
     assert!(matches!(elsewhere, Err(HttpError::AddressRefused)), "{elsewhere:?}");
     let blocking = SpinOptions { block_networks: vec!["private".to_owned()], ..options };
-    let closed = SpinAdapter::new(&blocking).expect("an adapter").fetch(&base, Reach::Configured).await;
+    let closed = SpinAdapter::new(&blocking).expect("an adapter").get(&base, Reach::Configured).await;
     assert!(matches!(closed, Err(HttpError::AddressRefused)), "{closed:?}");
     assert_eq!(upstream.take().len(), 1);
 }
@@ -143,10 +139,10 @@ async fn what_an_outsider_chose_is_never_the_application_itself() {
     let options = SpinOptions::new(state.path()).with(&[("CLIENT_METADATA_HOSTS", "https://*")]);
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     for url in ["https://self.alt/mcp", "https://plausible-mcp.spin.internal/", "https://127.0.0.1/"] {
-        let refused = adapter.fetch(url, Reach::PublicInternet).await;
+        let refused = adapter.get(url, Reach::PublicInternet).await;
         assert!(matches!(refused, Err(HttpError::AddressRefused)), "{url}: {refused:?}");
     }
-    let unchecked = adapter.fetch("https://client.example/", Reach::PublicInternet).await;
+    let unchecked = adapter.get("https://client.example/", Reach::PublicInternet).await;
     assert!(matches!(unchecked, Err(HttpError::ReachUnsupported)), "{unchecked:?}");
 }
 
@@ -233,69 +229,11 @@ async fn a_tool_answers_through_spin() {
     spin.stop().await;
 }
 
-#[tokio::test]
-async fn the_real_spin_does_the_same_where_there_is_one() {
-    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
-    match RealSpin::start(&options(&state, &upstream, &[])).await {
-        Some(spin) => answers_a_tool(spin.address()).await,
-        None => eprintln!("there is no `spin` on the PATH: the real Spin was not tried"),
-    }
-}
-
 async fn answers_a_tool(address: SocketAddr) {
     let answer = send(address, &tool_call()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json().pointer("/result/isError"), None, "{}", answer.text());
     assert!(answer.text().contains("/pricing"), "{}", answer.text());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_signs_in_through_spin_once_and_a_restart_forgets_nobody() {
-    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
-    let (access, listen) = (TcpListener::bind("127.0.0.1:0").await.expect("a port"), free_address());
-    let origin = format!("http://{}", access.local_addr().expect("an address"));
-    let application = Application {
-        client_id: "plausible-mcp".to_owned(),
-        client_secret: "secret".to_owned(),
-        redirect_uri: format!("http://{listen}/callback"),
-    };
-    let made = tokio::task::spawn_blocking(move || SimulatedAccess::new(origin, application));
-    let provider = Arc::new(made.await.expect("no panic").unwrap_or_else(|_| panic!("keys can be drawn")));
-    let serving = tokio::spawn(Arc::clone(&provider).serve(access));
-    let (public_url, issuer) = (format!("http://{listen}"), provider.issuer());
-    let own = [("PUBLIC_URL", &*public_url), ("ACCESS_ISSUER", &*issuer), ("ACCESS_HOST", provider.team_domain())];
-    let options = options(&state, &upstream, &SIGN_IN).with(&own);
-    let options = SpinOptions { listen, ..options };
-
-    let spin = Spin::start(&options).await.expect("Spin starts");
-    let client = Client::register(listen, "none").await;
-    let mut browser = Browser::default();
-    let consent = browser.visit(&client.authorization_url("state")).await;
-    let login = browser.submit(&consent.form().with("decision", "approve")).await;
-    let back = browser.submit(&login.form().with("email", "ada@example.com")).await;
-    let code = back.parameter("code").unwrap_or_else(|| panic!("{}: {}", back.url, back.answer.text()));
-    let attempts: Vec<_> = (0..20)
-        .map(|_| {
-            let (client, code) = (client.clone(), code.clone());
-            tokio::spawn(async move { client.redeem(&code).await })
-        })
-        .collect();
-    let mut redeemed = Vec::new();
-    for attempt in attempts {
-        redeemed.push(attempt.await.expect("no panic"));
-    }
-    redeemed.retain(|answer| answer.status == 200);
-    let [redeemed] = redeemed.as_slice() else { panic!("{} redeemed one code", redeemed.len()) };
-    let tokens = Tokens::of(redeemed);
-    spin.stop().await;
-
-    let spin = Spin::start(&options).await.expect("Spin starts again");
-    let tools = legacy(None, "tools/list", json!({})).path("/internal");
-    assert_eq!(send(listen, &tools.clone().bearer(&tokens.access)).await.status, 200);
-    let next = Tokens::of(&client.refresh(&tokens.refresh).await);
-    assert_eq!(send(listen, &tools.bearer(&next.access)).await.status, 200);
-    assert!(!spin.output().contains("ada@example.com"));
-    serving.abort();
 }
 
 #[tokio::test]
@@ -360,7 +298,7 @@ fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What sign-in needs besides `PUBLIC_URL` and the issuer.
+/// What sign-in needs besides the issuer.
 const SIGN_IN: [(&str, &str); 5] = [
     ("ACCESS_CLIENT_ID", "plausible-mcp"),
     ("ACCESS_CLIENT_SECRET", "secret"),

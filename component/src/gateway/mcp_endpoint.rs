@@ -37,7 +37,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
     body: B,
 ) -> Result<Served, Refusal> {
     if request.method != "POST" {
-        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+        return Err(Refusal::mcp_method_not_allowed());
     }
     let key = PlausibleKey::of(&request.headers)?;
     let caller = Caller {

@@ -12,9 +12,10 @@ use tower_service::Service;
 use super::address::is_global;
 
 /// Which addresses count as the public internet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PublicAddresses {
     /// Global ones.
+    #[default]
     Global,
     /// Global ones and those of this machine's loopback interface.
     GlobalAndLoopback,
@@ -110,7 +111,8 @@ mod tests {
     fn one_private_address_spoils_the_name() {
         for public in [Global, GlobalAndLoopback] {
             assert!(public.checked(addresses(&["1.1.1.1", "2606:4700::1111"])).is_ok());
-            assert_eq!(public.checked(addresses(&["1.1.1.1", "10.0.0.1"])), Err(ResolveError::AddressRefused));
+            let mixed = public.checked(addresses(&["1.1.1.1", "10.0.0.1"]));
+            assert_eq!(mixed, Err(ResolveError::AddressRefused), "S44");
             assert_eq!(public.checked(addresses(&[])), Err(ResolveError::NotResolved));
         }
     }
@@ -164,7 +166,7 @@ mod tests {
     async fn loopback_by_name_or_by_odd_notation_is_refused() {
         for name in ["localhost", "2130706433", "0x7f.1", "127.1"] {
             let found = PublicResolver(Global).call(name.parse().unwrap()).await;
-            assert!(found.is_err(), "{name}");
+            assert!(found.is_err(), "S47 {name}: what a name stands for counts, not its spelling");
         }
         assert!(PublicResolver(GlobalAndLoopback).call("localhost".parse().unwrap()).await.is_ok());
     }

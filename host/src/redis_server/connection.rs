@@ -71,3 +71,41 @@ impl Script {
 pub(crate) fn text_of(value: Value) -> Option<String> {
     redis::from_redis_value(value).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_connection_is_closed_though_an_answer_is_due() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        theirs.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
+        let connection = Connection::open(&RedisConnectionInfo::default(), ours).await.unwrap();
+        assert!(timeout(Duration::from_millis(50), connection.command(&redis::cmd("GET"))).await.is_err());
+        assert!(connection.is_open());
+        drop(connection);
+        let mut sent = Vec::new();
+        let closed = timeout(Duration::from_secs(10), theirs.read_to_end(&mut sent)).await;
+        assert!(closed.is_ok() && sent.ends_with(b"GET\r\n"), "{}", String::from_utf8_lossy(&sent));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closes_is_not_open() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        theirs.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
+        let connection = Connection::open(&RedisConnectionInfo::default(), ours).await.unwrap();
+        drop(theirs);
+        timeout(Duration::from_secs(10), async {
+            while connection.is_open() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the end is seen");
+    }
+}

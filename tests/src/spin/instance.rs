@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -16,6 +13,7 @@ use super::bindings::{redis, sqlite, variables};
 use super::http::Outgoing;
 use super::manifest::Application;
 use super::network::BlockedNetworks;
+use crate::adapter::Clock;
 
 /// What all instances of one application share.
 pub(super) struct Shared {
@@ -25,10 +23,6 @@ pub(super) struct Shared {
     pub(super) output: MemoryOutputPipe,
     pub(super) clock: Clock,
 }
-
-/// The wall clock, which a test can set ahead.
-#[derive(Clone, Default)]
-pub(super) struct Clock(Arc<AtomicU64>);
 
 /// The data of one store.
 pub(super) struct Instance {
@@ -130,24 +124,6 @@ impl WasiView for Instance {
 impl WasiHttpView for Instance {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
-    }
-}
-
-impl Clock {
-    /// Lets time go by.
-    pub(super) fn advance(&self, time: Duration) {
-        self.0.fetch_add(time.as_secs(), Ordering::SeqCst);
-    }
-}
-
-impl HostWallClock for Clock {
-    fn resolution(&self) -> Duration {
-        Duration::from_nanos(1)
-    }
-
-    fn now(&self) -> Duration {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
-        now + Duration::from_secs(self.0.load(Ordering::SeqCst))
     }
 }
 

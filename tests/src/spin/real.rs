@@ -16,6 +16,7 @@ use super::serving::{MANIFEST, SpinOptions};
 pub struct RealSpin {
     address: SocketAddr,
     process: Child,
+    state: PathBuf,
 }
 
 impl RealSpin {
@@ -28,6 +29,7 @@ impl RealSpin {
         let mut command = Command::new(program);
         command.args(["up", "--quiet", "--listen", &address.to_string()]);
         command.arg("--from").arg(manifest).arg("--state-dir").arg(&options.state);
+        command.arg("--log-dir").arg(options.state.join("logs"));
         for (name, value) in &options.settings {
             command.arg("--variable").arg(format!("{}={value}", name.to_ascii_lowercase()));
         }
@@ -35,9 +37,21 @@ impl RealSpin {
             command.arg("--runtime-config-file").arg(file);
         }
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("spin starts");
-        let mut spin = RealSpin { address, process };
+        let mut spin = RealSpin { address, process, state: options.state.clone() };
         spin.wait_until_it_listens().await;
         Some(spin)
+    }
+
+    /// Whether there is a `spin` to start.
+    pub fn is_there() -> bool {
+        program().is_some()
+    }
+
+    /// What the component has written to standard output and error.
+    pub fn output(&self) -> String {
+        let logs = self.state.join("logs");
+        let files = ["plausible-mcp_stdout.txt", "plausible-mcp_stderr.txt"];
+        files.map(|file| std::fs::read_to_string(logs.join(file)).unwrap_or_default()).concat()
     }
 
     /// Where it listens.

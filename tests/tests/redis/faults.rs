@@ -84,7 +84,8 @@ async fn a_read_survives_a_broken_connection() {
         async move { in_time(store.get("a")).await }
     });
     sleep(Duration::from_millis(200)).await;
-    relay.set(Traffic::Breaks);
+    relay.cut();
+    // The question is asked again over a new connection.
     relay.set(Traffic::Flows);
     assert_eq!(reading.await.expect("no panic"), Ok(Some(vec![1])));
 }

@@ -16,13 +16,13 @@
 
 mod cell;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::state_folder::{Clock, StateFolder, accept, names, random, remove_tree};
+use crate::state_folder::{Clock, StateFolder, accept, create_new, names, random, remove_tree};
 pub use cell::{Decision, Quota};
 
 /// Buckets in a folder that several processes may use at the same time.
@@ -63,7 +63,7 @@ impl Buckets {
     fn begin(&self, bucket: &Path, full: u64) -> io::Result<bool> {
         let draft = self.0.new_path()?;
         fs::create_dir(&draft)?;
-        File::create_new(draft.join(file_name(full)))?;
+        create_new(&draft.join(file_name(full)))?;
         let moved = accept(fs::rename(&draft, bucket), &[ErrorKind::AlreadyExists, ErrorKind::DirectoryNotEmpty]);
         if moved.as_ref().is_ok_and(|is_done| *is_done) {
             self.sweep_sometimes();
@@ -148,17 +148,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::temporary_folder::TemporaryFolder;
+    use tempfile::TempDir;
 
     const QUOTA: Quota = Quota { limit: 3, window_seconds: 60 };
 
-    fn at(folder: &TemporaryFolder, seconds: u64) -> Buckets {
+    fn at(folder: &TempDir, seconds: u64) -> Buckets {
         Buckets::new(folder.path(), Box::new(move || Duration::from_secs(1_700_000_000 + seconds)))
     }
 
     #[test]
     fn a_bucket_outlives_the_instance_that_took_from_it() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let take = |seconds, key, cost| at(&folder, seconds).check(key, QUOTA, cost);
         assert_eq!(take(0, "a", 2), Decision::Allowed(1));
         assert_eq!(take(0, "a", 2), Decision::RetryAfter(20));
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_many_take_at_once_adds_up() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let quota = Quota { limit: 50, window_seconds: 3600 };
         let allowed = AtomicU64::new(0);
         thread::scope(|scope| {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn full_buckets_are_swept_and_the_number_of_all_is_bounded() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let clock = Arc::new(AtomicU64::new(1_700_000_000));
         let seconds = clock.clone();
         let clocked = move || Duration::from_secs(seconds.load(Ordering::SeqCst));
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn without_a_folder_everything_is_let_through() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let buckets = Buckets::new(&folder.path().join("missing"), Box::new(|| Duration::from_secs(1)));
         for _ in 0..5 {
             assert_eq!(buckets.check("a", QUOTA, 3), Decision::Allowed(0));

@@ -10,7 +10,7 @@
 //! Names in `new` and `old` begin with the time at which they were given, so that what a killed process left behind
 //! can be told from what is in use.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -119,6 +119,11 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// A file that was not there, for writing only: jco opens none for reading and writing at once.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
 /// Returns when what was entered into `folder` would survive a loss of power.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -162,11 +167,11 @@ const CLEARED_AT_ONCE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::temporary_folder::TemporaryFolder;
+    use tempfile::TempDir;
 
     #[test]
     fn a_missing_folder_is_an_error_and_a_present_one_is_prepared_once() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let missing = StateFolder::new(&folder.path().join("missing"), Box::new(|| Duration::ZERO));
         assert_eq!(missing.prepare().map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
         let state = StateFolder::new(folder.path(), Box::new(|| Duration::ZERO));
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn only_what_is_out_of_use_is_cleared() {
-        let folder = TemporaryFolder::new();
+        let folder = TempDir::new().unwrap();
         let at = |seconds| StateFolder::new(folder.path(), Box::new(move || Duration::from_secs(seconds)));
         let start = 1_000_000;
         let state = at(start);

@@ -79,7 +79,7 @@ fn role(info: &str) -> Option<Finding> {
         let text = "the server is a replica, which refuses writes".to_owned();
         return Some(error(Origin::Answer, text, "give the address of the primary"));
     }
-    Some(match replicas::online(info) {
+    Some(match replicas::following(info) {
         0 => fine("no replica follows: a write is answered when this one server has it".to_owned()),
         count => fine(format!("{count} following: a write is answered when one of them has it (WAIT 1)")),
     })

@@ -23,7 +23,7 @@ impl Replicas {
             return Ok(connected);
         }
         let connected = match connection.command(redis::cmd("INFO").arg("replication")).await {
-            Ok(answer) => text_of(answer).is_some_and(|section| online(&section) > 0),
+            Ok(answer) => text_of(answer).is_some_and(|section| following(&section) > 0),
             // A server that does not tell cannot be asked to wait for what it hides.
             Err(Fault::Failed(_)) => false,
             Err(Fault::Unanswered(cause)) => return Err(Fault::Unreachable(cause)),
@@ -57,20 +57,22 @@ impl Replicas {
     }
 }
 
-/// The number of replicas that are up to date but for the last moments, in the section `replication` of `INFO`. One
-/// that is still being filled confirms nothing, and is not counted.
-pub(super) fn online(section: &str) -> usize {
-    let replica = |line: &&str| {
-        let number = line.strip_prefix("slave").and_then(|rest| rest.split_once(':')).map(|(number, _)| number);
-        number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) && line.contains("state=online")
-    };
-    section.lines().filter(replica).count()
+/// The number of replicas that follow, in the section `replication` of `INFO`. One that is still being filled confirms
+/// nothing, and is not counted.
+pub(super) fn following(section: &str) -> usize {
+    section.lines().filter(|line| is_following(line)).count()
+}
+
+/// Whether a line tells of such a replica: `slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0`.
+fn is_following(line: &str) -> bool {
+    let Some((number, facts)) = line.strip_prefix("slave").and_then(|rest| rest.split_once(':')) else { return false };
+    number.bytes().all(|byte| byte.is_ascii_digit()) && facts.split(',').any(|fact| fact == "state=online")
 }
 
 /// A replica on the same continent confirms within a tenth of this.
 const WAIT_TIME: Duration = Duration::from_millis(500);
-/// For so long a new replica may go unnoticed.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// For so long a new replica may go unnoticed; it takes as long until a server passes writes on to it.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -81,8 +83,8 @@ mod tests {
         let section = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
              slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n\
              slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
-             slave_read_only:1,state=online\r\n";
-        assert_eq!(online(section), 1);
-        assert_eq!(online("role:master\r\nconnected_slaves:0\r\n"), 0);
+             slave_read_only:state=online\r\n";
+        assert_eq!(following(section), 1);
+        assert_eq!(following("role:master\r\nconnected_slaves:0\r\n"), 0);
     }
 }

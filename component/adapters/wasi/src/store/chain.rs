@@ -29,7 +29,7 @@
 //!
 //! A file is synced before it is linked or moved, and the folder that it got into before the step is acknowledged.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -37,7 +37,7 @@ use std::time::Instant;
 use super::StoreError;
 use super::content::{Content, Record};
 use super::key_name::encode;
-use crate::state_folder::{StateFolder, WRITER_TIME, accept, names, remove_tree, sync};
+use crate::state_folder::{StateFolder, WRITER_TIME, accept, create_new, names, remove_tree, sync};
 
 /// The chains of all keys.
 pub(super) struct Chains<'a>(pub(super) &'a StateFolder);
@@ -187,7 +187,7 @@ fn forget_superseded(head: &Head) {
 }
 
 fn write(path: &Path, content: &Content) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    let mut file = create_new(path)?;
     file.write_all(&content.encode())?;
     file.sync_all()
 }
@@ -221,3 +221,6 @@ const LOOKS: usize = 1000;
 
 /// Each takes two calls; the writer's caller waits for them.
 const FORGOTTEN_AT_ONCE: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -43,3 +43,43 @@ fn sweep_key(state: &StateFolder, key: &str) {
 /// A sweep looks at many more keys than were written since the last one, so that expired ones stay few.
 const WRITES_PER_SWEEP: u64 = 16;
 const KEYS_PER_SWEEP: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::FileStore;
+    use tempfile::TempDir;
+
+    #[test]
+    fn what_is_over_is_swept_in_steps_and_the_rest_stays() {
+        let folder = TempDir::new().unwrap();
+        let seconds = Arc::new(AtomicU64::new(1_700_000_000));
+        let clock = Arc::clone(&seconds);
+        let store = FileStore::new(folder.path(), Box::new(move || Duration::from_secs(clock.load(Ordering::SeqCst))));
+        for number in 0..200 {
+            assert_eq!(store.create(&format!("short/{number}"), b"x", Duration::from_secs(10)), Ok(true));
+        }
+        assert_eq!(store.create("long", b"y", Duration::from_secs(100_000)), Ok(true));
+        let left = || names(&folder.path().join("records")).unwrap().len();
+        sweep(&store.0, 5);
+        assert_eq!(left(), 201, "nothing is over");
+        seconds.fetch_add(10, Ordering::SeqCst);
+        sweep(&store.0, 5);
+        assert!((201 - KEYS_PER_SWEEP..=202 - KEYS_PER_SWEEP).contains(&left()), "{} are left", left());
+        sweep(&store.0, 11);
+        sweep(&store.0, 90);
+        assert_eq!(store.keys("", None, 1000), Ok(vec!["long".to_owned()]));
+        assert!(left() <= 201 - KEYS_PER_SWEEP);
+        seconds.fetch_add(10_000, Ordering::SeqCst);
+        for drawn in 0..20 {
+            sweep(&store.0, drawn);
+        }
+        assert_eq!(left(), 1);
+        assert!(names(&folder.path().join("old")).unwrap().is_empty(), "chains are removed after a while");
+        assert_eq!(store.get("long"), Ok(Some(b"y".to_vec())));
+    }
+}

@@ -1,0 +1,66 @@
+//! The same scenarios on every host: our own with each of its stores, and Spin with each of the adapter's.
+
+use plausible_mcp_tests::hosts::{HostUnderTest, OurProgram, SpinUp, Stage, StandInForSpin};
+use plausible_mcp_tests::redis_process::RedisProcess;
+use plausible_mcp_tests::scenarios::{self, Outcome, records_outlive_a_restart};
+use plausible_mcp_tests::site::Site;
+use plausible_mcp_tests::spin::RealSpin;
+
+#[tokio::test]
+async fn our_program_with_records_in_memory() {
+    let stage = Stage::new().await;
+    let host = OurProgram::with_store("memory");
+    let running = host.start(&stage.launch(&[])).await.expect("the host starts");
+    passes_every_scenario(&stage.site()).await;
+    drop(running);
+}
+
+#[tokio::test]
+async fn our_program_with_records_in_a_file() {
+    passes_and_remembers(&OurProgram::with_store("file:{state}/records.redb")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_for_spin_with_records_in_sqlite() {
+    passes_and_remembers(&StandInForSpin::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_for_spin_with_records_in_redis() {
+    let Some(redis) = RedisProcess::start(&[]).await else { return };
+    passes_and_remembers(&StandInForSpin { redis: Some(redis.address()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_spin_where_there_is_one() {
+    if RealSpin::is_there() {
+        passes_and_remembers(&SpinUp).await;
+    } else {
+        eprintln!("skipped: there is no `spin` on the PATH");
+    }
+}
+
+/// Every scenario, and then those of a deployment that is killed and started again over the same folder.
+async fn passes_and_remembers(host: &dyn HostUnderTest) {
+    let stage = Stage::new().await;
+    let (site, launch) = (stage.site(), stage.launch(&[]));
+    let mut running = Some(host.start(&launch).await.expect("the host starts"));
+    passes_every_scenario(&site).await;
+    let restart = async || {
+        drop(running.take());
+        running = Some(host.start(&launch).await.expect("the host starts again"));
+    };
+    records_outlive_a_restart(&site, restart).await;
+}
+
+/// None may fail, and none may be skipped.
+async fn passes_every_scenario(site: &Site) {
+    let mut wrong = Vec::new();
+    for scenario in scenarios::all() {
+        match scenario.run(site, true).await {
+            Outcome::Passed => {}
+            other => wrong.push(format!("{}: {other:?}", scenario.name)),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
