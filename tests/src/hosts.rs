@@ -18,7 +18,7 @@ use std::pin::Pin;
 pub use ours::OurProgram;
 pub use program::Program;
 pub use script::Script;
-pub use spin::SpinStandIn;
+pub use spin::{SpinUp, StandInForSpin};
 pub use stage::Stage;
 
 /// What a host is told.

@@ -14,10 +14,10 @@
 //!
 //! What it is not: it speaks no TLS to upstreams, has one component and one route, and knows no key-value stores.
 
+mod adapter;
 mod allowed_host;
 mod artefacts;
 mod bindings;
-mod contract;
 mod http;
 mod imports;
 mod instance;
@@ -28,9 +28,9 @@ mod redis;
 mod serving;
 mod sqlite;
 
+pub use adapter::SpinAdapter;
 pub use allowed_host::AllowedHost;
-pub use artefacts::{adapter, composed, core};
-pub use contract::SpinAdapter;
+pub use artefacts::composed;
 pub use imports::{imports, listed, unpatched};
 pub use manifest::{Application, Manifest};
 pub use network::BlockedNetworks;

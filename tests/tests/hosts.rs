@@ -1,10 +1,11 @@
-//! The same scenarios on every host: our own with each of its stores, a stand-in for Spin, and whatever host a script
-//! starts; `tests/interop/run` names those of `wasmtime serve` and `jco serve`.
+//! The same scenarios on every host: our own with each of its stores, Spin with each of the adapter's, and whatever
+//! host a script starts; `tests/interop/run` names those of `wasmtime serve` and `jco serve`.
 
-use plausible_mcp_tests::hosts::{HostUnderTest, OurProgram, Script, SpinStandIn, Stage};
+use plausible_mcp_tests::hosts::{HostUnderTest, OurProgram, Script, SpinUp, Stage, StandInForSpin};
 use plausible_mcp_tests::redis_process::RedisProcess;
 use plausible_mcp_tests::scenarios::{self, Outcome, records_outlive_a_restart};
 use plausible_mcp_tests::site::Site;
+use plausible_mcp_tests::spin::RealSpin;
 
 #[tokio::test]
 async fn our_program_with_records_in_memory() {
@@ -28,8 +29,23 @@ async fn our_program_with_records_in_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spin_with_records_in_sqlite() {
-    passes_and_remembers(&SpinStandIn).await;
+async fn a_stand_in_for_spin_with_records_in_sqlite() {
+    passes_and_remembers(&StandInForSpin::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_for_spin_with_records_in_redis() {
+    let Some(redis) = RedisProcess::start(&[]).await else { return };
+    passes_and_remembers(&StandInForSpin { redis: Some(redis.address()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_spin_where_there_is_one() {
+    if RealSpin::is_there() {
+        passes_and_remembers(&SpinUp).await;
+    } else {
+        eprintln!("skipped: there is no `spin` on the PATH");
+    }
 }
 
 #[tokio::test]

@@ -1,19 +1,21 @@
 //! The component with its adapter under Spin: the store's contract, what Spin has to provide, and Spin's habits.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plausible_mcp_host::oauth_store::{OauthStore as _, contract};
+use plausible_mcp_host::compose::embedded_component;
+use plausible_mcp_host::oauth_store::{OauthStore as _, RedisStore, StoreError, contract};
+use plausible_mcp_host::rate_limit::{Decision, Quota, RateLimit as _, RedisBuckets};
 use plausible_mcp_host::setting_names;
 use plausible_mcp_tests::adapter::{HttpError, Reach};
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
-use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
-use plausible_mcp_tests::spin::{
-    Manifest, RealSpin, Spin, SpinAdapter, SpinOptions, composed, core, imports, listed, unpatched,
-};
+use plausible_mcp_tests::mcp_request::{DEMO_KEY, DEMO_SITE, legacy};
+use plausible_mcp_tests::redis_process::RedisProcess;
+use plausible_mcp_tests::spin::{Manifest, Spin, SpinAdapter, SpinOptions, composed, imports, listed, unpatched};
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::json;
 use tempfile::TempDir;
@@ -30,19 +32,60 @@ async fn the_adapter_keeps_the_contract_of_records_in_sqlite() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapter_keeps_the_contract_of_records_in_redis() {
+    let Some(redis) = RedisProcess::start(&[]).await else { return };
+    let (state, url) = (state_folder(), format!("redis://{}", redis.address()));
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    // The server's clock decides.
+    contract::check(Arc::new(adapter), tokio::time::sleep).await;
+    assert!(!state.path().join("sqlite_db.db").exists(), "nothing was kept elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_is_shared_with_the_host_and_its_absence_stops_no_tool() {
+    let Some(mut redis) = RedisProcess::start(&[]).await else { return };
+    let (state, url, minute) = (state_folder(), format!("redis://{}", redis.address()), Duration::from_secs(60));
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    let (of_host, limits) = (RedisStore::new(redis.server()), RedisBuckets::new(redis.server()));
+    adapter.put("a/1", b"1".to_vec(), minute).await.expect("a write");
+    assert_eq!(of_host.take("a/1").await, Ok(Some(b"1".to_vec())));
+    of_host.put("a/2", b"2".to_vec(), minute).await.expect("a write");
+    assert_eq!(adapter.keys("a/", None, 10).await, Ok(vec!["a/2".to_owned()]));
+    assert_eq!(adapter.check("k", 3, 86_400, 2).await, Ok(1));
+    let quota = Quota { limit: 3, window_seconds: 86_400 };
+    assert_eq!(limits.check("k", quota, 1).await, Decision::Allowed(0));
+    assert!(adapter.check("k", 3, 86_400, 1).await.is_err());
+    redis.kill();
+    assert_eq!(adapter.get("a/2").await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.put("a/2", b"3".to_vec(), minute).await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.check("k", 3, 86_400, 1).await, Ok(0), "limits let through what nobody counts");
+}
+
+#[tokio::test]
+async fn a_redis_that_the_application_may_not_reach_is_unavailable() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", "redis://127.0.0.1:6379")]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    assert_eq!(adapter.get("a").await, Err(StoreError::Unavailable));
+}
+
 #[tokio::test]
 async fn records_and_buckets_outlast_the_instance_and_a_restart() {
     let state = state_folder();
     let options = SpinOptions::new(state.path());
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     adapter.put("a", b"1".to_vec(), Duration::from_secs(60)).await.expect("a write");
-    assert_eq!(adapter.check("k", 2, 60, 2).await, Ok(0));
+    assert_eq!(adapter.check("k", 2, 86_400, 2).await, Ok(0));
     drop(adapter);
     let restarted = SpinAdapter::new(&options).expect("an adapter");
     assert_eq!(restarted.get("a").await, Ok(Some(b"1".to_vec())));
-    assert_eq!(restarted.check("k", 2, 60, 1).await, Err(30));
-    restarted.pass_time(Duration::from_secs(30));
-    assert_eq!(restarted.check("k", 2, 60, 1).await, Ok(0));
+    let wait = restarted.check("k", 2, 86_400, 1).await.expect_err("the bucket is empty");
+    assert!((43_000..=43_200).contains(&wait), "half of the window, less what the test took: {wait}");
+    restarted.pass_time(Duration::from_secs(wait.into()));
+    assert_eq!(restarted.check("k", 2, 86_400, 1).await, Ok(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,13 +150,17 @@ async fn what_an_outsider_chose_is_never_the_application_itself() {
 fn the_composed_component_imports_what_spin_provides_and_nothing_else() {
     let provided = listed(include_str!("../golden/spin-4.0.2.txt"));
     let imported = imports(composed());
-    for (name, functions) in &imported {
-        let of_spin = provided.iter().find(|(known, _)| unpatched(known) == unpatched(name));
-        let (_, known) = of_spin.unwrap_or_else(|| panic!("Spin 4.0.2 has no {name}"));
+    let names = |interfaces: &BTreeMap<String, Vec<String>>| -> Vec<String> {
+        interfaces.keys().map(|name| unpatched(name).to_owned()).collect()
+    };
+    assert_eq!(names(&imported), names(&provided));
+    for ((name, functions), known) in imported.iter().zip(provided.values()) {
         assert!(functions.iter().all(|function| known.contains(function)), "{name}: {functions:?}");
     }
-    assert_eq!(imported.keys().map(|name| unpatched(name)).collect::<Vec<_>>(), IMPORTED);
-    assert!(imports(&core()).keys().any(|name| name.starts_with("plausible-mcp:host/")), "nothing was composed");
+    assert!(
+        imports(embedded_component()).keys().any(|name| name.starts_with("plausible-mcp:host/")),
+        "nothing was composed"
+    );
 }
 
 #[test]
@@ -129,7 +176,7 @@ fn every_setting_is_a_variable_and_secret_where_the_table_says_so() {
     let mut secret: Vec<String> = secret.chain(["redis_url".to_owned()]).collect();
     secret.sort();
     assert_eq!(manifest.secrets(), secret);
-    let application = manifest.application(&std::collections::BTreeMap::default()).expect("`spin up` without a word");
+    let application = manifest.application(&BTreeMap::default()).expect("`spin up` without a word");
     assert_eq!(application.variables.len(), names.len() - 4, "all but the hosts are passed on");
     assert_eq!(application.inherited, ["allowed_outbound_hosts", "sqlite_databases", "variables"]);
     assert!(application.allowed_hosts.iter().all(|host| !host.allows_itself()));
@@ -160,7 +207,7 @@ fn options(state: &TempDir, upstream: &Upstream, settings: &[(&str, &str)]) -> S
 }
 
 async fn send(address: SocketAddr, request: &Request) -> Answer {
-    let request = request.clone().header("Host", "127.0.0.1");
+    let request = request.clone().header("Host", &address.to_string());
     http_client::send(address, &request).await.expect("Spin is reached").expect("Spin answers")
 }
 
@@ -180,15 +227,6 @@ async fn a_tool_answers_through_spin() {
     answers_a_tool(spin.address()).await;
     assert!(spin.output().contains("get_breakdown"), "the log goes to standard error: {}", spin.output());
     spin.stop().await;
-}
-
-#[tokio::test]
-async fn the_real_spin_does_the_same_where_there_is_one() {
-    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
-    match RealSpin::start(&options(&state, &upstream, &[])).await {
-        Some(spin) => answers_a_tool(spin.address()).await,
-        None => eprintln!("there is no `spin` on the PATH: the real Spin was not tried"),
-    }
 }
 
 async fn answers_a_tool(address: SocketAddr) {
@@ -242,17 +280,8 @@ async fn the_authority_counts_where_no_host_header_reaches_the_component() {
 async fn without_a_state_that_can_be_written_tools_answer_and_sign_in_waits() {
     let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
     std::fs::create_dir(state.path().join("sqlite_db.db")).expect("a folder in the database's place");
-    let settings = [
-        ("PUBLIC_URL", "http://127.0.0.1:3000"),
-        ("ACCESS_CLIENT_ID", "plausible-mcp"),
-        ("ACCESS_CLIENT_SECRET", "secret"),
-        ("CF_ACCESS_TEAM_DOMAIN", "https://team.cloudflareaccess.com"),
-        ("ACCESS_HOST", "https://team.cloudflareaccess.com"),
-        ("COOKIE_ENCRYPTION_KEY", "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
-        ("ALLOWED_EMAIL_DOMAIN", "example.com"),
-        ("PLAUSIBLE_API_KEY", "demo-plausible-key"),
-    ];
-    let spin = started(&state, &upstream, &settings).await;
+    let issuer = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc")];
+    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &issuer].concat()).await;
     answers_a_tool(spin.address()).await;
     let registration = json!({ "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none" });
     let register = Request::new("POST", "/register").header("Content-Type", "application/json");
@@ -269,5 +298,11 @@ fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Without the last part of the version.
-const IMPORTED: [&str; 0] = [];
+/// What sign-in needs besides the issuer.
+const SIGN_IN: [(&str, &str); 5] = [
+    ("ACCESS_CLIENT_ID", "plausible-mcp"),
+    ("ACCESS_CLIENT_SECRET", "secret"),
+    ("COOKIE_ENCRYPTION_KEY", "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+    ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+    ("PLAUSIBLE_API_KEY", DEMO_KEY),
+];

@@ -22,4 +22,4 @@ mod generated {
     });
 }
 
-pub use generated::fermyon::spin::{redis, sqlite, variables};
+pub(super) use generated::fermyon::spin::{redis, sqlite, variables};

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use plausible_mcp_host::compose::embedded_component;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::artefacts;
 use super::manifest::Manifest;
 use super::serving::{MANIFEST, SpinOptions};
 
@@ -14,6 +16,7 @@ use super::serving::{MANIFEST, SpinOptions};
 pub struct RealSpin {
     address: SocketAddr,
     process: Child,
+    state: PathBuf,
 }
 
 impl RealSpin {
@@ -26,6 +29,7 @@ impl RealSpin {
         let mut command = Command::new(program);
         command.args(["up", "--quiet", "--listen", &address.to_string()]);
         command.arg("--from").arg(manifest).arg("--state-dir").arg(&options.state);
+        command.arg("--log-dir").arg(options.state.join("logs"));
         for (name, value) in &options.settings {
             command.arg("--variable").arg(format!("{}={value}", name.to_ascii_lowercase()));
         }
@@ -33,9 +37,21 @@ impl RealSpin {
             command.arg("--runtime-config-file").arg(file);
         }
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("spin starts");
-        let mut spin = RealSpin { address, process };
+        let mut spin = RealSpin { address, process, state: options.state.clone() };
         spin.wait_until_it_listens().await;
         Some(spin)
+    }
+
+    /// Whether there is a `spin` to start.
+    pub fn is_there() -> bool {
+        program().is_some()
+    }
+
+    /// What the component has written to standard output and error.
+    pub fn output(&self) -> String {
+        let logs = self.state.join("logs");
+        let files = ["plausible-mcp_stdout.txt", "plausible-mcp_stderr.txt"];
+        files.map(|file| std::fs::read_to_string(logs.join(file)).unwrap_or_default()).concat()
     }
 
     /// Where it listens.
@@ -67,26 +83,28 @@ fn program() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("spin")).find(|file| file.is_file())
 }
 
-/// The repository's file with the paths of the files that are there.
+/// The repository's file, beside the files that it then names.
 fn manifest_in(state: &Path) -> PathBuf {
     let text = std::fs::read_to_string(MANIFEST).expect("spin.toml can be read");
     let manifest = Manifest::read(Path::new(MANIFEST)).expect("spin.toml is a manifest");
     let [core, adapter] = manifest.wasm_files().expect("spin.toml names two files");
-    let text = text.replace(core, plausible_mcp_host::EMBEDDED_WASM_FILE);
-    let text = text.replace(adapter, plausible_mcp_host::SPIN_ADAPTER_WASM_FILE);
-    let file = state.join("spin.toml");
-    std::fs::write(&file, text).expect("the state folder can be written to");
-    file
+    write(state, "core.wasm", embedded_component());
+    write(state, "adapter.wasm", artefacts::adapter());
+    write(state, "spin.toml", text.replace(core, "core.wasm").replace(adapter, "adapter.wasm").as_bytes())
 }
 
 fn runtime_configuration(options: &SpinOptions) -> Option<PathBuf> {
     if options.block_networks.is_empty() {
         return None;
     }
-    let file = options.state.join("runtime-config.toml");
     let text = format!("[outbound_networking]\nblock_networks = {:?}\n", options.block_networks);
-    std::fs::write(&file, text).expect("the state folder can be written to");
-    Some(file)
+    Some(write(&options.state, "runtime-config.toml", text.as_bytes()))
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let file = folder.join(name);
+    std::fs::write(&file, bytes).expect("the state folder can be written to");
+    file
 }
 
 /// Spin has to be told its port.

@@ -1,24 +1,22 @@
 //! `fermyon:spin/redis@2.0.0` (crates/factor-outbound-redis of Spin).
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncCommands as _, ErrorKind, RedisError, Value};
+use ::redis::{AsyncCommands as _, Client, ErrorKind, RedisError, Value};
 use wasmtime::component::Resource;
 
 use super::bindings::redis as wit;
 use super::instance::Instance;
 
 /// An open connection.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Connection(MultiplexedConnection);
 
 impl Instance {
-    /// `None` when the address is not allowed.
-    async fn connect(&self, address: &str) -> Option<Result<MultiplexedConnection, RedisError>> {
-        let client = ::redis::Client::open(address).ok()?;
+    /// `None` when the address is none, or not allowed.
+    fn client(&self, address: &str) -> Option<Client> {
         let uri: ::http::Uri = address.parse().ok()?;
-        if !self.application().allows("redis", uri.host()?, uri.port_u16()) {
-            return None;
-        }
-        Some(client.get_multiplexed_async_connection().await)
+        let allowed = self.application().allows(uri.scheme_str()?, uri.host()?, uri.port_u16());
+        allowed.then(|| Client::open(address).ok())?
     }
 
     fn redis(&mut self, connection: &Resource<Connection>) -> wasmtime::Result<&mut MultiplexedConnection> {
@@ -30,10 +28,10 @@ impl wit::Host for Instance {}
 
 impl wit::HostConnection for Instance {
     async fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Connection>, wit::Error>> {
-        match self.connect(&address).await {
-            None => Ok(Err(wit::Error::InvalidAddress)),
-            Some(Err(error)) => Ok(Err(other(&error))),
-            Some(Ok(connection)) => Ok(Ok(self.table().push(Connection(connection))?)),
+        let Some(client) = self.client(&address) else { return Ok(Err(wit::Error::InvalidAddress)) };
+        match client.get_multiplexed_async_connection().await {
+            Ok(connection) => Ok(Ok(self.table().push(Connection(connection))?)),
+            Err(error) => Ok(Err(other(&error))),
         }
     }
 

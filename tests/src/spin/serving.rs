@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -65,7 +66,7 @@ impl Spin {
     pub async fn start(options: &SpinOptions) -> Result<Self, String> {
         let shared = Arc::new(Shared::of(options)?);
         let trigger = Arc::new(Trigger { shared: Arc::clone(&shared), component: component()? });
-        let listener = TcpListener::bind(options.listen).await.map_err(|error| error.to_string())?;
+        let listener = bind(options.listen).await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         Ok(Spin { address, shared, serving: tokio::spawn(serve(listener, trigger)) })
     }
@@ -104,6 +105,17 @@ impl Shared {
         let networks: Vec<&str> = options.block_networks.iter().map(String::as_str).collect();
         Ok(Shared::new(application, BlockedNetworks::parse(&networks)?, options.state.clone()))
     }
+}
+
+/// Listens. The predecessor at the same address may have been dropped a moment ago and not be gone yet.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    for _ in 0..BIND_ATTEMPTS {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_PAUSE).await,
+            bound => return bound,
+        }
+    }
+    TcpListener::bind(address).await
 }
 
 /// Compiled once in a process. What Spin does not link makes this fail.
@@ -195,5 +207,7 @@ fn prepared(mut request: Request<Incoming>, peer: SocketAddr) -> Result<Request<
     Ok(request)
 }
 
+const BIND_ATTEMPTS: u32 = 200;
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 /// The repository's own.
 pub(super) const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../spin.toml");

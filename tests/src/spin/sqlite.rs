@@ -10,6 +10,7 @@ use super::bindings::sqlite as wit;
 use super::instance::Instance;
 
 /// An open database. The file is opened at the first statement.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Connection {
     file: PathBuf,
     database: OnceLock<Arc<Mutex<rusqlite::Connection>>>,
@@ -69,7 +70,7 @@ fn run(
     statement: &str,
     parameters: Vec<wit::Value>,
 ) -> rusqlite::Result<wit::QueryResult> {
-    let mut statement = database.prepare_cached(statement)?;
+    let mut statement = database.prepare(statement)?;
     let columns: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
     let width = columns.len();
     let rows = statement.query_map(rusqlite::params_from_iter(parameters.into_iter().map(column)), |row| {

@@ -82,9 +82,10 @@ fn is_within(name: &str, domain: &str) -> bool {
 const URL_BYTES: usize = 8 << 10;
 
 /// Domains that no public server may have: RFC 6761, RFC 6762 with its appendix G, RFC 8375, `internal` by resolution
-/// of ICANN's board (2024-07-29), and the name that Linux distributions give this machine.
-const LOCAL_DOMAINS: [&str; 10] =
-    ["localhost", "local", "internal", "home.arpa", "localdomain", "intranet", "private", "corp", "home", "lan"];
+/// of ICANN's board (2024-07-29), RFC 9476, and the name that Linux distributions give this machine. Under Spin
+/// `self.alt` is the application itself and `….spin.internal` one of its components.
+const LOCAL_DOMAINS: [&str; 11] =
+    ["alt", "localhost", "local", "internal", "home.arpa", "localdomain", "intranet", "private", "corp", "home", "lan"];
 
 #[cfg(test)]
 mod tests {

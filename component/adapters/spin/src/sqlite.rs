@@ -85,12 +85,13 @@ const REFUSALS: [&str; 9] = [
     "no such column",
 ];
 
-/// The expiry is in milliseconds since 1970, the moment of a bucket in microseconds.
+/// The expiry is in milliseconds since 1970, the moments of a bucket in microseconds.
 const TABLES: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS plausible_mcp_records \
      (k TEXT NOT NULL PRIMARY KEY, v BLOB NOT NULL, expires INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS plausible_mcp_records_expires ON plausible_mcp_records (expires)",
-    "CREATE TABLE IF NOT EXISTS plausible_mcp_buckets (k TEXT NOT NULL PRIMARY KEY, full_at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS plausible_mcp_buckets \
+     (k TEXT NOT NULL PRIMARY KEY, full_at INTEGER NOT NULL, seen INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS plausible_mcp_buckets_full_at ON plausible_mcp_buckets (full_at)",
 ];
 

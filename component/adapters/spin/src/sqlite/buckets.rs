@@ -1,6 +1,6 @@
 //! Buckets in a table.
 
-use super::{Database, Row, SWEPT_ROWS, Value, execute, sweeps};
+use super::{Database, Failure, Row, SWEPT_ROWS, Value, execute, sweeps};
 use crate::bucket::{Buckets, Decision, Quota};
 
 /// Buckets in `database` at `now`, in microseconds since 1970.
@@ -18,16 +18,19 @@ impl<'a, D: Database> SqliteBuckets<'a, D> {
         SqliteBuckets { database, now }
     }
 
-    /// The moment after the cost was taken; `None` when it did not fit.
-    fn take(&self, key: &str, quota: Quota, cost: u32) -> Result<Option<i64>, super::Failure> {
+    /// The bucket after the cost was taken; `None` when it did not fit.
+    fn take(&self, key: &str, quota: Quota, cost: u32) -> Result<Option<Bucket>, Failure> {
         let parameters = vec![
             Value::Text(quota.bucket(key)),
             Value::Integer(self.now),
             Value::Integer(quota.increment(cost)),
-            Value::Integer(self.now.saturating_add(quota.window())),
-            Value::Integer(self.now.saturating_add(quota.window().saturating_mul(2))),
+            Value::Integer(quota.window()),
         ];
-        execute(self.database, TAKE, parameters).map(first_integer)
+        execute(self.database, TAKE, parameters).map(Bucket::first)
+    }
+
+    fn read(&self, key: &str, quota: Quota) -> Option<Bucket> {
+        execute(self.database, READ, vec![Value::Text(quota.bucket(key))]).ok().and_then(Bucket::first)
     }
 
     fn sweep(&self) {
@@ -45,37 +48,48 @@ impl<D: Database> Buckets for SqliteBuckets<'_, D> {
         let taken = self.take(key, quota, cost);
         self.sweep();
         match taken {
-            Ok(Some(full_at)) => quota.allowed(self.now, full_at),
-            Ok(None) => {
-                let row = execute(self.database, READ, vec![Value::Text(quota.bucket(key))]).map(first_integer);
-                quota.denied(self.now, row.ok().flatten().unwrap_or(self.now), cost)
-            }
+            Ok(Some(bucket)) => quota.allowed(bucket.seen, bucket.full_at),
+            Ok(None) => match self.read(key, quota) {
+                Some(bucket) => quota.denied(bucket.seen.max(self.now), bucket.full_at, cost),
+                None => Decision::RetryAfter(1),
+            },
             Err(_) => Decision::Allowed(0),
         }
     }
 }
 
-fn first_integer(rows: Vec<Row>) -> Option<i64> {
-    match rows.first()?.first()? {
-        Value::Integer(number) => Some(*number),
-        _ => None,
+/// A row: when the bucket will be full, and the latest time at which somebody took from it.
+struct Bucket {
+    full_at: i64,
+    seen: i64,
+}
+
+impl Bucket {
+    fn first(rows: Vec<Row>) -> Option<Self> {
+        match rows.first()?.as_slice() {
+            [Value::Integer(full_at), Value::Integer(seen)] => Some(Bucket { full_at: *full_at, seen: *seen }),
+            _ => None,
+        }
     }
 }
 
-/// The moment lies within a window of now, and within two where clocks of several machines differ. One further off is
-/// left over from a longer window or from a clock that was set back, and counts as none.
-const TAKE: &str = "INSERT INTO plausible_mcp_buckets (k, full_at) VALUES (?1, ?2 + ?3) \
-     ON CONFLICT (k) DO UPDATE SET full_at = iif(full_at > ?5, ?2, max(full_at, ?2)) + ?3 \
-     WHERE iif(full_at > ?5, ?2, max(full_at, ?2)) + ?3 <= ?4 RETURNING full_at";
+/// Requests read their clocks before they wait for the database's lock, and machines have clocks of their own, so the
+/// time of a bucket is the latest one seen: it does not go back. One further ahead than a window is left over from a
+/// clock that was set back, and the bucket counts as none.
+const TAKE: &str = "INSERT INTO plausible_mcp_buckets (k, full_at, seen) VALUES (?1, ?2 + ?3, ?2) \
+     ON CONFLICT (k) DO UPDATE SET \
+       full_at = iif(seen > ?2 + ?4, ?2, max(full_at, seen, ?2)) + ?3, \
+       seen = iif(seen > ?2 + ?4, ?2, max(seen, ?2)) \
+     WHERE iif(seen > ?2 + ?4, ?2, max(full_at, seen, ?2)) + ?3 <= iif(seen > ?2 + ?4, ?2, max(seen, ?2)) + ?4 \
+     RETURNING full_at, seen";
 
-const READ: &str = "SELECT full_at FROM plausible_mcp_buckets WHERE k = ?1";
+const READ: &str = "SELECT full_at, seen FROM plausible_mcp_buckets WHERE k = ?1";
 
 const SWEEP: &str = "DELETE FROM plausible_mcp_buckets WHERE k IN \
      (SELECT k FROM plausible_mcp_buckets WHERE full_at <= ?1 ORDER BY full_at LIMIT ?2)";
 
 #[cfg(test)]
 mod tests {
-    use super::super::Failure;
     use super::super::testing::{InMemory, Silent};
     use super::*;
 
@@ -108,12 +122,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_locks_nobody_out_for_longer_than_a_window() {
+    fn who_read_the_clock_first_and_came_last_finds_the_bucket_as_full_as_the_others() {
+        let database = InMemory::default();
+        assert_eq!(check(&database, START + SECOND, "a", 2), Decision::Allowed(1));
+        assert_eq!(check(&database, START, "a", 1), Decision::Allowed(0));
+        assert_eq!(check(&database, START, "a", 1), Decision::RetryAfter(20));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_locks_nobody_out() {
         let database = InMemory::default();
         assert_eq!(check(&database, START + 86_400 * SECOND, "a", 3), Decision::Allowed(0));
         assert_eq!(check(&database, START, "a", 1), Decision::Allowed(2));
-        assert_eq!(check(&database, START + 86_400 * SECOND, "b", 3), Decision::Allowed(0));
-        assert_eq!(check(&database, START + 86_399 * SECOND, "b", 1), Decision::RetryAfter(21));
     }
 
     #[test]

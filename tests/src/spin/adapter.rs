@@ -17,7 +17,7 @@ impl SpinAdapter {
         let clock = shared.clock.clone();
         let new_store = Box::new(move |engine: &_| shared.store(engine));
         linker(&engine())
-            .and_then(|linker| Adapter::linked(&linker, &artefacts::adapter(), clock, new_store))
+            .and_then(|linker| Adapter::linked(&linker, artefacts::adapter(), clock, new_store))
             .map_err(|error| format!("{error:#}"))
     }
 }
