@@ -1,6 +1,7 @@
 //! The store on a real file: the contract, restarts, what is refused.
 
 mod faults;
+mod figures;
 mod killed;
 
 use std::fs::{self, OpenOptions, Permissions};
