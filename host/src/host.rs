@@ -21,7 +21,7 @@ use crate::instance::{self, Instance, Services};
 use crate::limits::Limits;
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{OutboundError, OutboundHttpState};
-use crate::rate_limit::RateLimitState;
+use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;
 use crate::secrets::SecretsState;
@@ -38,6 +38,8 @@ pub struct HostOptions {
     pub limits: Limits,
     /// Where the authorization server's records live.
     pub oauth_store: Arc<dyn OauthStore>,
+    /// Where the buckets of the rate limits live.
+    pub rate_limit: Arc<dyn RateLimit>,
     /// Receives the component's log lines.
     pub log: LineSink,
     /// Whether an address that an outsider chose may be one of this machine's loopback addresses. Only for tests and
@@ -47,13 +49,14 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    /// The embedded component with `settings`, records in memory, log lines on standard error.
+    /// The embedded component with `settings`, records and buckets in memory, log lines on standard error.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
             component: ComponentSource::Embedded,
             limits: Limits::default(),
             oauth_store: Arc::new(MemoryStore::default()),
+            rate_limit: Arc::new(MemoryBuckets::default()),
             log: guest_output::standard_error(),
             loopback_is_public: false,
         }
@@ -208,7 +211,7 @@ fn services(options: &HostOptions) -> Result<Services, HostError> {
         oauth_store: OauthStoreState::new(options.oauth_store.clone()),
         outbound_http: OutboundHttpState::new(settings.value("EXTRA_CA_FILE"), options.loopback_is_public)
             .map_err(HostError::Outbound)?,
-        rate_limit: RateLimitState::default(),
+        rate_limit: RateLimitState::new(options.rate_limit.clone()),
         secrets: SecretsState::new(settings.clone()),
     })
 }

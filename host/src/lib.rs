@@ -19,7 +19,7 @@ mod worker;
 
 pub mod oauth_store;
 mod outbound_http;
-mod rate_limit;
+pub mod rate_limit;
 mod secrets;
 
 mod operator;
