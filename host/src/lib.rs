@@ -20,6 +20,8 @@ mod worker;
 pub mod oauth_store;
 mod outbound_http;
 pub mod rate_limit;
+#[cfg(feature = "redis")]
+mod redis_server;
 mod secrets;
 
 mod operator;
@@ -40,6 +42,8 @@ pub use limits::Limits;
 pub use log::install_log;
 pub use operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 pub use outbound_http::OutboundError;
+#[cfg(feature = "redis")]
+pub use redis_server::{RedisAddress, RedisAddressError, RedisServer};
 pub use refusal::{Refusal, ResponseBody};
 pub use server::{Server, ServerError};
 pub use settings::{SettingName, Settings, SettingsError, setting_names};

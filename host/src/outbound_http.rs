@@ -18,6 +18,8 @@ use client::Clients;
 use flight::{Flight, Flights};
 use resolver::PublicAddresses;
 pub use trust::OutboundError;
+#[cfg(feature = "redis")]
+pub(crate) use trust::client_tls;
 
 /// What all instances share: connections and exchanges under way.
 #[derive(Clone)]

@@ -29,6 +29,13 @@ impl std::fmt::Display for OutboundError {
 
 impl std::error::Error for OutboundError {}
 
+/// TLS for other clients than the HTTP client, with the same trust.
+#[cfg(feature = "redis")]
+pub(crate) fn client_tls(extra_ca_file: Option<&str>) -> Result<ClientConfig, OutboundError> {
+    let extra = extra_ca_file.map(|file| extra_authorities(Path::new(file))).transpose()?;
+    tls_configuration(&extra.unwrap_or_default())
+}
+
 /// The certificates of the PEM file `file`, at least one.
 pub(super) fn extra_authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
     let failed = |cause: String| OutboundError::ExtraCaFile(file.to_owned(), cause);
