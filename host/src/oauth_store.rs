@@ -5,6 +5,8 @@ pub mod contract;
 mod file;
 mod location;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod self_test;
 
 use std::pin::Pin;
@@ -19,6 +21,8 @@ use crate::operator::Finding;
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 /// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
 /// values excepted: a store refuses one that is larger than [`VALUE_BYTES`].
