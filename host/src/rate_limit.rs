@@ -1,6 +1,8 @@
 //! `rate-limit`: the port that every limiter implements, and the adapter that links one to the component.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::rate_limit as wit;
 pub use memory::MemoryBuckets;
+#[cfg(feature = "redis")]
+pub use redis::RedisBuckets;
 
 /// Token buckets that outlive a request.
 ///
