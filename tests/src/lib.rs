@@ -8,6 +8,7 @@
 //! - [`stub_sites`] is a behaviour for it, chosen by the site id: so many rows, a status, a broken connection…
 //! - [`harness`] puts these together around a host on a free port.
 //! - [`sign_in`] is such a host with the simulated Cloudflare Access, and the browser and the client that sign in.
+//! - [`redis_process`] is a Redis of a test's own, and [`relay`] a network to it that can fail.
 //! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
 //!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
 //! - [`layers`] finds the import arrows between the component's modules.
@@ -20,6 +21,8 @@ pub mod harness;
 pub mod http_client;
 pub mod layers;
 pub mod mcp_request;
+pub mod redis_process;
+pub mod relay;
 pub mod sign_in;
 pub mod stub_sites;
 pub mod upstream;
