@@ -9,7 +9,7 @@ use crate::operator::{Finding, Level, Origin, json};
 
 pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) -> Result<(), CliError> {
     let mut options = HostOptions::new(source.settings()?);
-    let looked = store.look().await?;
+    let looked = store.look(&options.settings).await?;
     if let Some(store) = looked.store {
         options.oauth_store = store;
     }

@@ -27,7 +27,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
     let told = told_to_stop()?;
     let mut options = options(&arguments)?;
-    options.oauth_store = arguments.store.open().await?;
+    let opened = arguments.store.open(&options.settings).await?;
+    options.oauth_store = opened.store;
+    options.rate_limit = opened.rate_limit;
     let host = arguments.source.host_with(options).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
