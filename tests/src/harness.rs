@@ -57,9 +57,19 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
+        Harness::try_start_as(listen, |options| options.oauth_store = store, upstream, settings).await
+    }
+
+    /// The same with one's own options.
+    pub async fn try_start_as(
+        listen: SocketAddr,
+        choose: impl FnOnce(&mut HostOptions),
+        upstream: Upstream,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let log = Arc::new(Mutex::new(String::new()));
         let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
-        options.oauth_store = store;
+        choose(&mut options);
         let lines = Arc::clone(&log);
         options.log = Arc::new(move |line: &[u8]| {
             let mut log = lines.lock().expect("no holder of this lock panics");

@@ -23,7 +23,8 @@ pub struct Deployment {
     /// The provider.
     pub access: Arc<SimulatedAccess>,
     access_address: SocketAddr,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn OauthStore>,
+    settings: Vec<(String, String)>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
@@ -46,12 +47,16 @@ impl Deployment {
 
     /// The same with further settings; an empty value takes a setting away.
     pub async fn start_with(own: &[(&str, &str)]) -> Self {
+        Deployment::start_on(Arc::new(MemoryStore::default()), own).await
+    }
+
+    /// The same with records in a store of one's choice.
+    pub async fn start_on(store: Arc<dyn OauthStore>, own: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let access_address = listener.local_addr().expect("a bound listener has an address");
         let address = free_address().await;
         let access = Arc::new(simulated_access(access_address, address).await);
         let serving = tokio::spawn(Arc::clone(&access).serve(listener));
-        let store = Arc::new(MemoryStore::default());
         let (public_url, issuer) = (format!("http://{address}"), access.issuer());
         let general = [
             ("PUBLIC_URL", &*public_url),
@@ -68,9 +73,17 @@ impl Deployment {
         let replaced = |name: &str| own.iter().any(|(known, _)| *known == name);
         let settings: Vec<_> = general.into_iter().filter(|(name, _)| !replaced(name)).chain(own.to_vec()).collect();
         let upstream = Upstream::answering(simulated()).await;
-        let records: Arc<dyn OauthStore> = store.clone();
-        let harness = Harness::try_start_at(address, records, upstream, &settings).await.expect("the host starts");
-        Deployment { harness, access, access_address, store, serving }
+        let harness =
+            Harness::try_start_at(address, store.clone(), upstream, &settings).await.expect("the host starts");
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Deployment { harness, access, access_address, store, settings, serving }
+    }
+
+    /// Another machine with the same settings and its own way to the records.
+    pub async fn another_machine(&self, store: Arc<dyn OauthStore>) -> Harness {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let upstream = Upstream::answering(simulated()).await;
+        Harness::try_start_at(free_address().await, store, upstream, &settings).await.expect("the host starts")
     }
 
     /// `PUBLIC_URL`.
@@ -155,10 +168,10 @@ impl Deployment {
 
     /// All records of the store as text: keys and values.
     pub async fn records(&self) -> Vec<String> {
-        let keys = self.store.keys("", None, usize::MAX).await.expect("memory can be read");
+        let keys = self.store.keys("", None, usize::MAX).await.expect("the store can be read");
         let mut records = Vec::new();
         for key in keys {
-            let value = self.store.get(&key).await.expect("memory can be read").unwrap_or_default();
+            let value = self.store.get(&key).await.expect("the store can be read").unwrap_or_default();
             records.push(format!("{key} {}", String::from_utf8_lossy(&value)));
         }
         records
