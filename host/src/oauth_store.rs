@@ -19,7 +19,7 @@ use wasmtime::{bail, ensure};
 use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
 pub use file::{FileStore, OpenError};
-pub use location::{LocationError, RedisUrl, StoreLocation};
+pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;

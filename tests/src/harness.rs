@@ -63,6 +63,17 @@ impl Harness {
         Harness::serve(listener, Host::builder().settings(settings).oauth_store(store), upstream).await
     }
 
+    /// The same on a free port with options of one's own.
+    pub async fn try_start_as(
+        choose: impl FnOnce(HostBuilder) -> HostBuilder,
+        upstream: Upstream,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        Harness::serve(listener, choose(Host::builder().settings(settings)), upstream).await
+    }
+
     /// The same with all options of one's own, the log excepted, which the harness keeps.
     pub async fn serve(
         listener: (TcpListener, SocketAddr),

@@ -8,8 +8,9 @@ use crate::host::Host;
 use crate::operator::{Finding, Level, Origin, json};
 
 pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) -> Result<(), CliError> {
-    let mut builder = Host::builder().settings(source.settings()?);
-    let looked = store.look().await?;
+    let settings = source.settings()?;
+    let looked = store.look(&settings).await?;
+    let mut builder = Host::builder().settings(settings);
     if let Some(store) = looked.store {
         builder = builder.oauth_store(store);
     }

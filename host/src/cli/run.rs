@@ -29,7 +29,9 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
     let told = told_to_stop()?;
-    let builder = builder(&arguments)?.oauth_store(arguments.store.open().await?);
+    let settings = arguments.source.settings()?;
+    let opened = arguments.store.open(&settings).await?;
+    let builder = builder(settings, arguments.listen)?.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(builder).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
@@ -73,9 +75,8 @@ fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
 }
 
 /// What the host of `serve` is made of.
-fn builder(arguments: &ServeArguments) -> Result<HostBuilder, CliError> {
-    let settings = arguments.source.settings()?;
-    let policy = HttpPolicy::for_listener(&settings, arguments.listen.ip());
+fn builder(settings: Settings, listen: SocketAddr) -> Result<HostBuilder, CliError> {
+    let policy = HttpPolicy::for_listener(&settings, listen.ip());
     if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
         return Err(CliError::Failed(
             "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \

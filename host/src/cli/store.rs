@@ -7,8 +7,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{CliError, failed};
-use crate::oauth_store::{LocationError, OauthStore, OpenError, STORE_SETTING, StoreLocation};
+use crate::oauth_store::{LocationError, OauthStore, OpenError, Opened, STORE_SETTING, StoreLocation};
 use crate::operator::{Finding, Level, Origin};
+use crate::settings::Settings;
 
 /// Where records live.
 #[derive(Debug, Args)]
@@ -44,15 +45,15 @@ pub(super) struct Looked {
 
 impl StoreArgument {
     /// Opens the store, and makes it where it is missing.
-    pub(super) async fn open(&self) -> Result<Arc<dyn OauthStore>, CliError> {
+    pub(super) async fn open(&self, settings: &Settings) -> Result<Opened, CliError> {
         match self.location() {
-            Ok(location) => location.open().await.map_err(failed),
+            Ok(location) => location.open(settings.value(EXTRA_CA_FILE)).await.map_err(failed),
             Err(error) => Err(refusal(&error)),
         }
     }
 
     /// Looks at the store and makes nothing: what `check` makes would belong to the user who runs `check`.
-    pub(super) async fn look(&self) -> Result<Looked, CliError> {
+    pub(super) async fn look(&self, settings: &Settings) -> Result<Looked, CliError> {
         let location = match self.location() {
             Ok(location) => location,
             Err(error @ LocationError::NoDefault) => return Ok(Looked::found(Level::Error, error.to_string())),
@@ -64,8 +65,8 @@ impl StoreArgument {
             let folder_is_made = matches!(location, StoreLocation::StateFolder(_));
             return Ok(before_the_first_start(&path, folder_is_made));
         }
-        Ok(match location.open().await {
-            Ok(store) => Looked { store: Some(store), finding: None },
+        Ok(match location.open(settings.value(EXTRA_CA_FILE)).await {
+            Ok(opened) => Looked { store: Some(opened.store), finding: None },
             Err(LocationError::File(OpenError::InUse(path))) => {
                 let text = format!("records are kept in {}, which a running server uses now", path.display());
                 Looked::found(Level::Ok, text)
@@ -106,7 +107,11 @@ fn before_the_first_start(path: &Path, folder_is_made: bool) -> Looked {
 
 fn refusal(error: &LocationError) -> CliError {
     match error {
-        LocationError::Unknown | LocationError::NoPath => CliError::Usage(error.to_string()),
+        LocationError::Unknown | LocationError::NoPath | LocationError::RedisUrl(_) => {
+            CliError::Usage(error.to_string())
+        }
         _ => failed(error),
     }
 }
+
+const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";

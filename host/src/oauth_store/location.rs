@@ -4,6 +4,8 @@
 //! memory | file:PATH | redis://… | rediss://…
 //! ```
 
+mod redis_url;
+
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -13,6 +15,9 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::{FileStore, MemoryStore, OauthStore, OpenError};
+use crate::outbound_http::OutboundError;
+use crate::rate_limit::{MemoryBuckets, RateLimit};
+pub use redis_url::RedisUrl;
 
 /// Where records live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +32,13 @@ pub enum StoreLocation {
     Redis(RedisUrl),
 }
 
-/// The URL of a Redis server. It may hold a password: `Debug` shows none of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl(String);
+/// What is at a location.
+pub struct Opened {
+    /// The records.
+    pub store: Arc<dyn OauthStore>,
+    /// The limiter that goes with it: what several machines share their records through, they limit through.
+    pub rate_limit: Arc<dyn RateLimit>,
+}
 
 /// Why there is no such location, or no store at it. The texts say what to do, and show nothing of what was written,
 /// which may hold a password.
@@ -45,7 +54,11 @@ pub enum LocationError {
     NoStateFolder(PathBuf, String),
     /// The file cannot be opened.
     File(OpenError),
-    /// This build has no such store.
+    /// The URL of a Redis server is not well formed; the cause.
+    RedisUrl(String),
+    /// TLS to a Redis server cannot be set up.
+    RedisTls(OutboundError),
+    /// This build has no Redis.
     NotInThisBuild,
 }
 
@@ -53,13 +66,13 @@ impl StoreLocation {
     /// What `text` says.
     ///
     /// # Errors
-    /// [`LocationError::Unknown`], [`LocationError::NoPath`].
+    /// [`LocationError::Unknown`], [`LocationError::NoPath`], [`LocationError::RedisUrl`].
     pub fn parse(text: &str) -> Result<Self, LocationError> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("file", "")) => Err(LocationError::NoPath),
             Some(("file", path)) => Ok(Self::File(path.into())),
-            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => Ok(Self::Redis(RedisUrl(text.to_owned()))),
+            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => RedisUrl::parse(text).map(Self::Redis),
             _ => Err(LocationError::Unknown),
         }
     }
@@ -82,21 +95,23 @@ impl StoreLocation {
             .ok_or(LocationError::NoDefault)
     }
 
-    /// Opens the store, and makes what is missing of it.
+    /// Opens the store, and makes what is missing of it. A Redis server need not answer now; TLS to it trusts the
+    /// certificates in the PEM file `extra_ca_file` besides the public ones.
     ///
     /// # Errors
     /// When it cannot be used as it is now.
-    pub async fn open(&self) -> Result<Arc<dyn OauthStore>, LocationError> {
-        match self {
-            Self::Memory => Ok(Arc::new(MemoryStore::default())),
-            Self::File(path) => open_file(path.clone()).await,
+    pub async fn open(&self, extra_ca_file: Option<&str>) -> Result<Opened, LocationError> {
+        let store: Arc<dyn OauthStore> = match self {
+            Self::Memory => Arc::new(MemoryStore::default()),
+            Self::File(path) => open_file(path.clone()).await?,
             Self::StateFolder(folder) => {
                 let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
                 made.map_err(|error| LocationError::NoStateFolder(folder.clone(), error.to_string()))?;
-                open_file(folder.join(FILE)).await
+                open_file(folder.join(FILE)).await?
             }
-            Self::Redis(url) => open_redis(url).await,
-        }
+            Self::Redis(url) => return url.open(extra_ca_file),
+        };
+        Ok(Opened { store, rate_limit: Arc::new(MemoryBuckets::default()) })
     }
 
     /// The file, where there is one or will be.
@@ -116,16 +131,6 @@ async fn open_file(path: PathBuf) -> Result<Arc<dyn OauthStore>, LocationError> 
     Ok(Arc::new(opened.and_then(|store| store).map_err(LocationError::File)?))
 }
 
-async fn open_redis(_url: &RedisUrl) -> Result<Arc<dyn OauthStore>, LocationError> {
-    Err(LocationError::NotInThisBuild)
-}
-
-impl std::fmt::Debug for RedisUrl {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("RedisUrl(…)")
-    }
-}
-
 impl std::fmt::Display for LocationError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -142,9 +147,12 @@ impl std::fmt::Display for LocationError {
                 path.display()
             ),
             Self::File(error) => error.fmt(out),
-            Self::NotInThisBuild => {
-                out.write_str("--store redis: this build has no Redis; use --store file:PATH or --store memory")
-            }
+            Self::RedisUrl(cause) => write!(out, "--store: {cause}"),
+            Self::RedisTls(error) => error.fmt(out),
+            Self::NotInThisBuild => out.write_str(
+                "--store redis://… needs a build with the feature `redis`; use one, or --store file:PATH or --store \
+                 memory",
+            ),
         }
     }
 }
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_location_is_one_of_four() {
-        let redis = |url: &str| Ok(StoreLocation::Redis(RedisUrl(url.to_owned())));
+        let redis = |url: &str| RedisUrl::parse(url).map(StoreLocation::Redis);
         for (text, location) in [
             ("memory", Ok(StoreLocation::Memory)),
             ("file:records.redb", Ok(StoreLocation::File("records.redb".into()))),

@@ -27,7 +27,7 @@ impl Connection {
     {
         let configuration = AsyncConnectionConfig::new().set_response_timeout(None);
         let opened = MultiplexedConnection::new_with_config(sign_in, stream, configuration).await;
-        let (commands, driver) = opened.map_err(|error| Fault::Unreachable(error.to_string()))?;
+        let (commands, driver) = opened.map_err(|error| Fault::of_connecting(&error))?;
         Ok(Self { commands, driver: tokio::spawn(driver) })
     }
 

@@ -1,6 +1,6 @@
 //! Why a command has no answer, and whether it may have been executed.
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 /// What went wrong with a command. The texts are the server's or the system's; none contains a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,27 @@ impl Fault {
         let Some(code) = error.code() else { return Self::Unanswered(error.to_string()) };
         let words = format!("{code} {}", error.detail().unwrap_or_default());
         if REFUSALS.contains(&code) { Self::Refused(words) } else { Self::Failed(words) }
+    }
+
+    /// What the same means before anything was sent.
+    pub(super) fn of_connecting(error: &RedisError) -> Self {
+        match Self::of(error) {
+            Self::Refused(words) | Self::Failed(words) => Self::Refused(words),
+            // The library keeps the server's words for itself.
+            _ if error.kind() == ErrorKind::AuthenticationFailed => {
+                Self::Refused("WRONGPASS user or password is wrong".to_owned())
+            }
+            Self::Unanswered(cause) | Self::Unreachable(cause) => Self::Unreachable(cause),
+        }
+    }
+
+    /// Whether the server only needs time: it loads, is busy, or waits for others.
+    pub(crate) fn will_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Unanswered(_) => true,
+            Self::Refused(words) => words.split(' ').next().is_some_and(|code| PASSING.contains(&code)),
+            Self::Failed(_) => false,
+        }
     }
 
     /// Whether the command certainly changed nothing.
@@ -67,6 +88,9 @@ const REFUSALS: [&str; 16] = [
     "WRONGPASS",
 ];
 
+/// Those of them that end without anybody's help.
+const PASSING: [&str; 5] = ["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +118,22 @@ mod tests {
     fn a_broken_connection_may_have_done_it() {
         let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert!(matches!(Fault::of(&broken.into()), Fault::Unanswered(_)));
+    }
+
+    #[test]
+    fn while_connecting_nothing_was_done() {
+        let error =
+            redis::parse_redis_value(b"-ERR DB index is out of range\r\n").unwrap().extract_error().unwrap_err();
+        assert_eq!(Fault::of_connecting(&error), Fault::Refused("ERR DB index is out of range".to_owned()));
+        let error = RedisError::from((ErrorKind::AuthenticationFailed, "no"));
+        assert!(Fault::of_connecting(&error).has_code("WRONGPASS"));
+        let closed = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        assert!(matches!(Fault::of_connecting(&closed.into()), Fault::Unreachable(_)));
+    }
+
+    #[test]
+    fn what_only_needs_time_is_known() {
+        assert!(fault("-LOADING Redis is loading\r\n").will_pass() && fault("-BUSY script\r\n").will_pass());
+        assert!(!fault("-NOAUTH Authentication required\r\n").will_pass() && !fault("-ERR no\r\n").will_pass());
     }
 }

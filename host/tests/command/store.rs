@@ -80,7 +80,7 @@ fn a_store_that_cannot_be_used_is_named() {
 
 #[test]
 fn a_password_in_the_location_is_never_shown() {
-    for (location, code) in [("redis://:hunter2@r.example", 1), ("reddis://:hunter2@r.example", 2)] {
+    for (location, code) in [("redis://:hunter2@r.example/zero", 2), ("reddis://:hunter2@r.example", 2)] {
         for command in [&SERVE[..], &["check"]] {
             for (flag, variable) in [(&["--store", location][..], "memory"), (&[], location)] {
                 let arguments = [command, flag].concat();
@@ -92,4 +92,21 @@ fn a_password_in_the_location_is_never_shown() {
     }
     let (_, help) = run(&["serve", "--help"], &[("PLAUSIBLE_MCP_STORE", "redis://:hunter2@r.example")]);
     assert!(help.contains("PLAUSIBLE_MCP_STORE") && !help.contains("hunter2"), "{help}");
+}
+
+#[test]
+fn a_redis_that_is_away_is_named_and_does_not_keep_the_server_from_starting() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let location = format!("redis://:hunter2@{address}/1");
+    let (code, text) = run_with(&["check", "--store", &location], &[]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains(&format!("error --store — redis://{address}/1 cannot be reached")), "{text}");
+    let base_url = upstream::start(upstream::one_row);
+    let settings = [("PLAUSIBLE_BASE_URL", base_url.as_str()), ("MCP_ALLOWED_HOSTNAMES", "127.0.0.1")];
+    let mut server = Process::start(&SERVE, &[&settings[..], &[("PLAUSIBLE_MCP_STORE", &location)]].concat());
+    server.address();
+    let written = server.written();
+    assert!(written.contains("warn --store") && !format!("{written}{text}").contains("hunter2"), "{written}");
 }

@@ -20,7 +20,8 @@ pub struct Deployment {
     pub harness: Harness,
     /// The provider.
     pub access: Access,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn OauthStore>,
+    settings: Vec<(String, String)>,
 }
 
 impl Deployment {
@@ -36,18 +37,30 @@ impl Deployment {
 
     /// The same with further settings; an empty value takes a setting away.
     pub async fn start_with(own: &[(&str, &str)]) -> Self {
+        Deployment::start_on(Arc::new(MemoryStore::default()), own).await
+    }
+
+    /// The same with records in a store of one's choice.
+    pub async fn start_on(store: Arc<dyn OauthStore>, own: &[(&str, &str)]) -> Self {
         let (listener, address) = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
         let access = Access::start_for(address).await;
-        let store = Arc::new(MemoryStore::default());
         let general = access.settings();
         let general = general.iter().map(|(name, value)| (*name, value.as_str()));
         let replaced = |name: &str| own.iter().any(|(known, _)| *known == name);
         let settings: Vec<_> = general.filter(|(name, _)| !replaced(name)).chain(own.to_vec()).collect();
         let upstream = Upstream::answering(simulated()).await;
-        let records: Arc<dyn OauthStore> = store.clone();
-        let harness =
-            Harness::try_start_at((listener, address), records, upstream, &settings).await.expect("the host starts");
-        Deployment { harness, access, store }
+        let harness = Harness::try_start_at((listener, address), store.clone(), upstream, &settings).await;
+        let harness = harness.expect("the host starts");
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Deployment { harness, access, store, settings }
+    }
+
+    /// Another machine with the same settings and its own way to the records.
+    pub async fn another_machine(&self, store: Arc<dyn OauthStore>) -> Harness {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let upstream = Upstream::answering(simulated()).await;
+        let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        Harness::try_start_at(listener, store, upstream, &settings).await.expect("the host starts")
     }
 
     /// `PUBLIC_URL`.
@@ -132,10 +145,10 @@ impl Deployment {
 
     /// All records of the store as text: keys and values.
     pub async fn records(&self) -> Vec<String> {
-        let keys = self.store.keys("", None, usize::MAX).await.expect("memory can be read");
+        let keys = self.store.keys("", None, usize::MAX).await.expect("the store can be read");
         let mut records = Vec::new();
         for key in keys {
-            let value = self.store.get(&key).await.expect("memory can be read").unwrap_or_default();
+            let value = self.store.get(&key).await.expect("the store can be read").unwrap_or_default();
             records.push(format!("{key} {}", String::from_utf8_lossy(&value)));
         }
         records

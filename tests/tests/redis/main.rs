@@ -4,6 +4,7 @@
 mod contract;
 mod faults;
 mod findings;
+mod hosts;
 mod limits;
 mod replication;
 mod tls;

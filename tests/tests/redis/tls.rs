@@ -65,7 +65,7 @@ async fn a_wrong_password_is_told_and_not_repeated() {
     let store = store(&url, Some(&server.folder().join("authority.pem")));
     assert_eq!(in_time(store.get("a")).await, Err(StoreError::Unavailable));
     let findings = store.findings().await;
-    assert!(findings[0].text.contains("authentication failed"), "{findings:?}");
+    assert!(findings[0].text.contains("WRONGPASS"), "{findings:?}");
     assert!(!format!("{findings:?}").contains("wr0ng"), "{findings:?}");
 }
 

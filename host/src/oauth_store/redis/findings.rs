@@ -2,8 +2,8 @@
 
 use redis::Value;
 
-use super::{NAMES, RedisStore, replicas};
-use crate::oauth_store::STORE_SETTING;
+use super::super::{STORE_SETTING, self_test};
+use super::{NAMES, OPERATION_TIME, RedisStore, replicas};
 use crate::operator::{Finding, Level, Origin};
 use crate::redis_server::{Connection, Fault, RedisAddress, text_of};
 
@@ -21,14 +21,23 @@ struct Profile {
 pub(super) async fn of(store: &RedisStore) -> Vec<Finding> {
     let address = store.pool.server().address();
     let mut findings = Vec::from_iter(unencrypted(address));
-    match store.pool.server().connect().await {
-        Ok(connection) => match profile(&connection).await {
-            Ok(profile) => findings.extend(judge(address, &profile)),
-            Err(fault) => findings.push(refused(address, &fault)),
-        },
+    match ask(store).await {
+        Ok(profile) => findings.extend(judge(address, &profile)),
         Err(fault) => findings.push(refused(address, &fault)),
     }
+    if findings.iter().all(|finding| finding.level != Level::Error)
+        && let Err(broken) = self_test::run(store).await
+    {
+        let text = format!("the store at {address} does not work: {broken}");
+        findings.push(error(Origin::Answer, text, "the log has the server's words"));
+    }
     findings
+}
+
+async fn ask(store: &RedisStore) -> Result<Profile, Fault> {
+    let asked = async { profile(&store.pool.server().connect().await?).await };
+    let asked = tokio::time::timeout(OPERATION_TIME, asked).await;
+    asked.unwrap_or_else(|_| Err(Fault::Unreachable("no answer in time".to_owned())))
 }
 
 async fn profile(connection: &Connection) -> Result<Profile, Fault> {
@@ -138,10 +147,7 @@ fn unencrypted(address: &RedisAddress) -> Option<Finding> {
 }
 
 fn refused(address: &RedisAddress, fault: &Fault) -> Finding {
-    let origin = match fault {
-        Fault::Unreachable(_) | Fault::Unanswered(_) => Origin::Unreachable,
-        Fault::Refused(_) | Fault::Failed(_) => Origin::Answer,
-    };
+    let origin = if fault.will_pass() { Origin::Unreachable } else { Origin::Answer };
     let advice = "start the server or mend its address; until it answers, sign-in is answered with 503";
     error(origin, format!("{address} {fault}"), advice)
 }
