@@ -47,8 +47,6 @@ mod log;
 pub mod stdio;
 
 pub use cli::{CliError, CommandLine};
-#[cfg(feature = "compose")]
-pub use component::SPIN_ADAPTER_WASM_FILE;
 pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{ClientAddress, Host, HostBuilder, HostError};

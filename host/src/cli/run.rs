@@ -14,6 +14,7 @@ use crate::demo::{Demo, announcement};
 use crate::host::{Host, HostBuilder};
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
+use crate::settings::Settings;
 use crate::stdio;
 
 #[cfg(feature = "demo")]
