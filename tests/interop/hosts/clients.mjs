@@ -1,5 +1,5 @@
 // The composed component under another host: metadata, tools through the official client, the whole sign-in, single use
-// under concurrency, and what a restart leaves.   usage: scenarios.mjs HOST COMPONENT
+// under concurrency, and what a restart leaves.   usage: clients.mjs HOST COMPONENT
 // HOST is a program of this folder's, as `hosts/wasmtime-serve`.
 
 import assert from 'node:assert/strict';
