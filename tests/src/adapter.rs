@@ -76,7 +76,7 @@ impl<T: Send + 'static> Adapter<T> {
     }
 
     /// What `outbound-http` answers to a GET: a status, or the name of an error.
-    pub async fn get(&self, url: &str, reach: Reach) -> Result<u16, HttpError> {
+    pub async fn status_of(&self, url: &str, reach: Reach) -> Result<u16, HttpError> {
         let [response] = self.exchange([get(url, reach)]).await;
         response.map(|response| response.status)
     }

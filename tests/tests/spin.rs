@@ -124,11 +124,11 @@ async fn requests_go_where_the_application_and_the_runtime_configuration_allow()
     let (base, state) = (upstream.base_url(), state_folder());
     let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_BASE_URL", base.as_str())]);
     let open = SpinAdapter::new(&options).expect("an adapter");
-    assert_eq!(open.get(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
-    let elsewhere = open.get("http://127.0.0.2:9/", Reach::Configured).await;
+    assert_eq!(open.status_of(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
+    let elsewhere = open.status_of("http://127.0.0.2:9/", Reach::Configured).await;
     assert!(matches!(elsewhere, Err(HttpError::AddressRefused)), "{elsewhere:?}");
     let blocking = SpinOptions { block_networks: vec!["private".to_owned()], ..options };
-    let closed = SpinAdapter::new(&blocking).expect("an adapter").get(&base, Reach::Configured).await;
+    let closed = SpinAdapter::new(&blocking).expect("an adapter").status_of(&base, Reach::Configured).await;
     assert!(matches!(closed, Err(HttpError::AddressRefused)), "{closed:?}");
     assert_eq!(upstream.take().len(), 1);
 }
@@ -139,10 +139,10 @@ async fn what_an_outsider_chose_is_never_the_application_itself() {
     let options = SpinOptions::new(state.path()).with(&[("CLIENT_METADATA_HOSTS", "https://*")]);
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     for url in ["https://self.alt/mcp", "https://plausible-mcp.spin.internal/", "https://127.0.0.1/"] {
-        let refused = adapter.get(url, Reach::PublicInternet).await;
+        let refused = adapter.status_of(url, Reach::PublicInternet).await;
         assert!(matches!(refused, Err(HttpError::AddressRefused)), "{url}: {refused:?}");
     }
-    let unchecked = adapter.get("https://client.example/", Reach::PublicInternet).await;
+    let unchecked = adapter.status_of("https://client.example/", Reach::PublicInternet).await;
     assert!(matches!(unchecked, Err(HttpError::ReachUnsupported)), "{unchecked:?}");
 }
 

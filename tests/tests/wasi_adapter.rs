@@ -68,11 +68,11 @@ async fn secrets_are_variables_of_the_settings_table_and_no_others() {
 async fn what_a_url_shows_to_be_local_is_refused_to_outsiders_and_the_rest_cannot_be_promised() {
     let adapter = WasiAdapter::new(None, &[]).expect("an adapter");
     for url in ["https://127.0.0.1/", "https://localhost/", "https://0x7f.1/", "https://[::ffff:10.0.0.1]/"] {
-        let refused = adapter.get(url, Reach::PublicInternet).await;
+        let refused = adapter.status_of(url, Reach::PublicInternet).await;
         assert!(matches!(refused, Err(HttpError::AddressRefused)), "{url}: {refused:?}");
     }
     for url in ["https://client.example/", "https://8.8.8.8/", "https://plausible-mcp.invalid/"] {
-        let unchecked = adapter.get(url, Reach::PublicInternet).await;
+        let unchecked = adapter.status_of(url, Reach::PublicInternet).await;
         assert!(matches!(unchecked, Err(HttpError::ReachUnsupported)), "{url}: {unchecked:?}");
     }
 }

@@ -19,5 +19,5 @@ mod generated {
     });
 }
 
-pub use generated::exports::plausible_mcp::host as exports;
-pub use generated::{Adapter, AdapterPre};
+pub(crate) use generated::exports::plausible_mcp::host as exports;
+pub(crate) use generated::{Adapter, AdapterPre};

@@ -1,6 +1,5 @@
 //! Bindings to what Spin supplies. Nothing but re-exports.
 
-#[expect(missing_docs, reason = "generated; the documentation stands in Spin's WIT")]
 mod generated {
     wasmtime::component::bindgen!({
         path: "../component/adapters/spin/wit",

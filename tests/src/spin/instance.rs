@@ -25,7 +25,7 @@ pub(super) struct Shared {
 }
 
 /// The data of one store.
-pub(super) struct Instance {
+pub struct Instance {
     shared: Arc<Shared>,
     table: ResourceTable,
     wasi: WasiCtx,
