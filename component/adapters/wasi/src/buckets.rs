@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::state_folder::{Clock, StateFolder, accept, create_new, names, random, remove_tree};
+use crate::state_folder::{Clock, StateFolder, accept, create_new, move_folder, names, random, remove_tree};
 pub use cell::{Decision, Quota};
 
 /// Buckets in a folder that several processes may use at the same time.
@@ -64,7 +64,7 @@ impl Buckets {
         let draft = self.0.new_path()?;
         fs::create_dir(&draft)?;
         create_new(&draft.join(file_name(full)))?;
-        let moved = accept(fs::rename(&draft, bucket), &[ErrorKind::AlreadyExists, ErrorKind::DirectoryNotEmpty]);
+        let moved = move_folder(&draft, bucket);
         if moved.as_ref().is_ok_and(|is_done| *is_done) {
             self.sweep_sometimes();
         } else {

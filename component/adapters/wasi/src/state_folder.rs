@@ -129,6 +129,20 @@ pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Moves a folder to `place`; `false` when a folder with something in it stands there.
+pub(crate) fn move_folder(folder: &Path, place: &Path) -> io::Result<bool> {
+    match fs::rename(folder, place) {
+        Err(error) if is_occupied(&error) => Ok(false),
+        moved => moved.map(|()| true),
+    }
+}
+
+/// The standard library has no kind for `ENOTEMPTY` of WASI.
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
+        || cfg!(target_family = "wasm") && error.raw_os_error() == Some(WASI_NOT_EMPTY)
+}
+
 /// An error of one of these kinds is none: `false` tells that there was one.
 pub(crate) fn accept(result: io::Result<()>, kinds: &[io::ErrorKind]) -> io::Result<bool> {
     match result {
@@ -152,6 +166,9 @@ pub(crate) fn remove_tree(path: &Path) {
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// `errno.notempty` of WASI, as its C library has it.
+const WASI_NOT_EMPTY: i32 = 55;
 
 /// How long a thing may be in use after it was written beside or moved away: ten times the time after which a writer
 /// gives up ([`WRITER_TIME`]).

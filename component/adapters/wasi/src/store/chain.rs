@@ -37,7 +37,7 @@ use std::time::Instant;
 use super::StoreError;
 use super::content::{Content, Record};
 use super::key_name::encode;
-use crate::state_folder::{StateFolder, WRITER_TIME, accept, create_new, names, remove_tree, sync};
+use crate::state_folder::{StateFolder, WRITER_TIME, accept, create_new, move_folder, names, remove_tree, sync};
 
 /// The chains of all keys.
 pub(super) struct Chains<'a>(pub(super) &'a StateFolder);
@@ -69,10 +69,10 @@ impl Chains<'_> {
     /// Starts a chain with `record`; `false` when there is one already.
     pub(super) fn begin(&self, key: &str, record: Record) -> Result<bool, StoreError> {
         let draft = self.0.new_path().map_err(unchanged)?;
-        let begun = self.write_chain(&draft, record).map_err(unchanged).and_then(|()| {
-            let moved = fs::rename(&draft, self.place(key));
-            accept(moved, &[ErrorKind::AlreadyExists, ErrorKind::DirectoryNotEmpty]).map_err(step_failed)
-        });
+        let begun = self
+            .write_chain(&draft, record)
+            .map_err(unchanged)
+            .and_then(|()| move_folder(&draft, &self.place(key)).map_err(step_failed));
         if begun == Ok(true) {
             sync(&self.0.records()).map_err(|_| StoreError::UnknownOutcome)?;
         } else {
