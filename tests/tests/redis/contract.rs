@@ -22,13 +22,13 @@ async fn of_two_machines_one_wins() {
         let key = format!("code/{round}");
         let mut creating = tokio::task::JoinSet::new();
         let mut taking = tokio::task::JoinSet::new();
-        for machine in machines.iter().cycle().take(20).cloned() {
-            let key = key.clone();
+        for machine in machines.iter().cycle().take(20) {
+            let (machine, key) = (machine.clone(), key.clone());
             creating.spawn(async move { machine.create(&key, b"x".to_vec(), HOUR).await });
         }
         assert_eq!(creating.join_all().await.into_iter().filter(|created| *created == Ok(true)).count(), 1);
-        for machine in machines.iter().cycle().take(20).cloned() {
-            let key = key.clone();
+        for machine in machines.iter().cycle().take(20) {
+            let (machine, key) = (machine.clone(), key.clone());
             taking.spawn(async move { machine.take(&key).await });
         }
         let taken = taking.join_all().await;

@@ -20,7 +20,8 @@ async fn encrypted() -> Option<(RedisProcess, u16)> {
     server.ask::<()>(&["CONFIG", "SET", "tls-cert-file", &certificate, "tls-key-file", &key]).await;
     let port = free_address().port();
     server.ask::<()>(&["CONFIG", "SET", "tls-auth-clients", "no", "tls-port", &port.to_string()]).await;
-    let rights = ["+@scripting", "+@read", "+@write", "+select", "+time", "+wait", "+info", "~{plausible-mcp}:*"];
+    let rights =
+        ["+@scripting", "+@read", "+@write", "+select", "+time", "+wait", "+info", "+config|get", "~{plausible-mcp}:*"];
     server.ask::<()>(&[&["ACL", "SETUSER", "app", "on", ">s3cret"][..], &rights].concat()).await;
     Some((server, port))
 }
@@ -38,6 +39,8 @@ async fn the_store_keeps_the_contract_over_tls_as_a_user_with_few_rights() {
     contract::check(store.clone(), tokio::time::sleep).await;
     store.put("a", vec![1], HOUR).await.expect("a write");
     assert!(server.ask::<String>(&["INFO", "keyspace"]).await.contains("db2:"), "the database is the second");
+    let findings = format!("{:?}", store.findings().await);
+    assert!(findings.contains("appendonly is off") && !findings.contains("Error"), "{findings}");
 }
 
 #[tokio::test]
