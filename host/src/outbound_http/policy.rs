@@ -13,8 +13,10 @@ use crate::settings::Settings;
 #[derive(Clone, Default)]
 pub struct HttpPolicy {
     public: PublicAddresses,
-    admits: Option<Arc<dyn Fn(&Uri) -> bool + Send + Sync>>,
+    admits: Option<Admits>,
 }
+
+type Admits = Arc<dyn Fn(&Uri) -> bool + Send + Sync>;
 
 impl std::fmt::Debug for HttpPolicy {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

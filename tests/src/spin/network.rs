@@ -34,7 +34,7 @@ impl BlockedNetworks {
 /// As Spin's `ip_network` has it. Translated addresses (64:ff9b::/96) are not looked into.
 fn is_global(address: IpAddr) -> bool {
     let within = |network: &&str| network.parse::<IpNet>().is_ok_and(|network| network.contains(&address));
-    !NOT_GLOBAL.iter().any(|network| within(&network))
+    !NOT_GLOBAL.iter().any(within)
 }
 
 const NOT_GLOBAL: [&str; 22] = [

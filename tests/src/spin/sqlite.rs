@@ -71,7 +71,7 @@ fn run(
     parameters: Vec<wit::Value>,
 ) -> rusqlite::Result<wit::QueryResult> {
     let mut statement = database.prepare(statement)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
     let width = columns.len();
     let rows = statement.query_map(rusqlite::params_from_iter(parameters.into_iter().map(column)), |row| {
         let values = (0..width).map(|column| row.get_ref(column).map(value)).collect::<rusqlite::Result<_>>()?;
