@@ -20,7 +20,7 @@ fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, S
 }
 
 fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
+    fs::metadata(path).expect("the file is there").permissions().mode() & 0o777
 }
 
 #[test]
