@@ -15,8 +15,6 @@ mod locked_file;
 mod open_error;
 mod records;
 #[cfg(test)]
-mod simulated_disk;
-#[cfg(test)]
 mod tests;
 mod wall_clock;
 mod writer;

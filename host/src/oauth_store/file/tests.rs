@@ -3,6 +3,7 @@
 mod faults;
 mod figures;
 mod killed;
+mod simulated_disk;
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::FileExt as _;

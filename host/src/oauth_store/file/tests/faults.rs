@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::super::simulated_disk::{Fault, Loss, SimulatedDisk};
+use super::simulated_disk::{Fault, Loss, SimulatedDisk};
 use super::*;
 
 /// A store on a simulated disk, with a hand that moves its clock.
@@ -69,6 +69,21 @@ async fn a_full_disk_changes_nothing_and_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_sick_disk_is_left_alone_for_a_while() {
+    let disk = SimulatedDisk::default();
+    let store = try_store_on(&disk, Timing { rest: HOUR, ..TIMING }).unwrap();
+    store.put("a", b"1".to_vec(), HOUR).await.unwrap();
+    disk.fails(Some(Fault::Full));
+    assert_eq!(store.put("b", vec![7; VALUE_BYTES], HOUR).await, Err(StoreError::Unavailable));
+    let calls = disk.calls();
+    for _ in 0..20 {
+        assert_eq!(store.put("b", vec![7; VALUE_BYTES], HOUR).await, Err(StoreError::Unavailable));
+        assert_eq!(store.get("a").await, Ok(Some(b"1".to_vec())));
+    }
+    assert_eq!(disk.calls(), calls, "nothing is written");
+}
+
+#[tokio::test]
 async fn a_read_only_disk_refuses_to_open() {
     let disk = SimulatedDisk::default();
     drop(store_on(&disk));
@@ -82,7 +97,7 @@ async fn a_read_only_disk_refuses_to_open() {
 async fn an_answer_is_true_whichever_call_fails() {
     let mut refused = Vec::new();
     for fault in [Fault::From, Fault::Once] {
-        for failing in 1.. {
+        for failing in 1..=CALLS {
             let disk = SimulatedDisk::default();
             let store = store_on(&disk);
             store.put("a", b"1".to_vec(), HOUR).await.unwrap();
@@ -174,7 +189,10 @@ async fn a_disk_that_hangs_does_not_hold_up_its_callers() {
     let arrivals = disk.arrivals();
     let begun = store.put("a", b"2".to_vec(), HOUR);
     let queued = async {
-        while disk.arrivals() == arrivals {
+        for _ in 0..PATIENCE {
+            if disk.arrivals() > arrivals {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         store.put("b", b"2".to_vec(), HOUR).await
@@ -188,6 +206,8 @@ async fn a_disk_that_hangs_does_not_hold_up_its_callers() {
     assert_eq!(store.get("b").await, Ok(None), "what was given up never happens");
 }
 
+/// More calls than a write takes.
+const CALLS: u64 = 50;
 /// Milliseconds, for a busy machine.
 const PATIENCE: u32 = 20_000;
 const TIMING: Timing =

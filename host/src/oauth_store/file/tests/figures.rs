@@ -14,7 +14,7 @@ async fn figures() {
     let folder = Folder::new("figures");
     println!(
         "{:>9} {:>7} {:>9} {:>9} {:>9} {:>8} {:>8}",
-        "records", "callers", "get/s", "put/s", "take/s", "open ms", "MiB"
+        "records", "callers", "get/s", "put/s", "pairs/s", "open ms", "MiB"
     );
     let mut written = 0;
     for records in [10, 10_000, 1_000_000] {
@@ -36,14 +36,15 @@ async fn figures() {
             let put = rate(&store, callers, move |store, number| async move { put(&store, number % records).await });
             let put = put.await;
             // Half of the takes find what the other half needs a write for.
-            let take = rate(&store, callers, |store, number| async move {
+            // Pairs of a create and a take, as of a code.
+            let pairs = rate(&store, callers, |store, number| async move {
                 let key = format!("code/{number}");
                 store.create(&key, vec![7; 400], HOUR).await.unwrap();
                 store.take(&key).await.unwrap().is_some()
             });
-            let take = take.await;
+            let pairs = pairs.await;
             let size = fs::metadata(folder.store()).unwrap().len() >> 20;
-            println!("{records:>9} {callers:>7} {get:>9} {put:>9} {take:>9} {opening:>8} {size:>8}");
+            println!("{records:>9} {callers:>7} {get:>9} {put:>9} {pairs:>9} {opening:>8} {size:>8}");
         }
     }
 }
