@@ -72,8 +72,11 @@ mod tests {
     #[derive(Default)]
     pub(super) struct Prepared {
         pub(super) answers: std::cell::RefCell<VecDeque<Result<Vec<Reply>, Fault>>>,
-        pub(super) asked: std::cell::RefCell<Vec<(Vec<String>, Vec<Vec<u8>>)>>,
+        pub(super) asked: std::cell::RefCell<Vec<Asked>>,
     }
+
+    /// Keys and values of one call.
+    type Asked = (Vec<String>, Vec<Vec<u8>>);
 
     impl Prepared {
         pub(super) fn new(answers: impl IntoIterator<Item = Result<Vec<Reply>, Fault>>) -> Self {
