@@ -1,7 +1,7 @@
 //! The edge that every adapter has: the bindings of the interfaces that it exports, and what all of them do alike.
 //!
 //! An adapter is a component that supplies the four interfaces of `wit/` from what another host has. It implements
-//! [`bindings`]' four `Guest` traits for one type and exports that:
+//! `bindings`' four `Guest` traits for one type and exports that:
 //!
 //! ```text
 //! struct Adapter;

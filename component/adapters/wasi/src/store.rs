@@ -1,4 +1,4 @@
-//! `oauth-store` in files. What a key holds and how it changes in one step is the matter of [`chain`]; here is what the
+//! `oauth-store` in files. What a key holds and how it changes in one step is the matter of `chain`; here is what the
 //! operations make of it.
 
 mod chain;
