@@ -1,13 +1,13 @@
 //! The simulated provider behind sockets of this machine: http for logins, https for client metadata documents.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use plausible_mcp_component::gateway::federation::simulated_provider::{Answer, Fault, SimulatedProvider};
 use plausible_mcp_component::ports::FixedClock;
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -38,7 +38,7 @@ impl ProviderSockets {
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
                     // A client that does not trust the certificate ends the handshake.
-                    let Ok(stream) = AUTHORITY.acceptor.accept(stream).await else { return };
+                    let Ok(stream) = ACCEPTOR.accept(stream).await else { return };
                     serve(stream, origin, shared).await;
                 });
             }
@@ -57,9 +57,9 @@ impl ProviderSockets {
     }
 }
 
-/// The file with the certificate that documents are served with.
+/// The file with the certificate that documents are served with, which is its own authority, and its key.
 pub(super) fn authority_file() -> &'static str {
-    AUTHORITY.file.to_str().expect("the folder's name is text")
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oauth_rows/localhost.pem")
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
@@ -116,20 +116,13 @@ fn written(answer: &Answer) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A certificate for `localhost` that is its own authority, made anew by every run.
-struct Authority {
-    acceptor: TlsAcceptor,
-    file: PathBuf,
-}
-
-static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate can be made");
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{}.pem", std::process::id()));
-    std::fs::write(&file, made.cert.pem()).expect("the folder for tests can be written");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+/// Speaks TLS as `localhost`.
+static ACCEPTOR: LazyLock<TlsAcceptor> = LazyLock::new(|| {
+    let certificate = CertificateDer::from_pem_file(authority_file()).expect("a certificate stands in the file");
+    let key = PrivateKeyDer::from_pem_file(authority_file()).expect("a key stands in the file");
     let configuration = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key))
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
         .expect("certificate and key fit");
-    Authority { acceptor: TlsAcceptor::from(Arc::new(configuration)), file }
+    TlsAcceptor::from(Arc::new(configuration))
 });
