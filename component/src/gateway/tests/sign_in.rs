@@ -120,7 +120,7 @@ fn the_store_holds_nothing_in_the_clear() {
     let dump = world.dump();
     for marked in [
         "ada@example.com",
-        "ada",
+        "ada@",
         &code,
         secret,
         tokens["access_token"].as_str().unwrap(),
