@@ -11,7 +11,7 @@ const redirectUri = 'http://127.0.0.1:18999/callback';
 
 const { publicUrl, settings, stop } = await startProvider();
 const listen = ['--listen', new URL(publicUrl).host];
-const server = await serve(publicUrl, process.env.INTEROP_BINARY, ['serve', ...listen], settings);
+const server = await serve(publicUrl, process.env.INTEROP_BINARY, ['serve', '--store', 'memory', ...listen], settings);
 try {
   process.env.INTEROP_SIGN_IN = `${publicUrl}/internal`;
   const { begin, discover, redeem, register, statusWith } = await import('./connection.mjs');
