@@ -2,11 +2,13 @@
 //! never its value.
 
 mod sign_in;
+mod telemetry;
 pub mod url;
 
 use std::fmt;
 
 pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};
+pub use telemetry::TelemetrySettings;
 pub use url::is_loopback_host;
 
 /// Settings that are not secret, checked.
@@ -28,6 +30,8 @@ pub struct Config {
     pub client_ip: ClientIp,
     /// Which requests are written to the log.
     pub log_level: LogLevel,
+    /// What else the operator wants to learn about them.
+    pub telemetry: TelemetrySettings,
 }
 
 /// Where the client's address stands.
@@ -65,12 +69,14 @@ impl Config {
     /// Reads the settings by name. `lookup` returns `None` for what is absent or empty.
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Config, ConfigError> {
         let lookup = &|name| lookup(name).filter(|value: &String| !value.trim().is_empty());
+        let sign_in = SignIn::read(lookup)?;
         Ok(Config {
+            telemetry: TelemetrySettings::read(lookup, sign_in.is_some()),
             plausible_base_url: plausible_base_url(lookup)?,
             default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
             allowed_hostnames: allowed_hostnames(lookup)?,
             allowed_origin_hostnames: allowed_origin_hostnames(lookup)?,
-            sign_in: SignIn::read(lookup)?,
+            sign_in,
             rate_limit_per_minute: rate_limit(lookup)?,
             client_ip: client_ip(lookup)?,
             log_level: log_level(lookup)?,

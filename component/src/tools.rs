@@ -5,6 +5,7 @@
 
 mod arguments;
 mod buckets;
+mod calls;
 mod compare_periods;
 mod failure;
 mod filters;
@@ -19,20 +20,23 @@ mod table;
 use serde_json::{Map, Value};
 
 use crate::mcp::{Annotations, ToolDefinition, ToolResult, ToolSet};
-use crate::plausible::{Answer, Client, LegalQuery, QueryError};
-use crate::ports::{OutboundHttp, Timestamp};
+use crate::plausible::{Answer, LegalQuery, QueryError, StatsApi};
+use crate::ports::Timestamp;
+pub use calls::{Call, Calls, Fault};
 use failure::Failure;
 pub use failure::reason;
 pub use instructions::text as instructions;
 
 /// The tools, as one caller may use them.
-pub struct Tools<'a, H> {
+pub struct Tools<'a, A> {
     /// Plausible with the caller's key.
-    pub client: Client<'a, H>,
+    pub stats: &'a A,
     /// What the operator set.
     pub sites: Sites<'a>,
     /// The time of the call.
     pub now: Timestamp,
+    /// Where calls are noted for the operator.
+    pub calls: &'a Calls,
 }
 
 /// Which sites a call may be about.
@@ -44,8 +48,9 @@ pub struct Sites<'a> {
     pub allowed: Option<&'a [String]>,
 }
 
-impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
+impl<A: StatsApi> ToolSet for Tools<'_, A> {
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult> {
+        let name = NAMES.into_iter().find(|known| *known == name)?;
         let outcome = match name {
             get_timeseries::NAME => get_timeseries::call(self, arguments).await,
             get_breakdown::NAME => get_breakdown::call(self, arguments).await,
@@ -53,6 +58,7 @@ impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
             compare_periods::NAME => compare_periods::call(self, arguments).await,
             _ => return None,
         };
+        self.calls.note(name, outcome.as_ref().err());
         Some(outcome.unwrap_or_else(|failure| ToolResult {
             text: failure.to_string(),
             structured: None,
@@ -61,9 +67,9 @@ impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
     }
 }
 
-impl<H: OutboundHttp> Tools<'_, H> {
+impl<A: StatsApi> Tools<'_, A> {
     async fn ask(&self, query: &LegalQuery) -> Result<Answer, Failure> {
-        self.client.query(query).await.map_err(|error| self.failed(query, error))
+        self.stats.query(query).await.map_err(|error| self.failed(query, error))
     }
 
     fn failed(&self, query: &LegalQuery, error: QueryError) -> Failure {

@@ -4,7 +4,7 @@ mod sign_in;
 
 use super::setup::Setup;
 use crate::config::{Config, ConfigError};
-use crate::plausible::{Client, DateRange, Metric, Query, QueryError};
+use crate::plausible::{Client, DateRange, Metric, Query, QueryError, StatsApi};
 use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets};
 
 /// How serious a finding is.

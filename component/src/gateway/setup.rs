@@ -5,6 +5,7 @@ use crate::access::Admission;
 use crate::config::{Config, ConfigError};
 use crate::mcp::Catalogue;
 use crate::oauth::resource::Resource;
+use crate::telemetry::Identifiers;
 use crate::tools;
 
 /// The settings and what follows from them.
@@ -18,6 +19,8 @@ pub struct Setup {
     pub admission: Admission,
     /// What tokens are for, where the component issues them.
     pub resource: Option<Resource>,
+    /// Names requests and traces.
+    pub identifiers: Identifiers,
 }
 
 impl Setup {
@@ -34,6 +37,12 @@ impl Setup {
         });
         let server = config.sign_in.as_ref().and_then(|sign_in| sign_in.authorization_server.as_ref());
         let resource = server.map(|server| Resource::of(&server.public_url));
-        Ok(Setup { catalogue, admission: admission.unwrap_or_default(), resource, config })
+        Ok(Setup {
+            catalogue,
+            admission: admission.unwrap_or_default(),
+            resource,
+            config,
+            identifiers: Identifiers::default(),
+        })
     }
 }

@@ -9,11 +9,19 @@ use super::answer::Answer;
 use super::query::LegalQuery;
 use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
 
+/// Answers queries. The tools ask through it, so that the gateway may put something between them and Plausible.
+#[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
+pub trait StatsApi {
+    /// Asks. Futures that are polled together run at the same time.
+    async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError>;
+}
+
 /// Plausible, as one key sees it.
 pub struct Client<'a, H> {
     http: &'a H,
     base_url: &'a str,
     key: &'a str,
+    traceparent: Option<String>,
 }
 
 /// Why a query has no answer.
@@ -44,29 +52,26 @@ pub enum QueryError {
 impl<'a, H: OutboundHttp> Client<'a, H> {
     /// Plausible at `base_url`, asked with `key`.
     pub fn new(http: &'a H, base_url: &'a str, key: &'a str) -> Self {
-        Client { http, base_url, key }
+        Client { http, base_url, key, traceparent: None }
     }
 
-    /// Asks. A fault of the connection is tried once more: a query changes nothing. Nothing else is.
-    pub async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
-        let request = self.request(query.json().to_string());
-        let response = match self.http.send(request.clone()).await {
-            Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
-            outcome => outcome,
-        };
-        read(response.map_err(QueryError::Unreachable)?)
+    /// The same, with the header `traceparent` in every request.
+    pub fn traced(self, traceparent: String) -> Self {
+        Client { traceparent: Some(traceparent), ..self }
     }
 
     fn request(&self, body: String) -> HttpRequest {
+        let headers = [
+            ("authorization", format!("Bearer {}", self.key)),
+            ("content-type", "application/json".to_owned()),
+            ("accept", "application/json".to_owned()),
+            ("user-agent", concat!("plausible-mcp/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ];
+        let traceparent = self.traceparent.iter().map(|value| ("traceparent", value.clone()));
         HttpRequest {
             method: HttpMethod::Post,
             url: format!("{}/api/v2/query", self.base_url),
-            headers: vec![
-                ("authorization".to_owned(), format!("Bearer {}", self.key)),
-                ("content-type".to_owned(), "application/json".to_owned()),
-                ("accept".to_owned(), "application/json".to_owned()),
-                ("user-agent".to_owned(), concat!("plausible-mcp/", env!("CARGO_PKG_VERSION")).to_owned()),
-            ],
+            headers: headers.into_iter().chain(traceparent).map(|(name, value)| (name.to_owned(), value)).collect(),
             coalesce: Some(self.fingerprint(&body)),
             body: Some(body.into_bytes()),
             timeout_milliseconds: TIMEOUT_MILLISECONDS,
@@ -85,6 +90,18 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
             .chain_update(body)
             .finalize();
         URL_SAFE_NO_PAD.encode(digest)
+    }
+}
+
+impl<H: OutboundHttp> StatsApi for Client<'_, H> {
+    /// A fault of the connection is tried once more: a query changes nothing. Nothing else is.
+    async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
+        let request = self.request(query.json().to_string());
+        let response = match self.http.send(request.clone()).await {
+            Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
+            outcome => outcome,
+        };
+        read(response.map_err(QueryError::Unreachable)?)
     }
 }
 
