@@ -9,7 +9,6 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
-use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler, ProxyPre};
@@ -17,6 +16,7 @@ use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler, ProxyPre};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentError, ComponentSource};
 use crate::guest_output::{self, LineSink};
+use crate::in_flight::{InFlight, Permits};
 use crate::instance::{self, Instance, Services};
 use crate::limits::Limits;
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
@@ -26,7 +26,7 @@ use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;
 use crate::secrets::SecretsState;
 use crate::settings::Settings;
-use crate::worker::{InFlight, Workers};
+use crate::worker::Workers;
 
 /// What a host is made of.
 pub struct HostOptions {
@@ -101,7 +101,7 @@ struct Running {
     services: Arc<Services>,
     operator: OperatorPre<Instance>,
     handler: ProxyHandler<Workers>,
-    permits: Arc<Semaphore>,
+    permits: Permits,
 }
 
 impl Host {
@@ -123,7 +123,7 @@ impl Host {
             component: ProxyPre::P2(proxy),
         });
         tick_epochs(&engine);
-        let permits = Arc::new(Semaphore::new(permit_count(&options.limits)));
+        let permits = Permits::new(&options.limits);
         Ok(Self(Arc::new(Running { engine, services, operator, handler, permits })))
     }
 
@@ -155,8 +155,7 @@ impl Host {
 
     /// Waits until the component works on no request, or until `time` is over; tells which.
     pub async fn drained(&self, time: Duration) -> bool {
-        let all = u32::try_from(permit_count(self.limits())).unwrap_or(u32::MAX);
-        tokio::time::timeout(time, self.0.permits.acquire_many(all)).await.is_ok()
+        tokio::time::timeout(time, self.0.permits.all_returned()).await.is_ok()
     }
 
     async fn answer<B>(&self, request: Request<B>, client: Option<IpAddr>) -> Result<Response<ResponseBody>, Refusal>
@@ -171,10 +170,13 @@ impl Host {
         if let Some(address) = client.and_then(|address| HeaderValue::try_from(address.to_string()).ok()) {
             head.headers.insert(CLIENT_ADDRESS, address);
         }
-        let permit = self.0.permits.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let in_flight = self.0.permits.admit().ok_or(Refusal::Busy)?;
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(InFlight::new(permit), request)).await {
-            Ok(answer) => answer,
+        match tokio::time::timeout(limits.request_time, self.ask(in_flight.clone(), request)).await {
+            Ok(answer) => {
+                in_flight.answered();
+                answer
+            }
             Err(_) => Err(Refusal::Deadline),
         }
     }
@@ -231,10 +233,6 @@ fn failure(error: &wasmtime::Error) -> Refusal {
 
 fn mismatch(error: wasmtime::Error) -> HostError {
     HostError::Mismatch(format!("{error:#}"))
-}
-
-fn permit_count(limits: &Limits) -> usize {
-    usize::try_from(limits.concurrent_requests).unwrap_or(Semaphore::MAX_PERMITS)
 }
 
 /// Advances the engine's epoch for as long as the engine lives.
