@@ -1,12 +1,14 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod sentry_dsn;
 mod sign_in;
 mod telemetry;
 pub mod url;
 
 use std::fmt;
 
+pub use sentry_dsn::SentryDsn;
 pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};
 pub use telemetry::TelemetrySettings;
 pub use url::is_loopback_host;

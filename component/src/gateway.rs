@@ -22,6 +22,7 @@ mod operator_endpoint;
 mod origin;
 pub mod pages;
 mod register_endpoint;
+mod reporting;
 mod request;
 mod response;
 mod route;
@@ -31,6 +32,7 @@ mod token_endpoint;
 use crate::config::LogLevel;
 pub use crate::config::{Config, ConfigError};
 use crate::ports::{Clock, Ports};
+use crate::telemetry::sentry::Report;
 use crate::telemetry::{Identifiers, Outcome, RequestRecord, Severity};
 use issuer::Issuer;
 use journal::Journal;
@@ -53,6 +55,8 @@ pub struct Answered {
     pub response: Response,
     /// The record for the log; `None` when the log level leaves it out.
     pub record: Option<RequestRecord>,
+    /// What it leaves for Sentry, to be handed to [`Gateway::report`] when the response is out.
+    pub report: Option<Report>,
 }
 
 /// What an endpoint makes of a request.
@@ -91,11 +95,20 @@ impl<'a, P: Ports> Gateway<'a, P> {
             user: journal.user(),
             unreadable_records: journal.unreadable.so_far(),
         };
-        let wanted = match self.setup {
-            Ok(setup) => is_logged(record.severity(), setup.config.log_level),
-            Err(_) => true,
+        let (report, wanted) = match self.setup {
+            Ok(setup) => {
+                (reporting::report(setup, &record, &journal), is_logged(record.severity(), setup.config.log_level))
+            }
+            Err(_) => (None, true),
         };
-        Answered { response: served.response, record: wanted.then_some(record) }
+        Answered { response: served.response, record: wanted.then_some(record), report }
+    }
+
+    /// Sends what a request left for Sentry. Nobody waits for it any more. A line for the log when Sentry failed.
+    pub async fn report(&self, report: &Report) -> Option<String> {
+        let setup = self.setup.as_ref().ok()?;
+        let delivery = reporting::send(self.ports, setup, report).await?;
+        delivery.line(self.ports.clock().now()).filter(|_| setup.config.log_level >= LogLevel::Warn)
     }
 
     fn journal(&self, request: &Request) -> Journal {

@@ -1,4 +1,4 @@
-//! What the operator learns about requests: a line in the log for each.
+//! What the operator learns about requests: a line in the log for each, and what [`sentry`] is sent.
 //!
 //! Invariant: nothing here holds a tool argument, a result, a credential or an address. Every field is a number, a name
 //! from this program, an identifier of digits, or a word that was checked to be harmless. The one exception is the
@@ -8,6 +8,7 @@ mod client_family;
 mod identifiers;
 mod request_id;
 mod request_record;
+pub mod sentry;
 mod tool_call;
 mod trace_context;
 

@@ -45,7 +45,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
         // The answer stands behind a credential, so no shared cache may hand it to others.
         cache_scope: CacheScope::Private,
     };
-    mcp_endpoint::answer(setup, limits, request, body, &caller, ports.clock(), journal).await
+    mcp_endpoint::answer(ports, setup, limits, request, body, &caller, journal).await
 }
 
 /// Where assertions are accepted, one that is there decides alone: a token beside it is not looked at.

@@ -1,14 +1,15 @@
-//! What becomes known about a request while it is answered, for the log.
+//! What becomes known about a request while it is answered, for the log and for Sentry.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::issuer::UnreadableRecords;
 use super::request::Request;
 use crate::config::Config;
 use crate::oauth::keyring::UserId;
 use crate::ports::Random;
+use crate::telemetry::sentry::{EventId, Feedback};
 use crate::telemetry::{ClientFamily, ErrorKind, Identifiers, RequestId, ToolCall, ToolFailure, TraceContext, User};
-use crate::tools::{Call, Calls, Fault};
+use crate::tools::{Call, Calls, Fault, Outbox};
 
 /// The journal of one request.
 #[derive(Debug)]
@@ -23,7 +24,10 @@ pub struct Journal {
     pub unreadable: UnreadableRecords,
     /// The tool calls.
     pub calls: Calls,
+    /// The identifier of whatever is reported about the request.
+    pub event_id: EventId,
     user: RefCell<Option<User>>,
+    outbox: OnceCell<Outbox>,
 }
 
 impl Journal {
@@ -36,7 +40,9 @@ impl Journal {
             client: ClientFamily::of(headers.value("user-agent").as_deref()),
             unreadable: UnreadableRecords::default(),
             calls: Calls::default(),
+            event_id: EventId(identifiers.next(random)),
             user: RefCell::default(),
+            outbox: OnceCell::new(),
         }
     }
 
@@ -49,6 +55,18 @@ impl Journal {
     /// Who sent it, as far as that is known.
     pub fn user(&self) -> Option<User> {
         self.user.borrow().clone()
+    }
+
+    /// The place where `send_feedback` leaves its words.
+    pub fn open_outbox(&self, is_open: bool) -> &Outbox {
+        let id = self.event_id.to_string();
+        self.outbox.get_or_init(|| Outbox { id, is_open, feedback: RefCell::default() })
+    }
+
+    /// What a user wrote, as telemetry names it.
+    pub fn feedback(&self) -> Option<Feedback> {
+        let feedback = self.outbox.get()?.feedback.borrow().clone()?;
+        Some(Feedback { message: feedback.message, category: feedback.category, tool: feedback.tool })
     }
 
     /// The tool calls, as telemetry names them.

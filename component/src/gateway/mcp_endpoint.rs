@@ -8,6 +8,7 @@ use super::Served;
 use super::bearer::PlausibleKey;
 use super::journal::Journal;
 use super::limits::Limits;
+use super::reporting;
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::setup::Setup;
@@ -49,17 +50,17 @@ pub async fn serve<P: Ports, B: RequestBody>(
         allowed_sites: None,
         cache_scope: CacheScope::Public,
     };
-    answer(setup, limits, request, body, &caller, ports.clock(), journal).await
+    answer(ports, setup, limits, request, body, &caller, journal).await
 }
 
 /// Serves a request whose credential was checked: identity limit, media type, body, protocol.
-pub async fn answer<L: RateLimit, B: RequestBody, A: StatsApi>(
+pub async fn answer<P: Ports, B: RequestBody, A: StatsApi>(
+    ports: &P,
     setup: &Setup,
-    limits: &Limits<'_, L>,
+    limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
     caller: &Caller<'_, A>,
-    clock: &impl Clock,
     journal: &Journal,
 ) -> Result<Served, Refusal> {
     limits.identity(caller.identity, 1).await?;
@@ -74,8 +75,9 @@ pub async fn answer<L: RateLimit, B: RequestBody, A: StatsApi>(
     let tools = Tools {
         stats: caller.stats,
         sites: Sites { default: config.default_site.as_deref(), allowed: caller.allowed_sites },
-        now: clock.now(),
+        now: ports.clock().now(),
         calls: &journal.calls,
+        outbox: reporting::outbox(setup, ports.store(), &incoming, journal).await,
     };
     let (method, tool) = (known_method(&incoming), known_tool(&incoming));
     let server = Server { tools: &tools, catalogue: &setup.catalogue, cache_scope: caller.cache_scope };

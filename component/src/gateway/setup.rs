@@ -27,9 +27,11 @@ impl Setup {
     /// Reads the settings by name; see [`Config::read`].
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Setup, ConfigError> {
         let config = Config::read(lookup)?;
-        let catalogue = match config.default_site {
-            Some(_) => Catalogue::new(|| tools::instructions(true), || tools::definitions(true)),
-            None => Catalogue::new(|| tools::instructions(false), || tools::definitions(false)),
+        let catalogue = match (config.default_site.is_some(), config.telemetry.sentry) {
+            (true, true) => catalogue::<true, true>(),
+            (true, false) => catalogue::<true, false>(),
+            (false, true) => catalogue::<false, true>(),
+            (false, false) => catalogue::<false, false>(),
         };
         let admission = config.sign_in.as_ref().map(|sign_in| Admission {
             allowed_domains: sign_in.allowed_domains.clone(),
@@ -45,4 +47,8 @@ impl Setup {
             identifiers: Identifiers::default(),
         })
     }
+}
+
+fn catalogue<const DEFAULT_SITE: bool, const FEEDBACK: bool>() -> Catalogue {
+    Catalogue::new(|| tools::instructions(DEFAULT_SITE, FEEDBACK), || tools::definitions(DEFAULT_SITE, FEEDBACK))
 }

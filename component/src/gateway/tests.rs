@@ -2,6 +2,7 @@
 
 mod authorization_requests;
 mod credentials;
+mod nothing_personal;
 mod request_line;
 mod sign_in;
 mod world;

@@ -48,6 +48,7 @@ impl Failure {
         match self {
             Failure::Arguments { .. } | Failure::Illegal { .. } => Fault::Arguments,
             Failure::Plausible { error, .. } => of_query(error),
+            Failure::FeedbackClosed => Fault::Unexpected("Sentry does not answer", Some("SENTRY_DSN")),
         }
     }
 }
@@ -62,6 +63,6 @@ fn of_query(error: &QueryError) -> Fault {
         QueryError::ServerFault(status) | QueryError::UnexpectedStatus(status, _) => Fault::Plausible(*status),
         QueryError::Redirected => Fault::Unexpected("it redirects", Some("PLAUSIBLE_BASE_URL")),
         QueryError::UnexpectedAnswer => Fault::Unexpected("its answer is not the documented JSON", None),
-        QueryError::Unreachable(error) => Fault::Unexpected(super::failure::reason(*error), None),
+        QueryError::Unreachable(error) => Fault::Unexpected(error.words(), None),
     }
 }

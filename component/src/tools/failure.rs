@@ -33,6 +33,8 @@ pub enum Failure {
         /// Why.
         error: QueryError,
     },
+    /// Sentry failed a moment ago, so a report would be lost.
+    FeedbackClosed,
 }
 
 impl fmt::Display for Failure {
@@ -49,6 +51,11 @@ impl fmt::Display for Failure {
                 write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
             }
             Failure::Plausible { site_id, error } => plausible(formatter, site_id, error),
+            Failure::FeedbackClosed => write!(
+                formatter,
+                "Feedback cannot be taken at the moment, so nothing was sent. Try again in a few minutes, or go on \
+                 without."
+            ),
         }
     }
 }
@@ -138,24 +145,8 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Res
             formatter,
             "Plausible could not be reached ({}). Try again in a minute; if it stays, whoever runs this server should \
              check PLAUSIBLE_BASE_URL and the network.",
-            reason(error)
+            error.words()
         ),
-    }
-}
-
-/// A fault in a few words.
-pub fn reason(error: HttpError) -> &'static str {
-    match error {
-        HttpError::InvalidRequest => "the request cannot be sent as HTTP",
-        HttpError::ReachUnsupported => "this host cannot check addresses",
-        HttpError::AddressRefused => "its address is not allowed",
-        HttpError::NameNotResolved => "its name does not resolve",
-        HttpError::ConnectFailed => "no connection",
-        HttpError::TlsFailed => "no trusted TLS connection",
-        HttpError::Interrupted => "the connection broke",
-        HttpError::TimedOut => "it took too long",
-        HttpError::ResponseTooLarge => "its answer is too large",
-        HttpError::MalformedResponse => "its answer is not HTTP",
     }
 }
 

@@ -13,7 +13,7 @@ const NOW: Timestamp = Timestamp(1_786_012_200_000);
 fn call(http: &ScriptedHttp, sites: Sites<'_>, tool: &str, arguments: Value) -> ToolResult {
     let client = Client::new(http, "https://plausible.example", "the-key");
     let calls = Calls::default();
-    let tools = Tools { stats: &client, sites, now: NOW, calls: &calls };
+    let tools = Tools { stats: &client, sites, now: NOW, calls: &calls, outbox: None };
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     tools.call(tool, arguments).now_or_never().expect("nothing waits").expect("the tool exists")
 }

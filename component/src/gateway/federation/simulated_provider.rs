@@ -31,6 +31,8 @@ pub(crate) struct SimulatedProvider {
     pub(crate) faults: RefCell<Vec<(&'static str, Fault)>>,
     /// Members of the next id_tokens that replace the usual ones; `null` takes a member away.
     pub(crate) claims: RefCell<Value>,
+    /// The requests, as they came.
+    pub(crate) sent: RefCell<Vec<HttpRequest>>,
     /// The URLs that were asked for.
     pub(crate) asked: RefCell<Vec<String>>,
     served: Cell<usize>,
@@ -46,6 +48,7 @@ impl SimulatedProvider {
             key_id: RefCell::new("key-1".to_owned()),
             faults: RefCell::default(),
             claims: RefCell::new(json!({})),
+            sent: RefCell::default(),
             asked: RefCell::default(),
             served: Cell::default(),
         }
@@ -116,6 +119,7 @@ impl OutboundHttp for SimulatedProvider {
         if request.url.starts_with("https://192.0.2.1/") {
             return Err(HttpError::AddressRefused);
         }
+        self.sent.borrow_mut().push(request.clone());
         self.asked.borrow_mut().push(request.url.clone());
         let faults = self.faults.borrow();
         let fault = faults.iter().find(|(part, _)| request.url.contains(part)).map(|(_, fault)| fault.clone());

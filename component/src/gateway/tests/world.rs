@@ -20,6 +20,8 @@ pub(super) const REDIRECT_URI: &str = "https://app.example/cb";
 pub(super) struct World {
     pub(super) ports: MemoryPorts<SimulatedProvider>,
     pub(super) setup: Result<Setup, ConfigError>,
+    /// What the log has.
+    pub(super) lines: RefCell<Vec<String>>,
 }
 
 /// A browser: it keeps cookies and posts forms as browsers do under `no-referrer`.
@@ -62,7 +64,7 @@ impl World {
         }
         settings.retain(|_, value| !value.is_empty());
         let setup = Setup::read(|name| settings.get(name).map(|value| (*value).to_owned()));
-        World { ports, setup }
+        World { ports, setup, lines: RefCell::default() }
     }
 
     /// Sends a request to the server's own host.
@@ -76,8 +78,12 @@ impl World {
             authority: Some("mcp.example.com".to_owned()),
             headers: Headers(headers),
         };
-        let answered = Gateway::new(&self.ports, &self.setup).handle(&request, body.as_bytes()).now_or_never();
-        answered.expect("nothing waits").response
+        let gateway = Gateway::new(&self.ports, &self.setup);
+        let answered = gateway.handle(&request, body.as_bytes()).now_or_never().expect("nothing waits");
+        self.lines.borrow_mut().extend(answered.record.map(|record| record.json()));
+        let line = answered.report.and_then(|report| gateway.report(&report).now_or_never().expect("nothing waits"));
+        self.lines.borrow_mut().extend(line);
+        answered.response
     }
 
     pub(super) fn register(&self, metadata: &Value) -> Response {
