@@ -229,6 +229,12 @@ const DEFAULT_RATE_LIMIT: u32 = 60;
 /// Ten times as much, the limit by address, still fits 32 bits.
 const MAX_RATE_LIMIT: u32 = 100_000_000;
 
+/// Plausible allows 600; a tenth is left to dashboards and other keys of the same team, which count too.
+const DEFAULT_HOURLY_BUDGET: u32 = 540;
+
+/// More than Plausible grants anybody.
+const MAX_HOURLY_BUDGET: u32 = 10_000_000;
+
 /// Longer chains of proxies were not seen.
 const MAX_PROXY_HOPS: u32 = 20;
 

@@ -3,6 +3,7 @@
 //! The order of checks is one visible list, `Gateway::respond`: OPTIONS, host, origin, address limit, method,
 //! credential, identity limit, media type, body.
 
+mod answer_cache;
 mod authorize_endpoint;
 mod bearer;
 mod bearer_token;
@@ -21,12 +22,14 @@ pub mod operator;
 mod operator_endpoint;
 mod origin;
 pub mod pages;
+mod plausible_budget;
 mod register_endpoint;
 mod reporting;
 mod request;
 mod response;
 mod route;
 mod setup;
+mod shared_plausible;
 mod token_endpoint;
 
 use crate::config::LogLevel;

@@ -1,14 +1,17 @@
 //! `POST /internal`: MCP for those who signed in, with the shared Plausible key.
 
+use super::answer_cache::AnswerCache;
 use super::bearer_token;
 use super::federation::{Federation, FederationError};
 use super::issuer::{self, Issuer};
 use super::journal::Journal;
 use super::limits::Limits;
 use super::mcp_endpoint::{self, Caller};
+use super::plausible_budget::PlausibleBudget;
 use super::request::{Request, RequestBody};
 use super::response::Refusal;
 use super::setup::Setup;
+use super::shared_plausible::SharedPlausible;
 use super::token_endpoint::unavailable;
 use super::{Served, origin};
 use crate::config::{AssertionMode, SignIn};
@@ -37,9 +40,15 @@ pub async fn serve<P: Ports, B: RequestBody>(
     let key =
         issuer::required(ports.secrets(), "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys")
             .map_err(|error| issuer::misconfigured(&error))?;
-    let stats = Client::new(ports.http(), &setup.config.plausible_base_url, key.trim());
+    let (base_url, now) = (&setup.config.plausible_base_url, ports.clock().now());
+    let shared = SharedPlausible {
+        client: Client::new(ports.http(), base_url, key.trim()).traced(journal.trace.header()),
+        cache: AnswerCache::new(ports, &ring, base_url, key.trim()),
+        budget: PlausibleBudget::new(ports.limiter(), sign_in.hourly_budget, user.as_str(), now),
+        now,
+    };
     let caller = Caller {
-        stats: &stats.traced(journal.trace.header()),
+        stats: &shared,
         identity: user.as_str(),
         allowed_sites: sign_in.allowed_sites.as_deref(),
         // The answer stands behind a credential, so no shared cache may hand it to others.

@@ -69,6 +69,15 @@ impl Journal {
         Some(Feedback { message: feedback.message, category: feedback.category, tool: feedback.tool })
     }
 
+    /// When a call that was over the budget may be tried again, in seconds.
+    pub fn retry_after(&self) -> Option<u32> {
+        let seconds = |call: Call| match call.fault {
+            Some(Fault::OverBudget(seconds)) => Some(seconds),
+            _ => None,
+        };
+        self.calls.so_far().into_iter().find_map(seconds)
+    }
+
     /// The tool calls, as telemetry names them.
     pub fn tool_calls(&self) -> Vec<ToolCall> {
         let of = |call: Call| ToolCall { tool: call.tool, failure: call.fault.map(failure) };
@@ -86,6 +95,9 @@ fn failure(fault: Fault) -> ToolFailure {
             upstream_status: Some(status),
             setting: (status == 404).then_some("PLAUSIBLE_BASE_URL"),
         },
+        Fault::OverBudget(_) => {
+            ToolFailure { kind: ErrorKind::Budget, cause: "budget", setting: Some("PLAUSIBLE_HOURLY_BUDGET"), ..plain }
+        }
         Fault::Unexpected(cause, setting) => ToolFailure { kind: ErrorKind::Unexpected, cause, setting, ..plain },
     }
 }

@@ -136,6 +136,10 @@ fn served(reply: Reply, mcp_method: Option<&'static str>, tool: Option<&'static 
         Some(body) => Response::json(reply.status, body),
         None => Response::empty(reply.status),
     };
+    let response = match journal.retry_after() {
+        Some(seconds) => response.with_header("retry-after", seconds.to_string()),
+        None => response,
+    };
     Served { response, outcome, mcp_method, tool }
 }
 

@@ -3,6 +3,7 @@
 mod authorization_requests;
 mod credentials;
 mod nothing_personal;
+mod quota;
 mod request_line;
 mod sign_in;
 mod world;

@@ -47,6 +47,22 @@ pub enum QueryError {
     UnexpectedAnswer,
     /// No answer came.
     Unreachable(HttpError),
+    /// Nothing was sent: so much was asked already in this hour.
+    OverBudget {
+        /// Who has asked so much.
+        spender: Spender,
+        /// The seconds until the next hour.
+        retry_after: u32,
+    },
+}
+
+/// Whose budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spender {
+    /// The user's share of it.
+    User,
+    /// That of everybody together.
+    Everybody,
 }
 
 impl<'a, H: OutboundHttp> Client<'a, H> {
@@ -58,6 +74,17 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
     /// The same, with the header `traceparent` in every request.
     pub fn traced(self, traceparent: String) -> Self {
         Client { traceparent: Some(traceparent), ..self }
+    }
+
+    /// Asks, and returns the body of a 200 as it came. A fault of the connection is tried once more: a query changes
+    /// nothing. Nothing else is.
+    pub async fn body(&self, query: &LegalQuery) -> Result<Vec<u8>, QueryError> {
+        let request = self.request(query.json().to_string());
+        let response = match self.http.send(request.clone()).await {
+            Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
+            outcome => outcome,
+        };
+        body_of(response.map_err(QueryError::Unreachable)?)
     }
 
     fn request(&self, body: String) -> HttpRequest {
@@ -94,20 +121,14 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
 }
 
 impl<H: OutboundHttp> StatsApi for Client<'_, H> {
-    /// A fault of the connection is tried once more: a query changes nothing. Nothing else is.
     async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
-        let request = self.request(query.json().to_string());
-        let response = match self.http.send(request.clone()).await {
-            Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
-            outcome => outcome,
-        };
-        read(response.map_err(QueryError::Unreachable)?)
+        Answer::read(&self.body(query).await?).ok_or(QueryError::UnexpectedAnswer)
     }
 }
 
-fn read(response: HttpResponse) -> Result<Answer, QueryError> {
+fn body_of(response: HttpResponse) -> Result<Vec<u8>, QueryError> {
     match response.status {
-        200 => Answer::read(&response.body).ok_or(QueryError::UnexpectedAnswer),
+        200 => Ok(response.body),
         400 => Err(QueryError::Refused(words(&response.body))),
         401 => Err(QueryError::Unauthorized),
         402 => Err(QueryError::PaymentRequired(words(&response.body))),

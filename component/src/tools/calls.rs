@@ -26,6 +26,8 @@ pub enum Fault {
     Arguments,
     /// Plausible answered with this status.
     Plausible(u16),
+    /// The hour's budget is used up; the seconds until the next hour.
+    OverBudget(u32),
     /// Nobody expects it: a few words, and the setting that may mend it.
     Unexpected(&'static str, Option<&'static str>),
 }
@@ -63,6 +65,7 @@ fn of_query(error: &QueryError) -> Fault {
         QueryError::ServerFault(status) | QueryError::UnexpectedStatus(status, _) => Fault::Plausible(*status),
         QueryError::Redirected => Fault::Unexpected("it redirects", Some("PLAUSIBLE_BASE_URL")),
         QueryError::UnexpectedAnswer => Fault::Unexpected("its answer is not the documented JSON", None),
+        QueryError::OverBudget { retry_after, .. } => Fault::OverBudget(*retry_after),
         QueryError::Unreachable(error) => Fault::Unexpected(error.words(), None),
     }
 }

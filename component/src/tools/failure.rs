@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::plausible::{QueryError, Violation};
+use crate::plausible::{QueryError, Spender, Violation};
 use crate::ports::HttpError;
 
 /// Why a call has no answer.
@@ -107,6 +107,7 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
              should check that PLAUSIBLE_BASE_URL is a Plausible."
         ),
         QueryError::Unreachable(error) => unreachable(formatter, *error),
+        QueryError::OverBudget { spender, retry_after } => over_budget(formatter, *spender, *retry_after),
     }
 }
 
@@ -130,6 +131,19 @@ fn said(formatter: &mut fmt::Formatter<'_>, words: Option<&str>) -> fmt::Result 
         Some(words) => write!(formatter, " Plausible says: \"{words}\"."),
         None => Ok(()),
     }
+}
+
+fn over_budget(formatter: &mut fmt::Formatter<'_>, spender: Spender, retry_after: u32) -> fmt::Result {
+    let spent = match spender {
+        Spender::User => "your share of this hour's queries is used up",
+        Spender::Everybody => "everybody together has used up this hour's queries",
+    };
+    write!(
+        formatter,
+        "Nothing was sent to Plausible: {spent}. Users of this server share one limit of Plausible's. Try again in {} \
+         minutes. Questions that were asked a moment ago can be asked again before.",
+        retry_after.div_ceil(60)
+    )
 }
 
 fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Result {
