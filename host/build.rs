@@ -1,5 +1,5 @@
-//! Builds the component for `wasm32-wasip2`, compiles it ahead for the host's engine, and leaves both files in
-//! `OUT_DIR` for `src/component.rs` to embed.
+//! Builds the component and the adapters for `wasm32-wasip2`, compiles the component ahead for the host's engine, and
+//! leaves all files in `OUT_DIR` for `src/component.rs` and `src/compose.rs` to embed.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,14 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
     ensure_target_is_installed()?;
-    let built = build_component(&root, &component_folder(&out)?)?;
-    let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let folder = component_folder(&out)?;
+    if env::var_os("CARGO_FEATURE_COMPOSE").is_some() {
+        for (package, embedded) in ADAPTERS {
+            let wasm = build_component(&root, &folder, package)?;
+            std::fs::write(out.join(embedded), wasm).with_context(|| format!("cannot write {embedded}"))?;
+        }
+    }
+    let wasm = build_component(&root, &folder, COMPONENT)?;
     std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
     let compiled = compile_ahead(&wasm)?;
     std::fs::write(out.join("component.cwasm"), compiled).context("cannot write component.cwasm")
@@ -67,14 +73,14 @@ fn target_is_installed() -> bool {
     found.status.success() && std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
 }
 
-/// Runs cargo on the component crate alone, in a target folder of its own (the outer cargo holds the lock of the
-/// other one) and with settings that no outer profile or environment can change.
-fn build_component(root: &Path, target_folder: &Path) -> Result<PathBuf> {
+/// Runs cargo on one crate alone, so that no other one's features change it, in a target folder of its own (the outer
+/// cargo holds the lock of the other one) and with settings that no outer profile or environment can change.
+fn build_component(root: &Path, target_folder: &Path, (package, artefact): (&str, &str)) -> Result<Vec<u8>> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
     command
         .current_dir(root)
-        .args(["build", "--package", PACKAGE, "--release", "--target", TARGET])
+        .args(["build", "--package", package, "--profile", PROFILE, "--target", TARGET])
         .arg("--target-dir")
         .arg(target_folder);
     for (name, _) in env::vars_os() {
@@ -82,14 +88,12 @@ fn build_component(root: &Path, target_folder: &Path) -> Result<PathBuf> {
             command.env_remove(name);
         }
     }
-    for (name, value) in PROFILE {
-        command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
-    }
     let status = command.status().context("cannot run cargo for the component")?;
     if !status.success() {
-        bail!("the component crate did not build for {TARGET} ({status}); its messages stand above");
+        bail!("the crate {package} did not build for {TARGET} ({status}); its messages stand above");
     }
-    Ok(target_folder.join(TARGET).join("release").join(ARTEFACT))
+    let built = target_folder.join(TARGET).join(PROFILE).join(artefact);
+    std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))
 }
 
 /// Variables by which cargo, clippy and coverage tools steer rustc: they are meant for the host's own compilation.
@@ -129,12 +133,23 @@ fn compile_ahead(wasm: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("cannot compile the component ahead: {error:?}"))
 }
 
-const PACKAGE: &str = "plausible-mcp-component";
-const ARTEFACT: &str = "plausible_mcp_component.wasm";
+/// Packages and what cargo calls the components that they become.
+const COMPONENT: (&str, &str) = ("plausible-mcp-component", "plausible_mcp_component.wasm");
+/// The same of the adapters, and the files in `OUT_DIR`.
+const ADAPTERS: [((&str, &str), &str); 2] = [
+    (("plausible-mcp-adapter-spin", "plausible_mcp_adapter_spin.wasm"), "adapter-spin.wasm"),
+    (("plausible-mcp-adapter-wasi", "plausible_mcp_adapter_wasi.wasm"), "adapter-wasi.wasm"),
+];
+/// Of the workspace's Cargo.toml.
+const PROFILE: &str = "component";
 const TARGET: &str = "wasm32-wasip2";
-/// What the component is made of, relative to the workspace.
-const WATCHED: [&str; 5] = ["component/src", "component/Cargo.toml", "wit", "Cargo.lock", "rust-toolchain.toml"];
-/// The component's release profile. It stands here and not in the workspace's Cargo.toml, where it would apply to the
-/// host as well, which gains nothing from it and would take minutes longer to build.
-const PROFILE: [(&str, &str); 5] =
-    [("LTO", "true"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "true"), ("OPT_LEVEL", "3")];
+/// What the components are made of, relative to the workspace.
+const WATCHED: [&str; 7] = [
+    "component/src",
+    "component/Cargo.toml",
+    "component/adapters",
+    "wit",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+];

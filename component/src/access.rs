@@ -27,8 +27,8 @@ mod rejection;
 mod rsa_key;
 mod signed_token;
 mod strict_json;
-#[cfg(test)]
-pub(crate) mod test_tokens;
+#[cfg(any(test, feature = "testing"))]
+pub mod test_tokens;
 mod verifier;
 
 pub use admission::Admission;

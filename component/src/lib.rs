@@ -16,6 +16,9 @@
 //!
 //! Nothing here does I/O but through a port, and nothing outlives a request.
 
+#[cfg(all(feature = "testing", target_family = "wasm"))]
+compile_error!("the feature `testing` is for native tests: its keys are known to everybody");
+
 pub mod access;
 pub mod config;
 pub mod gateway;

@@ -17,6 +17,7 @@ mod generated {
         world: "plausible-mcp:native/supplied",
         imports: {
             "plausible-mcp:host/oauth-store": async | trappable,
+            "plausible-mcp:host/rate-limit": async | trappable,
             "plausible-mcp:host/outbound-http.[method]exchange.response": async | trappable,
             default: trappable,
         },

@@ -1,18 +1,24 @@
 //! The command line: what is asked for, and how it ends.
 
 mod check;
+#[cfg(feature = "compose")]
+mod compose;
 mod grants;
+mod health;
 mod run;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use http::Uri;
 
 use crate::component::ComponentSource;
-use crate::host::{Host, HostOptions};
+use crate::host::{Host, HostBuilder};
 use crate::settings::Settings;
+use store::StoreArgument;
 
 /// MCP server for Plausible Analytics.
 #[derive(Debug, Parser)]
@@ -25,6 +31,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything on this machine with a simulated Plausible; no accounts needed
+    #[cfg(feature = "demo")]
     Demo {
         /// Address to listen on
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
@@ -38,12 +45,23 @@ enum Command {
     Check {
         #[command(flatten)]
         source: Source,
+        #[command(flatten)]
+        store: StoreArgument,
         /// Print one JSON array instead of lines
         #[arg(long)]
         json: bool,
     },
     /// List or end what users have let clients do
     Grants(GrantsArguments),
+    /// Write the component for another host
+    #[cfg(feature = "compose")]
+    Compose(ComposeArguments),
+    /// Tell by the exit code whether a server is alive; for the health check of a container
+    Health {
+        /// The address to ask
+        #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/healthz")]
+        url: Uri,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -53,15 +71,28 @@ struct ServeArguments {
     listen: SocketAddr,
     #[command(flatten)]
     source: Source,
-    /// Where records live: memory, file:PATH or redis://…
-    #[arg(long, value_name = "STORE", default_value = "memory")]
-    store: String,
+    #[command(flatten)]
+    store: StoreArgument,
     /// Address for /metrics and /readyz
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+}
+
+#[cfg(feature = "compose")]
+#[derive(Debug, Args)]
+struct ComposeArguments {
+    /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records
+    #[arg(long, value_name = "NAME")]
+    adapter: String,
+    /// The .wasm file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// A .wasm file to compose instead of the embedded component
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -134,11 +165,15 @@ impl CommandLine {
     /// See [`CliError`].
     pub async fn run(self) -> Result<(), CliError> {
         match self.command {
+            #[cfg(feature = "demo")]
             Command::Demo { listen } => run::demo(listen).await,
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
-            Command::Check { source, json } => check::run(source, json).await,
+            Command::Check { source, store, json } => check::run(source, &store, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            #[cfg(feature = "compose")]
+            Command::Compose(arguments) => compose::run(arguments),
+            Command::Health { url } => health::run(&url).await,
         }
     }
 }
@@ -176,14 +211,15 @@ impl Source {
     }
 
     async fn host(&self, settings: Settings) -> Result<Host, CliError> {
-        self.host_with(HostOptions::new(settings)).await
+        self.host_with(Host::builder().settings(settings)).await
     }
 
-    async fn host_with(&self, mut options: HostOptions) -> Result<Host, CliError> {
-        if let Some(file) = &self.component {
-            options.component = ComponentSource::File(file.clone());
-        }
-        Host::new(options).await.map_err(failed)
+    async fn host_with(&self, host: HostBuilder) -> Result<Host, CliError> {
+        let host = match &self.component {
+            Some(file) => host.component(ComponentSource::File(file.clone())),
+            None => host,
+        };
+        host.build().await.map_err(failed)
     }
 }
 

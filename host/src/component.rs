@@ -49,6 +49,10 @@ impl std::error::Error for ComponentError {}
 /// The embedded component as portable WebAssembly, for tools that measure or deploy it.
 pub const EMBEDDED_WASM_FILE: &str = concat!(env!("OUT_DIR"), "/component.wasm");
 
+/// The adapter for Spin as portable WebAssembly, likewise.
+#[cfg(feature = "compose")]
+pub const SPIN_ADAPTER_WASM_FILE: &str = concat!(env!("OUT_DIR"), "/adapter-spin.wasm");
+
 /// An engine whose pool has room for every request that `limits` admit at once and for the operator's questions.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
     let requests = limits.concurrent_requests.saturating_add(limits.finishing_requests);

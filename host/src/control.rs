@@ -1,5 +1,5 @@
-//! The control socket: a Unix socket through which the operator's commands ask a running server. Records in memory
-//! are known to the process that serves and to nobody else, so `grants` has to ask it.
+//! The control socket: a Unix socket through which the operator's commands ask a running server. Records in memory or
+//! in a file are open to the process that serves and to nobody else, so `grants` has to ask it.
 //!
 //! ```text
 //! grants -> client::ask -> socket -> connection::serve -> Host::{check, list_grants, revoke}

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, HostError, HostOptions};
-use crate::server::{Server, ServerError};
+use crate::host::{Host, HostError};
+use crate::outbound_http::HttpPolicy;
+use crate::server::{self, Server, ServerError};
 use crate::settings::Settings;
 use access::{Application, SimulatedAccess};
 pub use announcement::announcement;
@@ -56,20 +57,19 @@ impl Demo {
     /// When an address is taken or the host cannot start.
     pub async fn start(listen: SocketAddr) -> Result<Self, DemoError> {
         let failed = |error: std::io::Error| DemoError::Simulation(error.to_string());
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let plausible = listener.local_addr().map_err(failed)?;
-        let upstream = tokio::spawn(SimulatedPlausible::new().serve(listener));
+        let plausible_listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let plausible = plausible_listener.local_addr().map_err(failed)?;
+        let upstream = tokio::spawn(SimulatedPlausible::new().serve(plausible_listener));
         let access_listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let access = access_listener.local_addr().map_err(failed)?;
-        // The port is known only once it is taken, and the host has to know it: hence a server without connections.
-        let address = free_address(listen).await.map_err(DemoError::Server)?;
+        // The host has to know its port, which is known once it is taken.
+        let (listener, address) = server::listen(listen).await.map_err(DemoError::Server)?;
         let simulated = simulated_access(access, address).await?;
         let settings = settings(address, plausible, &simulated);
         let provider = tokio::spawn(Arc::new(simulated).serve(access_listener));
-        let mut options = HostOptions::new(settings);
-        options.loopback_is_public = HostOptions::loopback_is_public(&options.settings, address.ip());
-        let host = Host::new(options).await.map_err(DemoError::Host)?;
-        let server = Server::bind(address, host).await.map_err(DemoError::Server)?;
+        let policy = HttpPolicy::for_listener(&settings, address.ip());
+        let host = Host::builder().settings(settings).http_policy(policy).build().await.map_err(DemoError::Host)?;
+        let server = Server::over((listener, address), host);
         Ok(Self { server, plausible, access, upstreams: [upstream, provider] })
     }
 
@@ -93,15 +93,6 @@ impl Demo {
         self.server.run(shutdown).await;
         self.upstreams.iter().for_each(JoinHandle::abort);
     }
-}
-
-/// `listen` with a port: its own, or a free one where it is 0.
-async fn free_address(listen: SocketAddr) -> Result<SocketAddr, ServerError> {
-    if listen.port() != 0 {
-        return Ok(listen);
-    }
-    let failed = |error: std::io::Error| ServerError::Listen(listen, error.to_string());
-    TcpListener::bind(listen).await.and_then(|listener| listener.local_addr()).map_err(failed)
 }
 
 /// Making keys takes a moment of computing, so it happens on a thread of its own.

@@ -1,5 +1,8 @@
 //! The embeddable host: one component with what it needs, and no listening socket.
 
+mod builder;
+mod service;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,60 +14,18 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler, ProxyPre};
+use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler};
 
 use crate::bindings::OperatorPre;
-use crate::component::{self, ComponentError, ComponentSource};
-use crate::guest_output::{self, LineSink};
+use crate::component::ComponentError;
 use crate::in_flight::{InFlight, Permits};
-use crate::instance::{self, Instance, Services};
+use crate::instance::{Instance, Services};
 use crate::limits::Limits;
-use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
-use crate::outbound_http::{OutboundError, OutboundHttpState};
-use crate::rate_limit::RateLimitState;
+use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;
-use crate::secrets::SecretsState;
-use crate::settings::Settings;
 use crate::worker::Workers;
-
-/// What a host is made of.
-pub struct HostOptions {
-    /// The values of the settings, secret ones included.
-    pub settings: Settings,
-    /// The component to run.
-    pub component: ComponentSource,
-    /// What it admits.
-    pub limits: Limits,
-    /// Where the authorization server's records live.
-    pub oauth_store: Arc<dyn OauthStore>,
-    /// Receives the component's log lines.
-    pub log: LineSink,
-    /// Whether an address that an outsider chose may be one of this machine's loopback addresses. Only for tests and
-    /// demonstrations of which every client is on this machine: anybody else could reach what listens here. The
-    /// setting `ALLOW_LOOPBACK_CLIENT_METADATA` alone does not turn it on; see [`HostOptions::loopback_is_public`].
-    pub loopback_is_public: bool,
-}
-
-impl HostOptions {
-    /// The embedded component with `settings`, records in memory, log lines on standard error.
-    pub fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            component: ComponentSource::Embedded,
-            limits: Limits::default(),
-            oauth_store: Arc::new(MemoryStore::default()),
-            log: guest_output::standard_error(),
-            loopback_is_public: false,
-        }
-    }
-
-    /// What the field of this name should be for a server on `listen`: the setting `ALLOW_LOOPBACK_CLIENT_METADATA`
-    /// counts where only this machine reaches the server.
-    pub fn loopback_is_public(settings: &Settings, listen: IpAddr) -> bool {
-        listen.to_canonical().is_loopback() && settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true")
-    }
-}
+pub use builder::HostBuilder;
 
 /// Why a host cannot start, or cannot ask the component.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,7 +53,12 @@ impl std::fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-/// A running component. Clones share it.
+/// The address of the client that sent a request, as an extension of the request. Rate limits count by it, so it must
+/// come from the connection and not from what the client says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// A running component. Clones share it. It is a [`tower` service](tower_service::Service) too.
 #[derive(Clone)]
 pub struct Host(Arc<Running>);
 
@@ -105,36 +71,19 @@ struct Running {
 }
 
 impl Host {
-    /// Loads the component and everything it imports. Starts nothing that outlives the value but one timer thread,
-    /// which ends with it.
-    ///
-    /// # Errors
-    /// When the component, the settings' files or the engine cannot be used.
-    pub async fn new(options: HostOptions) -> Result<Self, HostError> {
-        let engine = component::engine(&options.limits).map_err(HostError::Component)?;
-        let component = component::load(&engine, &options.component).map_err(HostError::Component)?;
-        let services = Arc::new(services(&options)?);
-        let linked = instance::link(&engine, &component).map_err(mismatch)?;
-        let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
-        let proxy = wasmtime_wasi_http::p2::bindings::ProxyPre::new(linked).map_err(mismatch)?;
-        let handler = ProxyHandler::new(Workers {
-            engine: engine.clone(),
-            services: services.clone(),
-            component: ProxyPre::P2(proxy),
-        });
-        tick_epochs(&engine);
-        let permits = Permits::new(&options.limits);
-        Ok(Self(Arc::new(Running { engine, services, operator, handler, permits })))
+    /// Options for a new host, all at their defaults.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::new()
     }
 
-    /// Answers one request. `client` is the address of the peer, if there is one; a header that claims it is dropped.
-    /// Never fails: a trap, a deadline or an overload is a response too.
-    pub async fn handle<B>(&self, request: Request<B>, client: Option<IpAddr>) -> Response<ResponseBody>
+    /// Answers one request. The address of the peer is read from the extension [`ClientAddress`]; a header that claims
+    /// it is dropped. Never fails: a trap, a deadline or an overload is a response too.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send,
     {
         let path = request.uri().path().to_owned();
-        match self.answer(request, client).await {
+        match self.answer(request).await {
             Ok(response) => response,
             Err(refusal) => {
                 tracing::warn!(event = "refused", path, refusal = ?refusal, "the host answered by itself");
@@ -143,7 +92,9 @@ impl Host {
         }
     }
 
-    /// The paths that the component serves. An application that embeds the host under `/internal` routes these to it.
+    /// The paths that the component serves, for an application that keeps other paths to itself. `/mcp` may stand under
+    /// any prefix that the application takes away before it passes the request on; sign-in at `/internal` needs all the
+    /// others as they are, because `PUBLIC_URL` has no path.
     pub fn routes() -> &'static [&'static str] {
         &ROUTES
     }
@@ -158,7 +109,7 @@ impl Host {
         tokio::time::timeout(time, self.0.permits.all_returned()).await.is_ok()
     }
 
-    async fn answer<B>(&self, request: Request<B>, client: Option<IpAddr>) -> Result<Response<ResponseBody>, Refusal>
+    async fn answer<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Refusal>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -167,7 +118,8 @@ impl Host {
         require_host(&head)?;
         let body = request_body::read(body, limits.request_body_bytes, limits.request_body_time).await?;
         head.headers.remove(CLIENT_ADDRESS);
-        if let Some(address) = client.and_then(|address| HeaderValue::try_from(address.to_string()).ok()) {
+        let client = head.extensions.get::<ClientAddress>().map(|client| client.0.to_canonical().to_string());
+        if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {
             head.headers.insert(CLIENT_ADDRESS, address);
         }
         let in_flight = self.0.permits.admit().ok_or(Refusal::Busy)?;
@@ -191,23 +143,14 @@ impl Host {
         Ok(Response::from_parts(head, Full::new(body.to_bytes())))
     }
 
+    /// The store that this host was made with.
+    pub(crate) fn store(&self) -> &dyn OauthStore {
+        self.0.services.oauth_store.store()
+    }
+
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
     }
-}
-
-fn services(options: &HostOptions) -> Result<Services, HostError> {
-    let settings = &options.settings;
-    Ok(Services {
-        environment: settings.environment(),
-        log: options.log.clone(),
-        limits: options.limits,
-        oauth_store: OauthStoreState::new(options.oauth_store.clone()),
-        outbound_http: OutboundHttpState::new(settings.value("EXTRA_CA_FILE"), options.loopback_is_public)
-            .map_err(HostError::Outbound)?,
-        rate_limit: RateLimitState::default(),
-        secrets: SecretsState::new(settings.clone()),
-    })
 }
 
 /// RFC 9112, section 3.2: a server MUST answer 400 to a request without or with more than one `Host`. HTTP/2 carries
@@ -231,24 +174,6 @@ fn failure(error: &wasmtime::Error) -> Refusal {
     Refusal::Failed
 }
 
-fn mismatch(error: wasmtime::Error) -> HostError {
-    HostError::Mismatch(format!("{error:#}"))
-}
-
-/// Advances the engine's epoch for as long as the engine lives.
-fn tick_epochs(engine: &Engine) {
-    let engine = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(EPOCH);
-        }
-    });
-}
-
-/// How long a guest may compute before it lets others run on its thread.
-const EPOCH: Duration = Duration::from_millis(10);
 /// Carries the peer's address to the component.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("plausible-mcp-client-addr");
 /// DESIGN of the HTTP surface; the component answers everything else with 404.

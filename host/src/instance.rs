@@ -18,11 +18,13 @@ use crate::oauth_store::{self, OauthStoreState};
 use crate::outbound_http::{self, OutboundHttpState};
 use crate::rate_limit::{self, RateLimitState};
 use crate::secrets::{self, SecretsState};
+use crate::wall_clock::{HostClock, WallClock};
 
 /// What all instances of one host share.
 pub(crate) struct Services {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) log: LineSink,
+    pub(crate) wall_clock: WallClock,
     pub(crate) limits: Limits,
     pub(crate) oauth_store: OauthStoreState,
     pub(crate) outbound_http: OutboundHttpState,
@@ -60,6 +62,7 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
         table: ResourceTable::new(),
         wasi: WasiCtx::builder()
             .envs(&services.environment)
+            .wall_clock(HostClock(services.wall_clock.clone()))
             .stdout(output.clone())
             .stderr(output)
             .allow_udp(false)

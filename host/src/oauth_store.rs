@@ -2,7 +2,12 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+mod file;
+mod location;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+mod self_test;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +17,12 @@ use wasmtime::component::{HasData, Linker};
 use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
+use crate::operator::Finding;
+pub use file::{FileStore, OpenError};
+pub use location::{LocationError, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 /// Durable records of the authorization server. Keys, values and times to live are checked before a store sees them,
 /// values excepted: a store refuses one that is larger than [`VALUE_BYTES`].
@@ -36,6 +46,10 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
+    fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// What a store's operation comes to, later.
@@ -55,17 +69,27 @@ pub enum StoreError {
 /// The largest value of a record, in bytes.
 pub const VALUE_BYTES: usize = 256 << 10;
 
-/// The store of the process.
-pub(crate) struct OauthStoreState(Arc<dyn OauthStore>);
+/// What the operator chooses a store with.
+pub const STORE_SETTING: &str = "--store";
 
-pub(crate) struct OauthStoreView<'a>(&'a dyn OauthStore);
+/// The store of the process.
+pub struct OauthStoreState(Arc<dyn OauthStore>);
+
+/// The store as one call of the component sees it.
+pub struct OauthStoreView<'a>(&'a dyn OauthStore);
 
 impl OauthStoreState {
-    pub(crate) fn new(store: Arc<dyn OauthStore>) -> Self {
+    /// Keeps records in `store`.
+    pub fn new(store: Arc<dyn OauthStore>) -> Self {
         Self(store)
     }
 
-    pub(crate) fn view(&self) -> OauthStoreView<'_> {
+    pub(crate) fn store(&self) -> &dyn OauthStore {
+        self.0.as_ref()
+    }
+
+    /// For [`add_to_linker`].
+    pub fn view(&self) -> OauthStoreView<'_> {
         OauthStoreView(self.0.as_ref())
     }
 }
@@ -144,17 +168,21 @@ fn require_ttl(seconds: u32) -> wasmtime::Result<Duration> {
     Ok(Duration::from_secs(seconds.into()))
 }
 
-struct Oauth;
+struct HasOauthStore;
 
-impl HasData for Oauth {
+impl HasData for HasOauthStore {
     type Data<'a> = OauthStoreView<'a>;
 }
 
-pub(crate) fn add_to_linker<T: Send + 'static>(
+/// Supplies `plausible-mcp:host/oauth-store` from the part of `T` that `view` shows.
+///
+/// # Errors
+/// When the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> OauthStoreView<'_>,
 ) -> wasmtime::Result<()> {
-    wit::add_to_linker::<_, Oauth>(linker, view)
+    wit::add_to_linker::<_, HasOauthStore>(linker, view)
 }
 
 /// From the contract in `wit/oauth-store.wit`, as are the next two.

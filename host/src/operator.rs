@@ -10,13 +10,15 @@ use crate::host::{Host, HostError};
 use crate::instance::{Instance, new_store};
 
 impl Host {
-    /// Reads the settings and asks each upstream one harmless question. Never empty.
+    /// Reads the settings, asks each upstream one harmless question, and tests the store. Never empty.
     ///
     /// # Errors
     /// When the component fails, which no setting should make it.
     pub async fn check(&self) -> Result<Vec<Finding>, HostError> {
         let (mut store, operator) = self.operator().await?;
-        self.in_time(operator.call_check(&mut store)).await
+        let mut findings = self.in_time(operator.call_check(&mut store)).await?;
+        findings.extend(self.store().findings().await);
+        Ok(findings)
     }
 
     /// A page of the grants that `selector` means, from `cursor` on.

@@ -5,6 +5,7 @@ mod address;
 mod client;
 mod failure;
 mod flight;
+mod policy;
 mod request;
 mod resolver;
 mod trust;
@@ -16,12 +17,14 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use crate::bindings::outbound_http as wit;
 use client::Clients;
 use flight::{Flight, Flights};
-use resolver::PublicAddresses;
+pub use policy::HttpPolicy;
 pub use trust::OutboundError;
+#[cfg(feature = "redis")]
+pub(crate) use trust::client_tls;
 
 /// What all instances share: connections and exchanges under way.
 #[derive(Clone)]
-pub(crate) struct OutboundHttpState {
+pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
 }
@@ -30,24 +33,24 @@ pub(crate) struct OutboundHttpState {
 #[derive(Debug)]
 pub struct Exchange(Arc<Flight>);
 
-pub(crate) struct OutboundHttpView<'a> {
+/// The client as one call of the component sees it.
+pub struct OutboundHttpView<'a> {
     state: &'a OutboundHttpState,
     table: &'a mut ResourceTable,
 }
 
 impl OutboundHttpState {
-    /// Clients that trust the system's certificate authorities and those in the PEM file `extra_ca_file`.
-    /// `loopback_is_public`: the public internet includes this machine's loopback addresses.
-    pub(crate) fn new(extra_ca_file: Option<&str>, loopback_is_public: bool) -> Result<Self, OutboundError> {
-        let public = match loopback_is_public {
-            true => PublicAddresses::GlobalAndLoopback,
-            false => PublicAddresses::Global,
-        };
-        let clients = Arc::new(Clients::new(extra_ca_file, public)?);
-        Ok(Self { clients, flights: Arc::default() })
+    /// A client that trusts the system's certificate authorities and those in the PEM file `extra_ca_file`, and sends
+    /// what `policy` lets through.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
+        Ok(Self { clients: Arc::new(Clients::new(extra_ca_file, policy)?), flights: Arc::default() })
     }
 
-    pub(crate) fn view<'a>(&'a self, table: &'a mut ResourceTable) -> OutboundHttpView<'a> {
+    /// For [`add_to_linker`]; `table` is that of the store.
+    pub fn view<'a>(&'a self, table: &'a mut ResourceTable) -> OutboundHttpView<'a> {
         OutboundHttpView { state: self, table }
     }
 }
@@ -73,15 +76,19 @@ impl wit::HostExchange for OutboundHttpView<'_> {
     }
 }
 
-struct OutboundHttp;
+struct HasOutboundHttp;
 
-impl HasData for OutboundHttp {
+impl HasData for HasOutboundHttp {
     type Data<'a> = OutboundHttpView<'a>;
 }
 
-pub(crate) fn add_to_linker<T: Send + 'static>(
+/// Supplies `plausible-mcp:host/outbound-http` from the part of `T` that `view` shows.
+///
+/// # Errors
+/// When the linker has the interface already.
+pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> OutboundHttpView<'_>,
 ) -> wasmtime::Result<()> {
-    wit::add_to_linker::<_, OutboundHttp>(linker, view)
+    wit::add_to_linker::<_, HasOutboundHttp>(linker, view)
 }

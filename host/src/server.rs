@@ -52,13 +52,13 @@ impl Server {
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn bind(address: SocketAddr, host: Host) -> Result<Self, ServerError> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => ServerError::AddressTaken(address),
-            _ => ServerError::Listen(address, error.to_string()),
-        };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = listen(address).await?;
         Ok(Self { listener, address, host })
+    }
+
+    /// The same with a listener from [`listen`], for a host that has to know its address before it is made.
+    pub fn over((listener, address): (TcpListener, SocketAddr), host: Host) -> Self {
+        Self { listener, address, host }
     }
 
     /// The address it listens on.
@@ -78,7 +78,7 @@ impl Server {
                 accepted = accept(&self.listener, &slots) => accepted,
             };
             let Some((stream, peer, slot)) = accepted else { continue };
-            let connection = Connection { host: self.host.clone(), peer: peer.ip().to_canonical() };
+            let connection = Connection { host: self.host.clone(), peer: peer.ip() };
             let stopping = stopping.clone();
             tokio::spawn(async move {
                 connection.serve(stream, stopping).await;
@@ -89,6 +89,20 @@ impl Server {
         drop(stop);
         drain(&self.host, &slots).await
     }
+}
+
+/// A listener on `address` (port 0: any free one), and where it listens. Connections wait until a [`Server`] has it.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => ServerError::AddressTaken(address),
+        _ => ServerError::Listen(address, error.to_string()),
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// One connection, once there is a slot for it. `None` when the system cannot give one now.

@@ -13,6 +13,11 @@ use file::ConfigurationFile;
 use secret::SecretSources;
 pub use table::{SettingName, setting_names};
 
+/// Whether `name` is a setting that the component gets through `secrets` only.
+pub(crate) fn is_secret(name: &str) -> bool {
+    table::find(name).is_some_and(|setting| setting.secret)
+}
+
 /// The values of all settings. Clones share them. `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {

@@ -102,7 +102,7 @@ impl Session {
     /// Posts one message and writes what comes back, if anything has to.
     async fn exchange(self, message: Message, line: Bytes) {
         let response = match self.request(&message, line) {
-            Ok(request) => self.host.handle(request, None).await,
+            Ok(request) => self.host.handle(request).await,
             Err(_) => {
                 let refused = "The message cannot be sent: its method, name or version is not text for a header.";
                 return self.answer_error(&message, refused).await;

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
-use plausible_mcp_host::{Host, HostOptions, Server, Settings};
+use plausible_mcp_host::{Host, HostBuilder, Server, Settings};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -47,27 +49,35 @@ impl Harness {
     /// The same for settings with which the host may refuse to start; the error is its text.
     pub async fn try_start(upstream: Upstream, settings: &[(&str, &str)]) -> Result<Self, String> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Harness::try_start_at(any, Arc::new(MemoryStore::default()), upstream, settings).await
+        Harness::try_start_at(listening(any).await, Arc::new(MemoryStore::default()), upstream, settings).await
     }
 
-    /// The same at an address of one's choice and with one's own store of sign-in records.
+    /// The same over a listener of one's own and with one's own store of sign-in records.
     pub async fn try_start_at(
-        listen: SocketAddr,
+        listener: (TcpListener, SocketAddr),
         store: Arc<dyn OauthStore>,
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
+        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        Harness::serve(listener, Host::builder().settings(settings).oauth_store(store), upstream).await
+    }
+
+    /// The same with all options of one's own, the log excepted, which the harness keeps.
+    pub async fn serve(
+        listener: (TcpListener, SocketAddr),
+        host: HostBuilder,
+        upstream: Upstream,
+    ) -> Result<Self, String> {
         let log = Arc::new(Mutex::new(String::new()));
-        let mut options = HostOptions::new(Settings::from_pairs(pairs(&upstream.base_url(), settings)));
-        options.oauth_store = store;
         let lines = Arc::clone(&log);
-        options.log = Arc::new(move |line: &[u8]| {
+        let host = host.log(Arc::new(move |line: &[u8]| {
             let mut log = lines.lock().expect("no holder of this lock panics");
             log.push_str(&String::from_utf8_lossy(line));
             log.push('\n');
-        });
-        let host = Host::new(options).await.map_err(|error| error.to_string())?;
-        let server = Server::bind(listen, host.clone()).await.map_err(|error| error.to_string())?;
+        }));
+        let host = host.build().await.map_err(|error| error.to_string())?;
+        let server = Server::over(listener, host.clone());
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async {
@@ -92,8 +102,10 @@ impl Harness {
         answer.expect("the host answers")
     }
 
-    /// What the component has logged so far.
-    pub fn log(&self) -> String {
+    /// What the component has logged, once it has done with the requests that it was sent: a line may come after its
+    /// answer.
+    pub async fn log(&self) -> String {
+        assert!(self.host.drained(PATIENCE).await, "the component is still at work");
         self.log.lock().expect("no holder of this lock panics").clone()
     }
 
@@ -115,6 +127,11 @@ impl Drop for Harness {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// A listener on `address`, port 0 for any free one.
+pub async fn listening(address: SocketAddr) -> (TcpListener, SocketAddr) {
+    plausible_mcp_host::listen(address).await.expect("the address is free")
 }
 
 /// The simulated Plausible as a behaviour of an upstream.
@@ -144,3 +161,6 @@ fn pairs(base_url: &str, own: &[(&str, &str)]) -> Vec<(String, String)> {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
+
+/// Longer than the host lets a request take.
+const PATIENCE: Duration = Duration::from_secs(60);

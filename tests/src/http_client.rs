@@ -1,12 +1,12 @@
 //! An HTTP/1.1 client that sends exactly what it is told: any Host, any bytes in a header, any path.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A request. Nothing in it is checked before it is sent.
 #[derive(Debug, Clone)]
@@ -37,6 +37,12 @@ impl Request {
     pub fn raw_header(mut self, name: &[u8], value: &[u8]) -> Self {
         self.headers.push((name.to_vec(), value.to_vec()));
         self
+    }
+
+    /// Sets a header unless it is there.
+    pub fn header_if_missing(self, name: &str, value: &str) -> Self {
+        let present = self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()));
+        if present { self } else { self.header(name, value) }
     }
 
     /// Takes a header away.
@@ -136,13 +142,31 @@ pub async fn send(address: SocketAddr, request: &Request) -> io::Result<Option<A
     send_bytes(address, request.to_bytes()).await
 }
 
-/// Sends bytes that need not be HTTP.
-pub async fn send_bytes(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
-    tokio::time::timeout(PATIENCE, exchange(address, bytes)).await?
+/// The same from an address of this machine: all of 127.0.0.0/8 is.
+pub async fn send_from(from: IpAddr, address: SocketAddr, request: &Request) -> io::Result<Option<Answer>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    exchange_over(socket.connect(address).await?, request.to_bytes()).await
 }
 
-async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
-    let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
+/// Sends bytes that need not be HTTP.
+pub async fn send_bytes(address: SocketAddr, bytes: Vec<u8>) -> io::Result<Option<Answer>> {
+    exchange_over(TcpStream::connect(address).await?, bytes).await
+}
+
+/// Sends bytes over a connection that is there, and reads until it is closed.
+pub async fn exchange_over<S>(stream: S, bytes: Vec<u8>) -> io::Result<Option<Answer>>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    tokio::time::timeout(PATIENCE, exchange(stream, bytes)).await?
+}
+
+async fn exchange<S>(stream: S, bytes: Vec<u8>) -> io::Result<Option<Answer>>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
     // The server may answer, and close, before it has read everything: a failed write is no failed exchange.
     let writing = tokio::spawn(async move {
         let written = writer.write_all(&bytes).await;

@@ -4,10 +4,12 @@
 //! Client ──register, token, revoke──> host <──GET, form, cookies── Browser ──> simulated Access
 //! ```
 
+mod access;
 mod browser;
 mod client;
 mod deployment;
 
+pub use access::Access;
 pub use browser::{Browser, Form, Page};
 pub use client::{Client, Tokens, VERIFIER};
 pub use deployment::{Deployment, sent_back_to};

@@ -63,8 +63,9 @@ async fn the_key_goes_to_plausible_and_nowhere_else() {
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].header("authorization"), Some("Bearer wrong-key-4711-abcdef"));
     assert!(!answer.everything().contains(key));
-    assert!(!host.log().contains(key));
-    assert!(!host.log().contains("shop.example"), "an argument is in the log");
+    let log = host.log().await;
+    assert!(!log.contains(key));
+    assert!(!log.contains("shop.example"), "an argument is in the log");
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn callers_that_ask_at_the_same_time_keep_their_own_keys() {
 async fn every_request_leaves_one_line_of_json_in_the_log() {
     let host = Harness::demo().await;
     host.send(&call("get_breakdown", json!({ "date_range": "7d", "dimension": "event:page" }))).await;
-    let log = host.log();
+    let log = host.log().await;
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).expect("the log is JSON")).collect();
     assert_eq!(lines.len(), 1, "{log}");
@@ -306,3 +307,41 @@ async fn http_2_is_spoken_without_tls() {
 }
 
 const MEBIBYTE: usize = 1 << 20;
+
+#[tokio::test]
+async fn a_body_whose_length_is_ambiguous_is_refused_and_smuggles_nothing() {
+    let host = Harness::demo().await;
+    let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = smuggled.len();
+    for lengths in [
+        format!("Content-Length: 0\r\nContent-Length: {length}\r\n"),
+        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"),
+        "Content-Length: 0x10\r\n".to_owned(),
+        "Content-Length: +5\r\n".to_owned(),
+        "Transfer-Encoding: xchunked\r\n".to_owned(),
+    ] {
+        let bytes = format!("POST /token HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n{smuggled}");
+        let answer = http_client::send_bytes(host.address(), bytes.into_bytes()).await.expect("the host is reached");
+        let answer = answer.expect("the host answers");
+        // RFC 9112 §6.3: of a length and a transfer encoding the latter counts, and the connection ends.
+        assert!(matches!(answer.status, 400 | 404), "X12 {lengths:?} {}", answer.status);
+        assert!(!answer.text().contains("HTTP/1.1"), "X12 {lengths:?} {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn unreadable_and_too_many_header_fields_are_refused() {
+    let host = Harness::demo().await;
+    let many = (0..200).fold(ping(), |request, number| request.raw_header(format!("x-{number}").as_bytes(), b"x"));
+    for (request, statuses) in [
+        (ping().raw_header(b"x-bytes", b"\xff\xfe"), [200, 400]),
+        (ping().raw_header(b"Authorization", b"Bearer \xff\xfe\xfd\xfc\xfb\xfa\xf9"), [400, 401]),
+        (ping().raw_header(b"x-nul", b"a\0b"), [400, 400]),
+        (many, [431, 400]),
+        (ping().raw_header(b"x-long", &[b'x'; 64 * 1024]), [431, 400]),
+    ] {
+        let status = host.send(&request).await.status;
+        assert!(statuses.contains(&status), "X15 {status}, not {statuses:?}");
+    }
+}

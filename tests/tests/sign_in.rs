@@ -101,7 +101,7 @@ async fn the_store_and_the_log_hold_nothing_in_the_clear() {
     let wrong =
         deployment.sign_in(&mut Browser::default(), &client, "marked-client-state", "marked.eve@x.example").await;
     let records = deployment.records().await.join("\n");
-    let log = deployment.harness.log();
+    let log = deployment.harness.log().await;
     assert!(records.contains("grant/") && log.contains("\"route\":\"/callback\""));
     let cookies = browser.cookie_values();
     let secret = client.secret.clone().expect("a secret");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use plausible_mcp_host::{Host, HostOptions, Limits, Settings};
+use plausible_mcp_host::{Host, Limits, Settings};
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::mcp_request::DEMO_SITE;
 use plausible_mcp_tests::upstream::{Received, Reply, Upstream};
@@ -23,8 +23,8 @@ async fn host(plausible: &Upstream, sentry: &Upstream, limits: Limits) -> Host {
         ("SENTRY_DSN", dsn.as_str()),
         ("SENTRY_ENVIRONMENT", "test"),
     ];
-    let options = HostOptions { limits, log: Arc::new(|_| {}), ..HostOptions::new(Settings::from_pairs(settings)) };
-    Host::new(options).await.expect("the host starts")
+    let builder = Host::builder().settings(Settings::from_pairs(settings)).limits(limits).log(Arc::new(|_| {}));
+    builder.build().await.expect("the host starts")
 }
 
 async fn call(host: &Host) -> u16 {
@@ -37,7 +37,7 @@ async fn call(host: &Host) -> u16 {
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .expect("a request");
-    host.handle(request, None).await.status().as_u16()
+    host.handle(request).await.status().as_u16()
 }
 
 fn envelopes(sentry: &Upstream) -> Vec<Received> {

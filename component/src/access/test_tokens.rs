@@ -10,23 +10,23 @@ use serde_json::{Value, json};
 use super::key_set::KeySet;
 
 /// The primes of an RSA key of 2048 bits, in hexadecimal.
-#[derive(Clone, Copy)]
-pub(crate) struct TestKey(&'static str, &'static str);
+#[derive(Debug, Clone, Copy)]
+pub struct TestKey(&'static str, &'static str);
 
 /// A JWK for the key.
-pub(crate) fn jwk(key: TestKey, key_id: &str) -> Value {
+pub fn jwk(key: TestKey, key_id: &str) -> Value {
     let modulus = URL_SAFE_NO_PAD.encode(key.private().n_bytes());
     json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": key_id, "n": modulus, "e": "AQAB" })
 }
 
 /// A key set of keys and their ids.
-pub(crate) fn keys(named: &[(TestKey, &str)]) -> KeySet {
+pub fn keys(named: &[(TestKey, &str)]) -> KeySet {
     let jwks: Vec<Value> = named.iter().map(|(key, key_id)| jwk(*key, key_id)).collect();
     KeySet::parse(json!({ "keys": jwks }).to_string().as_bytes()).expect("the keys are usable")
 }
 
 /// A token with the header and payload as given.
-pub(crate) fn sign(key: TestKey, header: &str, payload: impl AsRef<[u8]>) -> String {
+pub fn sign(key: TestKey, header: &str, payload: impl AsRef<[u8]>) -> String {
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let digest = Sha256::digest(&input);
     let signature = key.private().sign(Pkcs1v15Sign::new::<Sha256>(), &digest).expect("the key signs");
@@ -41,7 +41,7 @@ impl TestKey {
 }
 
 /// The key that most tests sign with.
-pub(crate) const FIRST: TestKey = TestKey(
+pub const FIRST: TestKey = TestKey(
     concat!(
         "f7d1eabbc6fe53fee0c81bea98ae746d019d9538d9d3527993ae1e9e4e9d81e3d0c6eef0617abb5cfcdd1416a0ad7178",
         "eac695ed84ca5a500972d55c0f0f30beb15bad1d74dde838cbe8bcbd971ae2c94b560502000f6dadf8670f687ba41ee3",
@@ -55,7 +55,7 @@ pub(crate) const FIRST: TestKey = TestKey(
 );
 
 /// Another key.
-pub(crate) const SECOND: TestKey = TestKey(
+pub const SECOND: TestKey = TestKey(
     concat!(
         "fbe700cfef4d0c8f6221a956cf6340def8979f605b8fcc8a77db17a3252c974c05ea365b8dd93d8a8ee9ad9307b5ab22",
         "0119618b98f928272b54b5f1d89d5759fdf45fbd29a5122b71f3307e3151fa6c095f74df2d6323e9777d98d1c7bc5893",

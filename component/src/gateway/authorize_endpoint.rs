@@ -8,7 +8,7 @@ use super::clients::{self, NoClient};
 use super::federation::Federation;
 use super::issuer::Issuer;
 use super::limits::Limits;
-use super::pages::{Consent, Page, Problem, ReturnToClient};
+use super::pages::{Consent, Destination, Page, Problem, ReturnToClient};
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::token_endpoint::is_form;
@@ -73,8 +73,7 @@ async fn consent<P: Ports>(
     let page = Consent {
         client_name: client.metadata.name.as_deref(),
         client_host: document.as_ref().map(DocumentUrl::host),
-        redirect_host: redirect_uri.host(),
-        is_loopback: redirect_uri.is_loopback(),
+        destination: Destination::of(&redirect_uri),
         sites: issuer.sign_in.allowed_sites.as_deref(),
         domains: &issuer.sign_in.allowed_domains,
         handle: opened.form.handle.as_str(),
@@ -150,7 +149,7 @@ fn return_to_client<P: Ports>(issuer: &Issuer<'_, P>, answer: &ClientAnswer) -> 
     }
     let page = ReturnToClient {
         error: answer.error.code(),
-        redirect_host: answer.redirect_uri.host(),
+        destination: Destination::of(&answer.redirect_uri),
         location: &location,
         resource: &issuer.resource.url(),
     };
@@ -202,6 +201,7 @@ pub(super) fn refuse_page(page: Page, reason: &'static str) -> Refusal {
 pub(super) fn stopped(error: TransactionError) -> Refusal {
     let reason = match error {
         TransactionError::WrongBrowser => "wrong_browser",
+        TransactionError::Superseded => "superseded",
         TransactionError::WrongFormToken => "wrong_form",
         TransactionError::Contended | TransactionError::Store(_) => "store",
         TransactionError::TooManyAttempts => "too_many_attempts",

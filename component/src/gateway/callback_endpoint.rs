@@ -7,7 +7,7 @@ use super::Served;
 use super::authorize_endpoint::{cookies_of, form_targets, redirect_uri, refuse, refuse_page, stopped, with_cookies};
 use super::federation::{Federation, FederationError};
 use super::issuer::{self, Issuer};
-use super::pages::{FailedLogin, Problem, SignInFailed};
+use super::pages::{Destination, FailedLogin, Problem, SignInFailed};
 use super::request::Request;
 use super::response::{Refusal, Response};
 use crate::access::Rejection;
@@ -95,7 +95,7 @@ fn failed<P: Ports>(
     let page = SignInFailed {
         reason,
         domains: &issuer.sign_in.allowed_domains,
-        client_host: redirect_uri.host(),
+        destination: Destination::of(&redirect_uri),
         sign_out_url: sign_out.as_deref(),
         handle: login.form.handle.as_str(),
         token: &login.form.token,

@@ -1,6 +1,7 @@
 //! What `plausible-mcp check` finds: every setting that is wrong, and whether Plausible answers.
 
 mod sign_in;
+mod store;
 
 use super::setup::Setup;
 use crate::config::{Config, ConfigError, TelemetrySettings};

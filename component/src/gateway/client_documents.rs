@@ -41,14 +41,15 @@ impl DocumentFailure {
 }
 
 /// Whether documents can be fetched safely here: the host checks resolved addresses, or the operator names the hosts
-/// or vouches for the network. The address that is asked for is reserved, so a host that checks refuses it at once and
-/// one that does not says so; nothing is sent.
+/// or vouches for the network. The name that is asked for never resolves (RFC 6761, section 6.4), so a host that checks
+/// what names resolve to answers that, and one that cannot says so; nothing is sent. An address would not do: a host
+/// may refuse addresses without being able to check names.
 pub async fn are_supported<P: Ports>(ports: &P, server: &AuthorizationServer) -> bool {
     let documents = &server.documents;
     if documents.allowed_hosts.is_some() || documents.network_is_guarded {
         return true;
     }
-    let probe = request("https://192.0.2.1/".to_owned(), Reach::PublicInternet);
+    let probe = request(PROBE.to_owned(), Reach::PublicInternet);
     ports.http().send(probe).await != Err(HttpError::ReachUnsupported)
 }
 
@@ -123,6 +124,8 @@ fn kept_seconds(cache_control: Option<&str>) -> u32 {
     age.unwrap_or(DEFAULT_SECONDS).clamp(MIN_SECONDS, MAX_SECONDS)
 }
 
+const PROBE: &str = "https://plausible-mcp.invalid/";
+
 /// The draft's example of a limit; clients of ours wait ten seconds in all.
 const TIMEOUT_MILLISECONDS: u32 = 5_000;
 
@@ -135,7 +138,46 @@ const MAX_SECONDS: u32 = 60 * 60;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::gateway::setup::Setup;
+    use crate::ports::MemoryPorts;
+
+    #[test]
+    fn documents_are_supported_where_the_host_checks_names_or_the_operator_vouches() {
+        for (setting, answer, supported) in [
+            ("LOG_LEVEL=info", HttpError::NameNotResolved, true),
+            ("LOG_LEVEL=info", HttpError::AddressRefused, true),
+            ("LOG_LEVEL=info", HttpError::ReachUnsupported, false),
+            ("CIMD_ALLOWED_HOSTS=host.example", HttpError::ReachUnsupported, true),
+            ("HOST_BLOCKS_PRIVATE_NETWORKS=true", HttpError::ReachUnsupported, true),
+        ] {
+            let setup = setup(setting);
+            let sign_in = setup.config.sign_in.as_ref().unwrap();
+            let ports = MemoryPorts::default();
+            ports.http.fail(answer);
+            let found = are_supported(&ports, sign_in.authorization_server.as_ref().unwrap()).now_or_never();
+            assert_eq!(found, Some(supported), "{setting} {answer:?}");
+            let asked = ports.http.requests.borrow();
+            assert!(asked.iter().all(|request| request.url == PROBE && request.reach == Reach::PublicInternet));
+        }
+    }
+
+    /// A server with sign-in and one setting more.
+    fn setup(setting: &str) -> Setup {
+        let own = setting.split_once('=').unwrap();
+        let settings = [
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("ACCESS_CLIENT_ID", "client-1"),
+            ("ACCESS_ISSUER", "https://team.example/issuer"),
+            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+            own,
+        ];
+        let lookup =
+            |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Setup::read(lookup).unwrap()
+    }
 
     #[test]
     fn a_document_is_kept_within_bounds() {

@@ -176,7 +176,7 @@ const DOCUMENT_MILLISECONDS: u32 = 4_000;
 
 const MAX_DOCUMENT_BYTES: u32 = 64 * 1024;
 
-#[cfg(test)]
-pub(crate) mod simulated_provider;
+#[cfg(any(test, feature = "testing"))]
+pub mod simulated_provider;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
 ) -> Result<Served, Refusal> {
     origin::check_listed_origin(request, &setup.config)?;
     if request.method != "POST" {
-        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+        return Err(Refusal::mcp_method_not_allowed());
     }
     let ring = issuer::key_ring(ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
     let user = authenticate(ports, setup, sign_in, &ring, request, journal).await?;

@@ -134,4 +134,13 @@ mod tests {
         check(&[("x-forwarded-for", "rubbish")], Some("x-forwarded-for"), 1, "unknown");
         check(&[("x-forwarded-for", "[2001:db8::1]:443")], Some("x-forwarded-for"), 1, "2001:db8::/64");
     }
+
+    #[test]
+    fn of_what_spin_passes_on_the_last_line_counts_and_only_where_the_setting_says_so() {
+        let spin = Some("spin-client-addr");
+        let made_up = ("spin-client-addr", "6.6.6.6:1");
+        check(&[made_up, ("spin-client-addr", "203.0.113.9:4711")], spin, 1, "203.0.113.9");
+        check(&[made_up, ("spin-client-addr", "[2001:db8:1:2:3::9]:4711")], spin, 1, "2001:db8:1:2::/64");
+        check(&[made_up, ("plausible-mcp-client-addr", "203.0.113.9")], None, 1, "203.0.113.9");
+    }
 }

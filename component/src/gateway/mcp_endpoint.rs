@@ -40,7 +40,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
     journal: &Journal,
 ) -> Result<Served, Refusal> {
     if request.method != "POST" {
-        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+        return Err(Refusal::mcp_method_not_allowed());
     }
     let key = PlausibleKey::of(&request.headers)?;
     let stats = Client::new(ports.http(), &setup.config.plausible_base_url, key.expose());

@@ -9,6 +9,7 @@
 //! page went through `escape`, and a page can send forms only where its policy says.
 
 mod consent;
+mod destination;
 mod escape;
 mod layout;
 mod problem;
@@ -17,6 +18,7 @@ mod sign_in_failed;
 mod style;
 
 pub use self::consent::Consent;
+pub use self::destination::Destination;
 pub use self::problem::Problem;
 pub use self::return_to_client::ReturnToClient;
 pub use self::sign_in_failed::{FailedLogin, SignInFailed};

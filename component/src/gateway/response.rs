@@ -101,8 +101,12 @@ impl Refusal {
 
     /// The path does not take this method.
     pub fn method_not_allowed(allow: &'static str) -> Refusal {
-        let text = "This path does not take this method; the header Allow lists those that it takes.";
-        Refusal::json_rpc(405, text, "method").with_header("allow", allow.to_owned())
+        Refusal::new(405, WRONG_METHOD, "method").with_header("allow", allow.to_owned())
+    }
+
+    /// The same where MCP clients ask.
+    pub fn mcp_method_not_allowed() -> Refusal {
+        Refusal::json_rpc(405, WRONG_METHOD, "method").with_header("allow", "POST, OPTIONS".to_owned())
     }
 
     /// Too many requests.
@@ -142,6 +146,8 @@ impl Refusal {
         self.response
     }
 }
+
+const WRONG_METHOD: &str = "This path does not take this method; the header Allow lists those that it takes.";
 
 /// After an outage of the store.
 const RETRY_AFTER_SECONDS: u32 = 5;

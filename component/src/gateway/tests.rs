@@ -1,11 +1,19 @@
 //! The order of the checks, and what every response has.
 
+mod assertions;
 mod authorization_requests;
-mod credentials;
+mod bearers;
+mod decisions;
+mod deployment;
+mod documents;
+mod logins;
 mod nothing_personal;
 mod quota;
+mod registrations;
 mod request_line;
 mod sign_in;
+mod token_requests;
+mod upstreams;
 mod world;
 
 use futures_util::FutureExt;
@@ -197,6 +205,14 @@ fn a_key_is_neither_echoed_nor_logged() {
         assert!(!String::from_utf8_lossy(&answered.response.body).contains("sup3r"));
     }
     assert!(ports.limiter.0.borrow().keys().all(|key| !key.contains("sup3r")));
+}
+
+#[test]
+fn a_document_at_a_refused_address_is_no_client() {
+    let world = world::World::new();
+    let target = world::authorize("https://private.example/client.json", &[]);
+    let response = world.send("GET", &target, &[], "");
+    assert_eq!((response.status, header(&response, "location")), (400, None), "S44 S45");
 }
 
 proptest::proptest! {

@@ -72,6 +72,11 @@ impl RedirectUri {
         matches!(self.kind, Kind::Loopback { .. })
     }
 
+    /// Whether it leads to an app that the user's own machine opens by the scheme (RFC 8252 §7.1).
+    pub fn is_private_use(&self) -> bool {
+        self.kind == Kind::PrivateUse
+    }
+
     /// What a person should look at: the host, or the scheme of a private-use URI.
     pub fn host(&self) -> &str {
         match &self.kind {

@@ -96,6 +96,8 @@ pub enum TransactionError {
     Expired,
     /// The browser does not have the cookie: another one began the transaction, or it keeps no cookies.
     WrongBrowser,
+    /// The same, where the browser has as many newer transactions as it may: this one gave way to them.
+    Superseded,
     /// No page of ours made the form.
     WrongFormToken,
     /// The state names no attempt of this transaction.
@@ -118,7 +120,7 @@ impl TransactionError {
     /// The status of the page that says so.
     pub fn status(self) -> u16 {
         match self {
-            TransactionError::WrongBrowser | TransactionError::WrongFormToken => 403,
+            TransactionError::WrongBrowser | TransactionError::Superseded | TransactionError::WrongFormToken => 403,
             TransactionError::Contended | TransactionError::Store(_) => 503,
             _ => 400,
         }

@@ -1,7 +1,7 @@
 //! The wall clock.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,28 +38,28 @@ pub trait Clock {
 
 /// A clock that stands still until it is set: 2026-08-06T10:30:00Z at first. Clones are the same clock.
 #[derive(Debug, Clone)]
-pub struct FixedClock(Rc<Cell<Timestamp>>);
+pub struct FixedClock(Arc<AtomicU64>);
 
 impl FixedClock {
     /// Sets the time.
     pub fn set(&self, now: Timestamp) {
-        self.0.set(now);
+        self.0.store(now.0, Ordering::SeqCst);
     }
 
     /// Moves the time on by so many seconds.
     pub fn advance(&self, seconds: u64) {
-        self.set(Timestamp(self.0.get().0.saturating_add(seconds * 1000)));
+        self.set(Timestamp(self.now().0.saturating_add(seconds * 1000)));
     }
 }
 
 impl Default for FixedClock {
     fn default() -> Self {
-        FixedClock(Rc::new(Cell::new(Timestamp(1_786_012_200_000))))
+        FixedClock(Arc::new(AtomicU64::new(1_786_012_200_000)))
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        self.0.get()
+        Timestamp(self.0.load(Ordering::SeqCst))
     }
 }

@@ -1,6 +1,6 @@
 //! Durable records of the authorization server.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::clock::Clock;
@@ -55,6 +55,7 @@ pub trait OauthStore {
 pub struct MemoryStore<C> {
     clock: C,
     records: RefCell<BTreeMap<String, Entry>>,
+    refuses: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -66,13 +67,26 @@ struct Entry {
 impl<C: Clock> MemoryStore<C> {
     /// An empty store.
     pub fn new(clock: C) -> MemoryStore<C> {
-        MemoryStore { clock, records: RefCell::default() }
+        MemoryStore { clock, records: RefCell::default(), refuses: Cell::new(false) }
     }
 
     /// Everything in the store, as a dump would show it.
     pub fn dump(&self) -> Vec<(String, Vec<u8>)> {
         self.forget();
         self.records.borrow().iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect()
+    }
+
+    /// From now on every operation is refused, or is not: for tests of an outage.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.set(refuses);
+    }
+
+    fn serve(&self) -> Result<(), StoreError> {
+        if self.refuses.get() {
+            return Err(StoreError::Unavailable);
+        }
+        self.forget();
+        Ok(())
     }
 
     fn forget(&self) {
@@ -93,18 +107,19 @@ impl<C: Clock> MemoryStore<C> {
 
 impl<C: Clock> OauthStore for MemoryStore<C> {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.forget();
+        self.serve()?;
         Ok(self.records.borrow().get(key).map(|entry| entry.value.clone()))
     }
 
     async fn put(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<(), StoreError> {
+        self.serve()?;
         let entry = self.entry(key, value, ttl_seconds)?;
         self.records.borrow_mut().insert(key.to_owned(), entry);
         Ok(())
     }
 
     async fn create(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<bool, StoreError> {
-        self.forget();
+        self.serve()?;
         let entry = self.entry(key, value, ttl_seconds)?;
         let mut records = self.records.borrow_mut();
         if records.contains_key(key) {
@@ -115,7 +130,7 @@ impl<C: Clock> OauthStore for MemoryStore<C> {
     }
 
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.forget();
+        self.serve()?;
         Ok(self.records.borrow_mut().remove(key).map(|entry| entry.value))
     }
 
@@ -126,7 +141,7 @@ impl<C: Clock> OauthStore for MemoryStore<C> {
         new: &[u8],
         ttl_seconds: Option<u32>,
     ) -> Result<bool, StoreError> {
-        self.forget();
+        self.serve()?;
         let fresh = self.entry(key, new, ttl_seconds.unwrap_or(1))?;
         let mut records = self.records.borrow_mut();
         let Some(entry) = records.get_mut(key).filter(|entry| entry.value == expected) else { return Ok(false) };
@@ -138,12 +153,13 @@ impl<C: Clock> OauthStore for MemoryStore<C> {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.serve()?;
         self.records.borrow_mut().remove(key);
         Ok(())
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
-        self.forget();
+        self.serve()?;
         let records = self.records.borrow();
         let matching =
             records.keys().filter(|key| key.starts_with(prefix) && after.is_none_or(|last| key.as_str() > last));

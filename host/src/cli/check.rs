@@ -3,13 +3,19 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::{CliError, Source, failed};
+use super::{CliError, Source, StoreArgument, failed};
 use crate::host::Host;
 use crate::operator::{Finding, Level, Origin, json};
 
-pub(super) async fn run(source: Source, as_json: bool) -> Result<(), CliError> {
-    let host = source.host(source.settings()?).await?;
-    let findings = host.check().await.map_err(failed)?;
+pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) -> Result<(), CliError> {
+    let mut builder = Host::builder().settings(source.settings()?);
+    let looked = store.look().await?;
+    if let Some(store) = looked.store {
+        builder = builder.oauth_store(store);
+    }
+    let host = source.host_with(builder).await?;
+    let mut findings = host.check().await.map_err(failed)?;
+    findings.extend(looked.finding);
     let text = if as_json { format!("{:#}\n", json::findings(&findings)) } else { lines_of(&findings) };
     std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
     match exit_code(&findings) {

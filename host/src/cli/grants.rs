@@ -1,4 +1,4 @@
-//! `grants`: asks the running server what clients may do, and ends it. With records in memory nobody else knows.
+//! `grants`: asks the running server what clients may do, and ends it. Its store may be open to nobody else.
 
 mod table;
 
@@ -25,12 +25,20 @@ pub(super) async fn run(arguments: GrantsArguments) -> Result<(), CliError> {
 }
 
 async fn list(socket: &Path, user: Option<String>, as_json: bool) -> Result<(), CliError> {
-    let grants = all_pages(socket, user).await.map_err(told)?;
+    let page = async |cursor| ask(socket, &Question::ListGrants { user: user.clone(), cursor }).await;
+    let (grants, are_all) = pages(page).await.map_err(told)?;
     let text = match as_json {
         true => format!("{:#}\n", serde_json::to_value(&grants).map_err(failed)?),
         false => table(&grants),
     };
-    say(&text)
+    say(&text)?;
+    if are_all {
+        return Ok(());
+    }
+    Err(CliError::Failed(format!(
+        "there are more than these {} grants; ask for those of one user with --user EMAIL",
+        grants.len()
+    )))
 }
 
 async fn revoke(socket: &Path, selection: RevokeArguments) -> Result<(), CliError> {
@@ -39,18 +47,21 @@ async fn revoke(socket: &Path, selection: RevokeArguments) -> Result<(), CliErro
     say(&ended(&done))
 }
 
-async fn all_pages(socket: &Path, user: Option<String>) -> Result<Vec<GrantRow>, AskError> {
+/// The grants of all pages, or of the first ones where there are too many; and whether they are all.
+async fn pages(
+    page: impl AsyncFn(Option<String>) -> Result<GrantsAnswer, AskError>,
+) -> Result<(Vec<GrantRow>, bool), AskError> {
     let (mut grants, mut cursor) = (Vec::new(), None);
-    loop {
-        let question = Question::ListGrants { user: user.clone(), cursor };
-        let page: GrantsAnswer = ask(socket, &question).await?;
+    for _ in 0..MAX_PAGES {
+        let answer = page(cursor).await?;
         // The name is the client's own choice, and a terminal obeys what it is told to print.
-        grants.extend(page.grants.into_iter().map(|row| GrantRow { client: printable(&row.client), ..row }));
-        match page.next {
+        grants.extend(answer.grants.into_iter().map(|row| GrantRow { client: printable(&row.client), ..row }));
+        match answer.next {
             Some(next) => cursor = Some(next),
-            None => return Ok(grants),
+            None => return Ok((grants, true)),
         }
     }
+    Ok((grants, false))
 }
 
 fn told(error: AskError) -> CliError {
@@ -59,4 +70,33 @@ fn told(error: AskError) -> CliError {
 
 fn say(text: &str) -> Result<(), CliError> {
     std::io::stdout().write_all(text.as_bytes()).map_err(failed)
+}
+
+/// With 200 grants a page more than a company has, and an end for an answer that goes round in a circle.
+const MAX_PAGES: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(client: &str) -> GrantRow {
+        GrantRow { client: client.to_owned(), created: 0, last_issued: 0, expires: 0 }
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_to_their_end() {
+        let page = async |cursor: Option<String>| {
+            let next = cursor.is_none().then(|| "second".to_owned());
+            Ok(GrantsAnswer { grants: vec![row("a\u{1b}[2J")], next })
+        };
+        let (grants, are_all) = pages(page).await.unwrap();
+        assert_eq!((grants.len(), are_all, grants[1].client.as_str()), (2, true, "a[2J"));
+    }
+
+    #[tokio::test]
+    async fn pages_without_an_end_have_one() {
+        let page = async |_| Ok(GrantsAnswer { grants: vec![row("a")], next: Some("again".to_owned()) });
+        let (grants, are_all) = pages(page).await.unwrap();
+        assert_eq!((grants.len(), are_all), (MAX_PAGES, false));
+    }
 }

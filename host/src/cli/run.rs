@@ -9,11 +9,14 @@ use tokio::sync::watch;
 
 use super::{CliError, ServeArguments, Source, check, failed};
 use crate::control::{self, ControlSocket};
+#[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
-use crate::host::HostOptions;
+use crate::host::{Host, HostBuilder};
+use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
 use crate::stdio;
 
+#[cfg(feature = "demo")]
 pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
     let demo = Demo::start(listen).await.map_err(failed)?;
@@ -26,7 +29,8 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     refuse_what_is_missing(&arguments)?;
     let told = told_to_stop()?;
-    let host = arguments.source.host_with(options(&arguments)?).await?;
+    let builder = builder(&arguments)?.oauth_store(arguments.store.open().await?);
+    let host = arguments.source.host_with(builder).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
     let control = control_socket(arguments.control.as_deref())?;
@@ -62,28 +66,24 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
 }
 
 fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
-    let missing = if arguments.store != "memory" {
-        format!("--store {}: this build keeps records in memory only", arguments.store)
-    } else if arguments.admin.is_some() {
-        "--admin is not in this build yet".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(CliError::Usage(missing))
+    match arguments.admin {
+        Some(_) => Err(CliError::Usage("--admin is not in this build yet".to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// What the host of `serve` is made of.
-fn options(arguments: &ServeArguments) -> Result<HostOptions, CliError> {
+fn builder(arguments: &ServeArguments) -> Result<HostBuilder, CliError> {
     let settings = arguments.source.settings()?;
-    let loopback_is_public = HostOptions::loopback_is_public(&settings, arguments.listen.ip());
-    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !loopback_is_public {
+    let policy = HttpPolicy::for_listener(&settings, arguments.listen.ip());
+    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
         return Err(CliError::Failed(
             "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \
              a loopback address"
                 .to_owned(),
         ));
     }
-    Ok(HostOptions { loopback_is_public, ..HostOptions::new(settings) })
+    Ok(Host::builder().settings(settings).http_policy(policy))
 }
 
 /// The control socket at `path`, which has to work, or at the default path, where it may not.

@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::host::HostOptions;
 use crate::operator::json::{GrantsAnswer, Question};
 use crate::settings::Settings;
 
@@ -99,9 +98,8 @@ async fn a_path_that_cannot_be_used_is_named() {
 }
 
 async fn start(path: &Path) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let mut options = HostOptions::new(Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]));
-    options.log = Arc::new(|_| {});
-    let host = Host::new(options).await.unwrap();
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let socket = ControlSocket::bind(path).unwrap();
     let running = tokio::spawn(socket.run(host, async move { drop(stopped.await) }));

@@ -1,5 +1,8 @@
 //! The contract of `oauth-store`, as checks that every store must pass. Panics with the broken rule.
 
+pub(crate) mod history;
+pub(crate) mod load;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ where
     one_create_wins(&store).await;
     one_take_wins(&store).await;
     one_replace_wins(&store).await;
+    load::is_linearizable_under_load(&store).await;
+    records_stand_until_they_end(store.as_ref(), &pass_time).await;
     records_end(store.as_ref(), &pass_time).await;
     replace_keeps_or_renews_the_time(store.as_ref(), &pass_time).await;
 }
@@ -89,6 +94,10 @@ async fn keys_are_paged_in_order(store: &dyn OauthStore) {
     }
     assert_eq!(listed, keys, "every key with the prefix, in byte order, once");
     assert_eq!(store.keys("nothing/", None, 1000).await, Ok(Vec::new()));
+    assert_eq!(store.keys("k/", Some("k/0/missing"), 1).await, Ok(vec!["k/a".to_owned()]), "after a key that is gone");
+    assert_eq!(store.keys("k/", Some("a"), 1).await, Ok(vec!["k/".to_owned()]), "after what comes before the prefix");
+    assert_eq!(store.keys("k/", Some("l"), 1).await, Ok(Vec::new()), "after what comes behind it");
+    assert_eq!(store.keys("k/a/b", None, 1000).await, Ok(vec!["k/a/b".to_owned()]), "a key is its own prefix");
     for key in keys.iter().chain(&["k", "j/z", "l"]) {
         assert_eq!(store.delete(key).await, Ok(()));
     }
@@ -160,6 +169,28 @@ where
     outcomes
 }
 
+async fn records_stand_until_they_end<P, F>(store: &dyn OauthStore, pass_time: &P)
+where
+    P: Fn(Duration) -> F,
+    F: Future<Output = ()>,
+{
+    let (short, long) = (SECOND * 2, SECOND * 10);
+    assert_eq!(store.put("u/longer", b"a".to_vec(), short).await, Ok(()));
+    assert_eq!(store.put("u/longer", b"b".to_vec(), long).await, Ok(()), "put renews the time");
+    assert_eq!(store.put("u/shorter", b"a".to_vec(), long).await, Ok(()));
+    assert_eq!(store.replace("u/shorter", b"a", b"b".to_vec(), Some(short)).await, Ok(true), "also to a shorter one");
+    assert_eq!(store.put("u/refused", b"a".to_vec(), short).await, Ok(()));
+    assert_eq!(store.create("u/refused", b"b".to_vec(), long).await, Ok(false));
+    assert_eq!(store.replace("u/refused", b"c", b"b".to_vec(), Some(long)).await, Ok(false));
+    pass_time(SECOND).await;
+    assert_eq!(store.get("u/shorter").await, Ok(Some(b"b".to_vec())), "its time is not over");
+    pass_time(SECOND * 2).await;
+    assert_eq!(store.get("u/shorter").await, Ok(None));
+    assert_eq!(store.get("u/refused").await, Ok(None), "what is refused renews nothing");
+    assert_eq!(store.delete("u/shorter").await, Ok(()));
+    assert_eq!(store.take("u/longer").await, Ok(Some(b"b".to_vec())));
+}
+
 async fn records_end<P, F>(store: &dyn OauthStore, pass_time: &P)
 where
     P: Fn(Duration) -> F,
@@ -167,11 +198,15 @@ where
 {
     assert_eq!(store.put("e/1", b"x".to_vec(), SECOND).await, Ok(()));
     assert_eq!(store.put("e/2", b"y".to_vec(), HOUR).await, Ok(()));
+    for number in 0..5 {
+        assert_eq!(store.put(&format!("e/0/{number}"), b"x".to_vec(), SECOND).await, Ok(()));
+    }
     pass_time(SECOND * 2).await;
     assert_eq!(store.get("e/1").await, Ok(None), "its time is over");
     assert_eq!(store.replace("e/1", b"x", b"z".to_vec(), Some(HOUR)).await, Ok(false), "also for replace");
     assert_eq!(store.take("e/1").await, Ok(None), "also for take");
     assert_eq!(store.keys("e/", None, 10).await, Ok(vec!["e/2".to_owned()]), "also for keys");
+    assert_eq!(store.keys("e/", None, 1).await, Ok(vec!["e/2".to_owned()]), "only the last page is empty");
     assert_eq!(store.create("e/1", b"z".to_vec(), HOUR).await, Ok(true), "and the key is free");
     assert_eq!(store.take("e/1").await, Ok(Some(b"z".to_vec())));
     assert_eq!(store.take("e/2").await, Ok(Some(b"y".to_vec())), "others stand");

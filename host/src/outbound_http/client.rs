@@ -17,9 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 
 use super::failure;
+use super::policy::HttpPolicy;
 use super::request::{self, Outgoing};
 use super::resolver::{PublicAddresses, PublicResolver};
-use super::trust::{OutboundError, extra_authorities, tls_configuration};
+use super::trust::{OutboundError, check_environment, extra_authorities, tls_configuration};
 use crate::bindings::outbound_http as wit;
 
 type Plain<R> = Client<HttpConnector<R>, Full<Bytes>>;
@@ -30,7 +31,7 @@ type Secure<R> = Client<HttpsConnector<HttpConnector<R>>, Full<Bytes>>;
 pub(super) struct Clients {
     configured: Plain<GaiResolver>,
     public: Plain<PublicResolver>,
-    public_addresses: PublicAddresses,
+    policy: HttpPolicy,
     extra_authorities: Vec<CertificateDer<'static>>,
     /// Made for the first `https` request: reading the system's certificates takes longer than the rest of a start.
     secure: OnceLock<SecureClients>,
@@ -43,15 +44,16 @@ struct SecureClients {
 }
 
 impl Clients {
-    pub(super) fn new(extra_ca_file: Option<&str>, public_addresses: PublicAddresses) -> Result<Self, OutboundError> {
+    pub(super) fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
+        check_environment()?;
         let extra_authorities = match extra_ca_file {
             Some(file) => extra_authorities(Path::new(file))?,
             None => Vec::new(),
         };
         Ok(Self {
             configured: pool().build(connector(GaiResolver::new())),
-            public: pool().build(connector(PublicResolver(public_addresses))),
-            public_addresses,
+            public: pool().build(connector(PublicResolver(policy.public()))),
+            policy,
             extra_authorities,
             secure: OnceLock::new(),
         })
@@ -70,11 +72,14 @@ impl Clients {
     }
 
     async fn send(&self, request: Outgoing, reach: wit::Reach) -> Result<Response<Incoming>, wit::Error> {
+        if !self.policy.admits(request.uri()) {
+            return Err(wit::Error::AddressRefused);
+        }
         let secure = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let answer = match (reach, secure) {
             (wit::Reach::Configured, false) => self.configured.request(request).await,
             (wit::Reach::Configured, true) => self.secure()?.configured.request(request).await,
-            (wit::Reach::PublicInternet, _) if !self.public_addresses.admit_literal(request.uri()) => {
+            (wit::Reach::PublicInternet, _) if !self.policy.public().admit_literal(request.uri()) => {
                 return Err(wit::Error::AddressRefused);
             }
             (wit::Reach::PublicInternet, false) => self.public.request(request).await,
@@ -87,7 +92,7 @@ impl Clients {
         if let Some(clients) = self.secure.get() {
             return Ok(clients);
         }
-        let clients = SecureClients::new(&self.extra_authorities, self.public_addresses).map_err(|error| {
+        let clients = SecureClients::new(&self.extra_authorities, self.policy.public()).map_err(|error| {
             tracing::error!(event = "tls_unavailable", cause = %error, "no TLS to upstreams");
             wit::Error::TlsFailed
         })?;

@@ -12,9 +12,10 @@ use tower_service::Service;
 use super::address::is_global;
 
 /// Which addresses count as the public internet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PublicAddresses {
     /// Global ones.
+    #[default]
     Global,
     /// Global ones and those of this machine's loopback interface.
     GlobalAndLoopback,
@@ -56,11 +57,21 @@ impl Service<Name> for PublicResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let public = self.0;
         Box::pin(async move {
+            if is_invalid(name.as_str()) {
+                return Err(ResolveError::NotResolved);
+            }
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let addresses: Vec<_> = found.map_err(|_| ResolveError::NotResolved)?.collect();
             public.checked(addresses).map(Vec::into_iter)
         })
     }
+}
+
+/// Names under `invalid` never resolve, and a resolver "SHOULD always return immediate negative responses" (RFC 6761,
+/// section 6.4). The component asks for one to learn whether this host checks addresses.
+fn is_invalid(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
 }
 
 impl PublicAddresses {
@@ -100,7 +111,8 @@ mod tests {
     fn one_private_address_spoils_the_name() {
         for public in [Global, GlobalAndLoopback] {
             assert!(public.checked(addresses(&["1.1.1.1", "2606:4700::1111"])).is_ok());
-            assert_eq!(public.checked(addresses(&["1.1.1.1", "10.0.0.1"])), Err(ResolveError::AddressRefused));
+            let mixed = public.checked(addresses(&["1.1.1.1", "10.0.0.1"]));
+            assert_eq!(mixed, Err(ResolveError::AddressRefused), "S44");
             assert_eq!(public.checked(addresses(&[])), Err(ResolveError::NotResolved));
         }
     }
@@ -141,10 +153,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn names_that_never_resolve_are_not_looked_up() {
+        for name in ["invalid", "plausible-mcp.invalid", "A.INVALID."] {
+            assert!(is_invalid(name), "{name}");
+            let found = PublicResolver(Global).call(name.parse().unwrap()).await;
+            assert_eq!(found.err(), Some(ResolveError::NotResolved), "{name}");
+        }
+        assert!(!is_invalid("invalid.example") && !is_invalid("notinvalid"));
+    }
+
+    #[tokio::test]
     async fn loopback_by_name_or_by_odd_notation_is_refused() {
         for name in ["localhost", "2130706433", "0x7f.1", "127.1"] {
             let found = PublicResolver(Global).call(name.parse().unwrap()).await;
-            assert!(found.is_err(), "{name}");
+            assert!(found.is_err(), "S47 {name}: what a name stands for counts, not its spelling");
         }
         assert!(PublicResolver(GlobalAndLoopback).call("localhost".parse().unwrap()).await.is_ok());
     }

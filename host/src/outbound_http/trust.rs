@@ -1,5 +1,6 @@
 //! Which certificate authorities upstreams are checked against.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use rustls::{ClientConfig, RootCertStore};
 pub enum OutboundError {
     /// `EXTRA_CA_FILE` cannot be read as PEM; the file and the cause.
     ExtraCaFile(PathBuf, String),
+    /// A variable of the environment names authorities that cannot be read; its name, the path and the cause.
+    Environment(&'static str, PathBuf, String),
     /// TLS cannot be set up; the cause.
     Tls(String),
 }
@@ -22,6 +25,9 @@ impl std::fmt::Display for OutboundError {
             Self::ExtraCaFile(file, cause) => {
                 write!(out, "EXTRA_CA_FILE: {} is not a PEM file with certificates ({cause})", file.display())
             }
+            Self::Environment(name, path, cause) => {
+                write!(out, "{name}: {} has no certificates that can be read ({cause})", path.display())
+            }
             Self::Tls(cause) => write!(out, "TLS cannot be set up: {cause}"),
         }
     }
@@ -29,19 +35,45 @@ impl std::fmt::Display for OutboundError {
 
 impl std::error::Error for OutboundError {}
 
+/// TLS for other clients than the HTTP client, with the same trust.
+#[cfg(feature = "redis")]
+pub(crate) fn client_tls(extra_ca_file: Option<&str>) -> Result<ClientConfig, OutboundError> {
+    let extra = extra_ca_file.map(|file| extra_authorities(Path::new(file))).transpose()?;
+    tls_configuration(&extra.unwrap_or_default())
+}
+
 /// The certificates of the PEM file `file`, at least one.
 pub(super) fn extra_authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
-    let failed = |cause: String| OutboundError::ExtraCaFile(file.to_owned(), cause);
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(|error| failed(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(failed("there is none in it".to_owned()));
-    }
+    let certificates = certificates(file).map_err(|cause| OutboundError::ExtraCaFile(file.to_owned(), cause))?;
     let mut trial = RootCertStore::empty();
     for certificate in &certificates {
-        trial.add(certificate.clone()).map_err(|error| failed(error.to_string()))?;
+        let added = trial.add(certificate.clone());
+        added.map_err(|error| OutboundError::ExtraCaFile(file.to_owned(), error.to_string()))?;
     }
     Ok(certificates)
+}
+
+/// Checks what the environment names in place of the system's store: where it cannot be read, others would be trusted
+/// than the operator means.
+pub(super) fn check_environment() -> Result<(), OutboundError> {
+    check_named(std::env::var_os(FILE).as_deref(), std::env::var_os(FOLDERS).as_deref())
+}
+
+fn check_named(file: Option<&OsStr>, folders: Option<&OsStr>) -> Result<(), OutboundError> {
+    if let Some(file) = file.filter(|file| !file.is_empty()).map(Path::new) {
+        certificates(file).map_err(|cause| OutboundError::Environment(FILE, file.to_owned(), cause))?;
+    }
+    for folder in folders.map(std::env::split_paths).into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
+        let read = std::fs::read_dir(&folder);
+        read.map_err(|error| OutboundError::Environment(FOLDERS, folder, error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() { Err("there is none in it".to_owned()) } else { Ok(found) }
 }
 
 /// Trusts the system's store (Mozilla's where there is none) and `extra`. Where `SSL_CERT_FILE` or `SSL_CERT_DIR` is
@@ -60,6 +92,10 @@ pub(super) fn tls_configuration(extra: &[CertificateDer<'static>]) -> Result<Cli
     Ok(configuration.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// Where OpenSSL and rustls-native-certs look first.
+const FILE: &str = "SSL_CERT_FILE";
+const FOLDERS: &str = "SSL_CERT_DIR";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +105,23 @@ mod tests {
         let missing = extra_authorities(Path::new("/nowhere.pem")).unwrap_err().to_string();
         assert!(missing.starts_with("EXTRA_CA_FILE: /nowhere.pem"), "{missing}");
         assert!(extra_authorities(Path::new("/dev/null")).is_err());
+    }
+
+    #[test]
+    fn what_the_environment_names_must_be_readable() {
+        let named = |file: Option<&str>, folders: Option<&str>| {
+            check_named(file.map(OsStr::new), folders.map(OsStr::new)).map_err(|error| error.to_string())
+        };
+        assert_eq!(named(None, None), Ok(()));
+        assert_eq!(named(Some(""), Some("/")), Ok(()));
+        for (file, folders, start) in [
+            (Some("/nowhere.pem"), None, "SSL_CERT_FILE: /nowhere.pem"),
+            (Some("/dev/null"), None, "SSL_CERT_FILE: /dev/null"),
+            (None, Some("/:/nowhere"), "SSL_CERT_DIR: /nowhere"),
+        ] {
+            let error = named(file, folders).unwrap_err();
+            assert!(error.starts_with(start), "{error}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::host::Host;
+use crate::host::{ClientAddress, Host};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, ResponseBody};
 
@@ -80,11 +80,12 @@ impl Connection {
     }
 }
 
-async fn answer(connection: Connection, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     if !header_fits(request.headers(), request.uri().path().len(), connection.host.limits()) {
         return Ok(Refusal::LargeHeader.response(request.uri().path()));
     }
-    Ok(connection.host.handle(request, Some(connection.peer)).await)
+    request.extensions_mut().insert(ClientAddress(connection.peer));
+    Ok(connection.host.handle(request).await)
 }
 
 fn header_fits(headers: &HeaderMap, path_bytes: usize, limits: &Limits) -> bool {

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::host::HostOptions;
 use crate::limits::Limits;
 use crate::settings::Settings;
 
@@ -18,10 +17,8 @@ struct Running {
 }
 
 async fn start(limits: Limits) -> Running {
-    let mut options = HostOptions::new(Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]));
-    options.limits = limits;
-    options.log = Arc::new(|_| {});
-    let host = Host::new(options).await.unwrap();
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let host = Host::builder().settings(settings).limits(limits).log(Arc::new(|_| {})).build().await.unwrap();
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
@@ -71,7 +68,7 @@ async fn it_answers_and_drains() {
 #[tokio::test]
 async fn a_taken_address_is_told() {
     let running = start(Limits::default()).await;
-    let host = Host::new(HostOptions::new(Settings::default())).await.unwrap();
+    let host = Host::builder().build().await.unwrap();
     let taken = Server::bind(running.address, host).await.err();
     assert_eq!(taken, Some(ServerError::AddressTaken(running.address)));
 }

@@ -57,3 +57,12 @@ fn a_key_is_never_shown() {
     let (_, text) = run(&["check"], &[("PLAUSIBLE_BASE_URL", &base_url), HOSTS, secret]);
     assert!(!text.contains("4711"), "{text}");
 }
+
+#[test]
+fn authorities_that_cannot_be_read_are_named() {
+    let base_url = upstream::start(upstream::one_row);
+    let (code, text) =
+        run(&["check"], &[("PLAUSIBLE_BASE_URL", &base_url), HOSTS, ("SSL_CERT_FILE", "/nowhere/authority.pem")]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("SSL_CERT_FILE: /nowhere/authority.pem"), "{text}");
+}

@@ -5,7 +5,11 @@
 mod check;
 mod control;
 mod demo;
+mod folder;
+mod grants;
+mod health;
 mod process;
 mod serve;
 mod stdio;
+mod store;
 mod upstream;

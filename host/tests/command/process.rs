@@ -24,11 +24,13 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts the command with these arguments and no other environment than this.
+    /// Starts the command with these arguments and no other environment than this. Records are kept in memory unless
+    /// the environment or the arguments say otherwise.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"))
             .args(arguments)
             .env_clear()
+            .env("PLAUSIBLE_MCP_STORE", "memory")
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

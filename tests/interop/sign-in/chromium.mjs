@@ -1,4 +1,5 @@
-// A real browser, under the pages' real policies: every way through a sign-in, and pictures of the pages.
+// A real browser, under the pages' real policies: every way through a sign-in, by mouse and by keyboard, what a screen
+// reader is told of the pages, and pictures of them.
 // Fails on whatever the browser's console calls an error, a violated policy among it.
 
 import assert from 'node:assert/strict';
@@ -8,12 +9,16 @@ import { createServer } from 'node:http';
 
 import { chromium } from 'playwright-core';
 
+import { readAloud, tabThrough } from './accessibility.mjs';
 import { colleague } from './browser.mjs';
 import { begin, discover, redeem, register, statusWith } from './connection.mjs';
 
 const stranger = 'eve@elsewhere.example';
 const pictures = process.env.INTEROP_PICTURES;
 const widths = { phone: 390, desktop: 1280 };
+/** The smallest screen on which nobody should have to scroll for the buttons. */
+const laptop = { width: 1280, height: 720 };
+const choices = ['Allow and sign in', 'Do not allow'];
 const quiet = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
@@ -31,7 +36,10 @@ const client = await register(server, redirectUri);
 const browser = await chromium.launch({ executablePath: process.env.INTEROP_CHROMIUM, args: quiet });
 const complaints = [];
 
-const ways = [allowed, allowedAgain, denied, cancelled, wentBack, wrongAccount, gaveUp, inParallel, unknownClient];
+const ways = [
+  allowed, allowedAgain, denied, cancelled, wentBack, wrongAccount, gaveUp, inParallel, unknownClient, allowedByKeyboard,
+  deniedByKeyboard,
+];
 try {
   mkdirSync(pictures, { recursive: true });
   for (const way of ways) {
@@ -54,6 +62,8 @@ assert.deepEqual(complaints, []);
 
 async function allowed(context) {
   const { page, connection } = await start(context);
+  await readAloud(page, choices);
+  await fits(page);
   await take(page, 'consent');
   await decide(page, 'approve');
   await logIn(page, colleague);
@@ -101,6 +111,9 @@ async function wrongAccount(context) {
   await logIn(page, stranger);
   const signOut = page.getByRole('link', { name: /sign out/i });
   await signOut.waitFor();
+  const controls = ['Try again', 'Cancel and return to 127.0.0.1', 'sign out (opens a new tab)'];
+  await readAloud(page, controls);
+  assert.deepEqual(await tabThrough(page), [controls[2], controls[0], controls[1]]);
   await take(page, 'wrong-account');
   const [other] = await Promise.all([context.waitForEvent('page'), signOut.click()]);
   await other.getByRole('heading', { name: 'signed out' }).waitFor();
@@ -131,7 +144,28 @@ async function unknownClient(context) {
   const { page } = await start(context, { ...client, client_id: 'nobody' });
   await page.getByRole('heading', { level: 1 }).waitFor();
   assert.equal(await page.locator('form').count(), 0);
+  await readAloud(page, []);
   await take(page, 'error');
+}
+
+async function allowedByKeyboard(context) {
+  const { page, connection } = await start(context);
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  const email = page.locator('input[name=email]');
+  await email.waitFor();
+  while (!(await email.evaluate((element) => element === document.activeElement))) await page.keyboard.press('Tab');
+  await page.keyboard.type(colleague);
+  await page.keyboard.press('Enter');
+  await connected(page, connection);
+}
+
+async function deniedByKeyboard(context) {
+  const { page } = await start(context);
+  assert.deepEqual(await tabThrough(page), choices);
+  await page.locator('button[value=deny]').focus();
+  await page.keyboard.press('Space');
+  await refused(page);
 }
 
 async function start(context, as = client) {
@@ -173,6 +207,15 @@ async function refused(page) {
 async function answerOf(page) {
   await page.waitForURL((url) => url.href.startsWith(redirectUri));
   return new URL(page.url());
+}
+
+/** Both buttons are seen without scrolling. */
+async function fits(page) {
+  await page.setViewportSize(laptop);
+  for (const name of choices) {
+    const { y, height } = await page.getByRole('button', { name }).boundingBox();
+    assert.ok(y + height <= laptop.height, `"${name}" ends at ${y + height} of ${laptop.height}`);
+  }
 }
 
 /** Pictures of a page, which must fit its width. */

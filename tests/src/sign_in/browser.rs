@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::http_client::{self, Answer, Request};
+use crate::http_client::{Answer, Request};
+use crate::origin::Origin;
 
 /// A browser. It follows redirects as long as they lead to this machine.
 #[derive(Debug, Default)]
@@ -71,13 +72,19 @@ impl Browser {
             };
             page.url = location;
             let stops = self.stops_before.as_ref().is_some_and(|prefix| page.url.starts_with(prefix));
-            if stops || !page.url.starts_with(THIS_MACHINE) {
+            if stops || !self.may_follow(&page.url) {
                 return page;
             }
             assert_eq!(page.answer.status, 303, "a redirect after a form must be followed with GET");
             page = self.exchange("GET", &page.url.clone(), None).await;
         }
         panic!("more than {MAX_REDIRECTS} redirects");
+    }
+
+    /// To this machine, and to where it began.
+    fn may_follow(&self, url: &str) -> bool {
+        let began = self.history.first().and_then(|first| Origin::of(first));
+        Origin::of(url).is_some_and(|origin| origin.is_loopback() || Some(origin) == began)
     }
 
     async fn exchange(&mut self, method: &str, url: &str, form: Option<String>) -> Page {
@@ -92,8 +99,7 @@ impl Browser {
             request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form);
             request = request.header("Origin", "null").header("Sec-Fetch-Site", "same-origin");
         }
-        let address = authority.parse().expect("an address with a port");
-        let answer = http_client::send(address, &request).await.expect("the server is reached");
+        let answer = Origin::of(url).expect("an http URL").send(&request).await.expect("the server is reached");
         let page = Page { url: url.to_owned(), answer: answer.expect("the server answers") };
         self.keep_cookies(authority, &page.answer);
         self.seen.push(page.clone());
@@ -163,12 +169,15 @@ pub(super) fn parameter(url: &str, name: &str) -> Option<String> {
 
 /// Host and port, and what follows them.
 fn split(url: &str) -> (&str, &str) {
-    let rest = url.strip_prefix("http://").expect("an http URL");
+    let (_, rest) = url.split_once("://").expect("an absolute URL");
     rest.find('/').map_or((rest, "/"), |index| rest.split_at(index))
 }
 
 fn absolute(base: &str, reference: &str) -> String {
-    if reference.starts_with('/') { format!("http://{}{reference}", split(base).0) } else { reference.to_owned() }
+    if !reference.starts_with('/') {
+        return reference.to_owned();
+    }
+    format!("{}{reference}", Origin::of(base).expect("an absolute URL"))
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
@@ -182,8 +191,6 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     rest.split_once(end).map(|(inside, _)| inside)
 }
 
-/// Where every server of these tests is.
-const THIS_MACHINE: &str = "http://127.0.0.1:";
 /// More than any honest way through a sign-in.
 const MAX_REDIRECTS: usize = 10;
 

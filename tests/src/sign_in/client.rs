@@ -1,11 +1,10 @@
 //! An MCP client that registers itself and asks for tokens.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use super::browser::encode;
-use crate::http_client::{self, Answer, Request};
+use crate::http_client::{Answer, Request};
+use crate::origin::Origin;
 
 /// A registered client. Clones are the same client.
 #[derive(Debug, Clone)]
@@ -14,7 +13,7 @@ pub struct Client {
     pub id: String,
     /// Its secret, unless it is a public client.
     pub secret: Option<String>,
-    address: SocketAddr,
+    server: Origin,
 }
 
 /// What the token endpoint issued.
@@ -27,8 +26,9 @@ pub struct Tokens {
 }
 
 impl Client {
-    /// Registers a client at the host that listens at `address`; `method` is its `token_endpoint_auth_method`.
-    pub async fn register(address: SocketAddr, method: &str) -> Self {
+    /// Registers a client at `server`; `method` is its `token_endpoint_auth_method`.
+    pub async fn register(server: impl Into<Origin>, method: &str) -> Self {
+        let server = server.into();
         let metadata = json!({
             "client_name": "Scenario",
             "redirect_uris": [REDIRECT_URI],
@@ -37,16 +37,16 @@ impl Client {
             "response_types": ["code"],
         });
         let request = Request::new("POST", "/register").header("Content-Type", "application/json");
-        let answer = send(address, request.body(metadata.to_string())).await;
+        let answer = send(&server, request.body(metadata.to_string())).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         let body = answer.json();
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        Client { id: text("client_id").expect("a client id"), secret: text("client_secret"), address }
+        Client { id: text("client_id").expect("a client id"), secret: text("client_secret"), server }
     }
 
     /// Where the browser is sent to begin.
     pub fn authorization_url(&self, state: &str) -> String {
-        let public_url = format!("http://{}", self.address);
+        let public_url = self.server.to_string();
         let query = encode(&[
             ("response_type", "code"),
             ("client_id", &self.id),
@@ -91,7 +91,7 @@ impl Client {
         let credentials = credentials.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_str())));
         let fields: Vec<_> = fields.iter().copied().chain(credentials).collect();
         let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
-        send(self.address, request.body(encode(&fields))).await
+        send(&self.server, request.body(encode(&fields))).await
     }
 }
 
@@ -105,9 +105,8 @@ impl Tokens {
     }
 }
 
-async fn send(address: SocketAddr, request: Request) -> Answer {
-    let request = request.header("Host", &address.to_string());
-    http_client::send(address, &request).await.expect("the host is reached").expect("the host answers")
+async fn send(server: &Origin, request: Request) -> Answer {
+    server.send(&request).await.expect("the server is reached").expect("the server answers")
 }
 
 /// Where the client is answered: outside this machine, so the browser stops there.

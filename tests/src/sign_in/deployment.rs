@@ -3,17 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use plausible_mcp_host::demo::access::{Application, SimulatedAccess};
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
+use super::access::{ACCESS_SECRET, APPLICATION, Access};
 use super::browser::{Browser, Page, encode};
 use super::client::{CHALLENGE, Client, REDIRECT_URI, Tokens, VERIFIER};
-use crate::harness::{Harness, simulated};
+use crate::harness::{Harness, listening, simulated};
 use crate::http_client::{self, Answer, Request};
-use crate::mcp_request::{DEMO_KEY, DEMO_SITE, modern};
+use crate::mcp_request::modern;
 use crate::upstream::Upstream;
 
 /// The host and the simulated Access. Both stop when it is dropped.
@@ -21,16 +19,8 @@ pub struct Deployment {
     /// The host.
     pub harness: Harness,
     /// The provider.
-    pub access: Arc<SimulatedAccess>,
-    access_address: SocketAddr,
+    pub access: Access,
     store: Arc<MemoryStore>,
-    serving: JoinHandle<std::io::Result<()>>,
-}
-
-impl Drop for Deployment {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
 }
 
 impl Deployment {
@@ -46,31 +36,18 @@ impl Deployment {
 
     /// The same with further settings; an empty value takes a setting away.
     pub async fn start_with(own: &[(&str, &str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
-        let access_address = listener.local_addr().expect("a bound listener has an address");
-        let address = free_address().await;
-        let access = Arc::new(simulated_access(access_address, address).await);
-        let serving = tokio::spawn(Arc::clone(&access).serve(listener));
+        let (listener, address) = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        let access = Access::start_for(address).await;
         let store = Arc::new(MemoryStore::default());
-        let (public_url, issuer) = (format!("http://{address}"), access.issuer());
-        let general = [
-            ("PUBLIC_URL", &*public_url),
-            ("ACCESS_CLIENT_ID", APPLICATION),
-            ("ACCESS_CLIENT_SECRET", Self::ACCESS_SECRET),
-            ("ACCESS_ISSUER", &*issuer),
-            ("CF_ACCESS_TEAM_DOMAIN", access.team_domain()),
-            ("COOKIE_ENCRYPTION_KEY", SERVER_KEY),
-            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
-            ("PLAUSIBLE_API_KEY", DEMO_KEY),
-            ("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE),
-            ("LOG_LEVEL", "debug"),
-        ];
+        let general = access.settings();
+        let general = general.iter().map(|(name, value)| (*name, value.as_str()));
         let replaced = |name: &str| own.iter().any(|(known, _)| *known == name);
-        let settings: Vec<_> = general.into_iter().filter(|(name, _)| !replaced(name)).chain(own.to_vec()).collect();
+        let settings: Vec<_> = general.filter(|(name, _)| !replaced(name)).chain(own.to_vec()).collect();
         let upstream = Upstream::answering(simulated()).await;
         let records: Arc<dyn OauthStore> = store.clone();
-        let harness = Harness::try_start_at(address, records, upstream, &settings).await.expect("the host starts");
-        Deployment { harness, access, access_address, store, serving }
+        let harness =
+            Harness::try_start_at((listener, address), records, upstream, &settings).await.expect("the host starts");
+        Deployment { harness, access, store }
     }
 
     /// `PUBLIC_URL`.
@@ -136,7 +113,7 @@ impl Deployment {
             ("code_challenge_method", "S256"),
         ]);
         let mut browser = Browser::stopping_before(&callback);
-        let login = browser.visit(&format!("{}/authorization?{query}", self.access.issuer())).await;
+        let login = browser.visit(&format!("{}/authorization?{query}", self.access.provider.issuer())).await;
         let back = browser.submit(&login.form().with("email", email)).await;
         let body = encode(&[
             ("grant_type", "authorization_code"),
@@ -146,9 +123,9 @@ impl Deployment {
             ("client_id", APPLICATION),
             ("client_secret", Self::ACCESS_SECRET),
         ]);
-        let path = format!("{}/token", self.access.issuer().replace(self.access.team_domain(), ""));
+        let path = format!("{}/token", self.access.provider.issuer().replace(self.access.provider.team_domain(), ""));
         let request = Request::new("POST", &path).header("Content-Type", "application/x-www-form-urlencoded");
-        let answer = http_client::send(self.access_address, &request.body(body)).await.expect("Access is reached");
+        let answer = http_client::send(self.access.address, &request.body(body)).await.expect("Access is reached");
         let body = answer.expect("Access answers").json();
         ["id_token", "access_token"].map(|name| body.get(name).and_then(Value::as_str).expect("a token").to_owned())
     }
@@ -167,11 +144,11 @@ impl Deployment {
     /// An assertion for an address, as Access adds it now.
     pub fn assertion(&self, email: &str, audience: &str) -> String {
         let now = u64::try_from(jiff::Timestamp::now().as_second()).expect("it is after 1970");
-        self.access.assertion(email, audience, now)
+        self.access.provider.assertion(email, audience, now)
     }
 
     /// The secret of the application at Access.
-    pub const ACCESS_SECRET: &str = "marked-application-secret";
+    pub const ACCESS_SECRET: &str = ACCESS_SECRET;
     /// The AUD tag of the application in front of the host.
     pub const AUDIENCE: &str = "0123456789abcdef";
 }
@@ -186,23 +163,3 @@ pub fn sent_back_to(page: &Page, state: &str, issuer: &str) {
 fn code(page: &Page) -> String {
     page.parameter("code").unwrap_or_else(|| panic!("no code at {}: {}", page.url, page.answer.text()))
 }
-
-/// An address with a port that was free a moment ago. `PUBLIC_URL` has to name the port before the host takes it.
-async fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
-    listener.local_addr().expect("a bound listener has an address")
-}
-
-async fn simulated_access(access: SocketAddr, address: SocketAddr) -> SimulatedAccess {
-    let application = Application {
-        client_id: APPLICATION.to_owned(),
-        client_secret: Deployment::ACCESS_SECRET.to_owned(),
-        redirect_uri: format!("http://{address}/callback"),
-    };
-    // Drawing keys is computing: it must not hold up the other tasks of the test.
-    let made = tokio::task::spawn_blocking(move || SimulatedAccess::new(format!("http://{access}"), application));
-    made.await.expect("drawing keys does not panic").unwrap_or_else(|_| panic!("keys can be drawn"))
-}
-
-const APPLICATION: &str = "plausible-mcp";
-const SERVER_KEY: &str = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0";

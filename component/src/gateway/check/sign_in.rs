@@ -1,6 +1,6 @@
 //! What `check` finds about sign-in: the secrets, the callback address, discovery and key sets.
 
-use super::{Finding, Level, Origin, finding, malformed};
+use super::{Finding, Level, Origin, finding, malformed, store};
 use crate::config::{AssertionMode, AuthorizationServer, ConfigError};
 use crate::gateway::federation::{Federation, FederationError};
 use crate::gateway::issuer::{key_ring, required};
@@ -24,6 +24,12 @@ pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
             return findings;
         }
     };
+    let records = store::run(ports).await;
+    let are_kept = records.level == Level::Ok;
+    findings.push(records);
+    if !are_kept {
+        return findings;
+    }
     if let Some(server) = &sign_in.authorization_server {
         let secret = required(secrets, "ACCESS_CLIENT_SECRET", "set it to the secret of the Access application");
         findings.extend(own(ports, server, &ring, secret.err().as_ref()).await);

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use serde_json::json;
 
-use super::simulated_provider::{ISSUER, SimulatedProvider, TEAM};
+use super::simulated_provider::{Fault, SimulatedProvider, TEAM};
 use super::*;
 use crate::config::{ClientDocuments, EndpointOverrides};
 use crate::oauth::keyring::KeyRing;
@@ -18,15 +18,16 @@ struct World {
 }
 
 fn world() -> World {
-    let mut ports = MemoryPorts::with_http(SimulatedProvider::new(FixedClock::default()));
-    ports.http = SimulatedProvider::new(ports.clock.clone());
+    let mut ports = MemoryPorts::with_http(SimulatedProvider::new(TEAM, FixedClock::default()));
+    ports.http = SimulatedProvider::new(TEAM, ports.clock.clone());
+    let issuer = ports.http.issuer();
     World {
         ports,
         ring: KeyRing::parse(&format!("{:064x}", 7)).unwrap(),
         server: AuthorizationServer {
             public_url: "https://mcp.example.com".into(),
             client_id: "client-1".into(),
-            issuer: ISSUER.into(),
+            issuer,
             endpoints: EndpointOverrides::default(),
             registration: true,
             documents: ClientDocuments::default(),
@@ -50,17 +51,12 @@ impl World {
         let federation = Federation { ports: &self.ports, vault: &vault, now: self.ports.clock.now() };
         federation.provider(&self.server).now_or_never().unwrap()
     }
-
-    fn fault(&self, part: &'static str, fault: Result<(u16, &str), HttpError>) {
-        let fault = fault.map(|(status, body)| (status, body.to_owned()));
-        *self.ports.http.faults.borrow_mut() = vec![(part, fault)];
-    }
 }
 
 #[test]
 fn discovery_is_asked_once_an_hour() {
     let world = world();
-    assert_eq!(world.provider().unwrap().token_endpoint, format!("{ISSUER}/token"));
+    assert_eq!(world.provider().unwrap().token_endpoint, format!("{}/token", world.server.issuer));
     world.provider().unwrap();
     assert_eq!(world.ports.http.count("openid-configuration"), 1);
     world.ports.clock.advance(3600);
@@ -75,21 +71,21 @@ fn a_configuration_that_is_not_the_issuers_is_refused_and_not_kept() {
         "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
     });
     let unprotected = json!({
-        "issuer": ISSUER, "authorization_endpoint": "http://a.example/a",
+        "issuer": world().server.issuer, "authorization_endpoint": "http://a.example/a",
         "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
     });
     for (answer, error) in [
-        (Ok((200, other.to_string())), FederationError::ProviderFailed),
-        (Ok((200, unprotected.to_string())), FederationError::ProviderFailed),
-        (Ok((200, "<html>".to_owned())), FederationError::ProviderFailed),
-        (Ok((500, "{}".to_owned())), FederationError::ProviderFailed),
-        (Err(HttpError::ResponseTooLarge), FederationError::ProviderFailed),
-        (Err(HttpError::TimedOut), FederationError::Unavailable(HttpError::TimedOut)),
+        (Fault::Answer(200, other.to_string()), FederationError::ProviderFailed),
+        (Fault::Answer(200, unprotected.to_string()), FederationError::ProviderFailed),
+        (Fault::Answer(200, "<html>".to_owned()), FederationError::ProviderFailed),
+        (Fault::Answer(500, "{}".to_owned()), FederationError::ProviderFailed),
+        (Fault::Flood, FederationError::ProviderFailed),
+        (Fault::Silence, FederationError::Unavailable(HttpError::TimedOut)),
     ] {
         let world = world();
-        world.fault("openid-configuration", answer.as_ref().map(|(s, b)| (*s, b.as_str())).map_err(|error| *error));
+        world.ports.http.fail("openid-configuration", answer.clone());
         assert_eq!(world.provider(), Err(error), "{answer:?}");
-        world.ports.http.faults.borrow_mut().clear();
+        world.ports.http.mend();
         assert!(world.provider().is_ok(), "an error was kept");
     }
 }
@@ -99,11 +95,11 @@ fn an_assertion_is_verified_once_and_then_remembered_for_five_minutes() {
     let world = world();
     let assertion = world.ports.http.assertion("Ada@example.com", "tag-1");
     assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
-    world.fault("certs", Err(HttpError::ConnectFailed));
+    world.ports.http.fail("certs", Fault::Closed);
     world.ports.clock.advance(299);
     assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
     world.ports.clock.advance(1);
-    assert_eq!(world.assert(&assertion), Err(FederationError::Unavailable(HttpError::ConnectFailed)), "B34 K19");
+    assert_eq!(world.assert(&assertion), Err(FederationError::Unavailable(HttpError::Interrupted)), "B34 K19");
 }
 
 #[test]
@@ -130,7 +126,7 @@ fn malformed_assertions_cause_no_request() {
     for text in ["", "a.b.c", "....", &"x".repeat(1 << 20), "eyJhbGciOiJub25lIn0.e30."] {
         assert!(matches!(world.assert(text), Err(FederationError::Rejected(_))), "I29 J06 J17 J35");
     }
-    assert!(world.ports.http.asked.borrow().is_empty());
+    assert!(world.ports.http.asked().is_empty());
 }
 
 #[test]
@@ -139,9 +135,9 @@ fn a_thousand_unknown_keys_cause_one_more_fetch_in_thirty_seconds() {
     assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
     world.ports.clock.advance(31);
     for number in 0..20 {
-        *world.ports.http.key_id.borrow_mut() = format!("made-up-{number}");
+        world.ports.http.name_key(&format!("made-up-{number}"));
         let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
-        *world.ports.http.key_id.borrow_mut() = "key-1".into();
+        world.ports.http.name_key("key-1");
         assert!(matches!(world.assert(&assertion), Err(FederationError::Rejected(_))), "J29 J30");
     }
     assert_eq!(world.ports.http.count("certs"), 2);
@@ -152,9 +148,9 @@ fn a_provider_that_is_away_is_not_asked_for_every_unknown_key() {
     let world = world();
     assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
     world.ports.clock.advance(31);
-    world.fault("certs", Err(HttpError::ConnectFailed));
+    world.ports.http.fail("certs", Fault::Closed);
     for number in 0..20 {
-        *world.ports.http.key_id.borrow_mut() = format!("made-up-{number}");
+        world.ports.http.name_key(&format!("made-up-{number}"));
         let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
         assert!(matches!(world.assert(&assertion), Err(FederationError::Rejected(_))));
     }
@@ -166,7 +162,7 @@ fn a_new_key_is_accepted_after_one_fetch() {
     let world = world();
     assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok());
     world.ports.clock.advance(31);
-    *world.ports.http.key_id.borrow_mut() = "key-2".into();
+    world.ports.http.name_key("key-2");
     assert!(world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).is_ok(), "K20");
     assert_eq!(world.ports.http.count("certs"), 2);
 }
@@ -174,15 +170,15 @@ fn a_new_key_is_accepted_after_one_fetch() {
 #[test]
 fn key_sets_that_are_none_are_the_providers_fault() {
     for (answer, status) in [
-        (Ok((200, "{}")), 502),
-        (Ok((200, "<html>")), 502),
-        (Ok((200, r#"{"keys":[]}"#)), 502),
-        (Ok((500, "")), 502),
-        (Err(HttpError::TimedOut), 503),
-        (Err(HttpError::ResponseTooLarge), 502),
+        (Fault::Answer(200, "{}".to_owned()), 502),
+        (Fault::Answer(200, "<html>".to_owned()), 502),
+        (Fault::Answer(200, r#"{"keys":[]}"#.to_owned()), 502),
+        (Fault::Answer(500, String::new()), 502),
+        (Fault::Silence, 503),
+        (Fault::Flood, 502),
     ] {
         let world = world();
-        world.fault("certs", answer);
+        world.ports.http.fail("certs", answer.clone());
         let error = world.assert(&world.ports.http.assertion("ada@example.com", "tag-1")).unwrap_err();
         assert_eq!(error.status(), status, "K01 K02 {answer:?}");
     }

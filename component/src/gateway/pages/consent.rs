@@ -3,9 +3,9 @@
 //! Anyone can register a client with any name. So the page shows what is proven beside what is claimed: the host that
 //! vouches for the client, if one does, and where the answer goes (MCP security best practices, "Per-Client Consent").
 
-use super::Page;
 use super::escape::{client_name, domains, escape, host};
 use super::layout::DecisionForm;
+use super::{Destination, Page};
 
 /// What the consent page shows.
 #[derive(Debug, Clone)]
@@ -14,10 +14,8 @@ pub struct Consent<'a> {
     pub client_name: Option<&'a str>,
     /// The host whose document describes the client; `None` if it registered itself.
     pub client_host: Option<&'a str>,
-    /// The host of the redirect URI.
-    pub redirect_host: &'a str,
-    /// Whether the redirect URI is one of the user's own device.
-    pub is_loopback: bool,
+    /// Where the answer goes.
+    pub destination: Destination<'a>,
     /// The sites that may be queried; `None` for all that the shared key can see.
     pub sites: Option<&'a [String]>,
     /// The domains whose addresses are let in.
@@ -58,11 +56,7 @@ impl Consent<'_> {
             Some(client) => format!("<bdi>{}</bdi><small>This address vouches for the app.</small>", host(client)),
             None => format!("{}<small>It registered itself; its name is not verified.</small>", self.name()),
         };
-        let redirect = host(self.redirect_host);
-        let answer = match self.is_loopback {
-            true => format!("This device<small>A program that listens at <bdi>{redirect}</bdi>.</small>"),
-            false => format!("<bdi>{redirect}</bdi>"),
-        };
+        let answer = self.destination.described();
         let account = domains(self.domains);
         format!(
             "<dl>\n<div><dt>Who asks</dt><dd>{client}</dd></div>\n\
@@ -71,10 +65,10 @@ impl Consent<'_> {
         )
     }
 
-    /// Any local program can use the name and the client id of a loopback client (MCP authorization, "Localhost Redirect
+    /// Any local program can use the name and the client id of a local client (MCP authorization, "Localhost Redirect
     /// URI Impersonation"), and anybody can register an app of any name that answers to an address of theirs.
     fn warning(&self) -> &'static str {
-        match (self.is_loopback, self.client_host) {
+        match (self.destination.is_local(), self.client_host) {
             (true, _) => {
                 "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
                  <p>Any program on this device could use this name. Go on only if you have just started this yourself.\
@@ -98,10 +92,10 @@ impl Consent<'_> {
             None => "Read the statistics of all sites that this server’s Plausible key can see".to_owned(),
         };
         format!(
-            "<h2>If you allow it, it can</h2>\n<ul>\n<li>{sites}</li>\n\
-             <li>Do so for up to 24 hours, then it must ask again</li>\n</ul>\n\
-             <h2>It can never</h2>\n<ul>\n<li class=\"not\">Change anything</li>\n\
-             <li class=\"not\">See your password or a Plausible key</li>\n</ul>"
+            "<div class=\"abilities\">\n<div>\n<h2>If you allow it, it can</h2>\n<ul>\n<li>{sites}</li>\n\
+             <li>Do so for up to 24 hours, then it must ask again</li>\n</ul>\n</div>\n\
+             <div>\n<h2>It can never</h2>\n<ul>\n<li class=\"not\">Change anything</li>\n\
+             <li class=\"not\">See your password or a Plausible key</li>\n</ul>\n</div>\n</div>"
         )
     }
 }

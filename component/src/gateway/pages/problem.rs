@@ -26,6 +26,8 @@ pub enum Problem {
     NotApproved,
     /// The browser has not the cookie.
     WrongBrowser,
+    /// The browser began so many newer ones that it gave up the cookie.
+    Superseded,
     /// No page of ours made the form.
     WrongForm,
     /// A page of another site sent the form.
@@ -64,7 +66,7 @@ impl Problem {
 
     fn status(self) -> u16 {
         match self {
-            Problem::WrongBrowser | Problem::WrongForm | Problem::CrossSite => 403,
+            Problem::WrongBrowser | Problem::Superseded | Problem::WrongForm | Problem::CrossSite => 403,
             Problem::BodyTooLarge => 413,
             Problem::TooLong => 414,
             Problem::TooMany(_) => 429,
@@ -106,6 +108,10 @@ impl Problem {
             Problem::WrongBrowser => (
                 "This sign-in belongs to another browser",
                 "It was begun in another browser, or this one does not keep cookies.",
+            ),
+            Problem::Superseded => (
+                "This sign-in gave way to newer ones",
+                "A browser keeps five sign-ins at a time, and this was the oldest.",
             ),
             Problem::WrongForm => ("This form is not valid", "It does not belong to the sign-in that it names."),
             Problem::CrossSite => ("This form came from another site", "Only pages of this server may send it."),
@@ -160,6 +166,7 @@ impl From<TransactionError> for Problem {
             TransactionError::Unknown | TransactionError::UnknownAttempt => Problem::Unknown,
             TransactionError::Expired => Problem::Expired,
             TransactionError::WrongBrowser => Problem::WrongBrowser,
+            TransactionError::Superseded => Problem::Superseded,
             TransactionError::WrongFormToken => Problem::WrongForm,
             TransactionError::NotApproved => Problem::NotApproved,
             TransactionError::TooManyAttempts => Problem::TooManyAttempts,

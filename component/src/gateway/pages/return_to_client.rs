@@ -3,16 +3,16 @@
 //! Anyone can register a client. If its errors redirected by themselves, this server would send whoever follows a link
 //! to it anywhere (RFC 9700 §4.11.2). Behind a button that names the host it is the user who goes.
 
-use super::Page;
-use super::escape::{escape, host};
+use super::escape::escape;
+use super::{Destination, Page};
 
 /// What the page shows.
 #[derive(Debug, Clone, Copy)]
 pub struct ReturnToClient<'a> {
     /// The error code of OAuth.
     pub error: &'a str,
-    /// The host of the redirect URI.
-    pub redirect_host: &'a str,
+    /// Where the button leads.
+    pub destination: Destination<'a>,
     /// The redirect URI with the error.
     pub location: &'a str,
     /// The resource that tokens are issued for.
@@ -22,12 +22,12 @@ pub struct ReturnToClient<'a> {
 impl ReturnToClient<'_> {
     /// The page.
     pub fn page(&self) -> Page {
-        let (error, redirect, location) = (escape(self.error), host(self.redirect_host), escape(self.location));
+        let (error, destination, location) = (escape(self.error), self.destination.name(), escape(self.location));
         let content = format!(
             "<h1>The app’s request cannot be granted</h1>\n<p class=\"lead\">{}</p>\n\
              <p>You were not signed in, and nothing was shared.</p>\n\
              <p class=\"actions\"><a class=\"primary\" href=\"{location}\" rel=\"noreferrer\">Return to \
-             <bdi>{redirect}</bdi></a></p>\n\
+             {destination}</a></p>\n\
              <p class=\"note\">The button takes the error <code>{error}</code> to that address, and nothing about you. Is it \
              not an address that you expect? Then close this page.</p>",
             self.explanation()

@@ -1,8 +1,8 @@
 //! The page after a login that let nobody in. The transaction is still open, so the user can try again or end it.
 
-use super::Page;
-use super::escape::{domains, escape, host};
+use super::escape::{domains, escape};
 use super::layout::DecisionForm;
+use super::{Destination, Page};
 
 /// Why nobody was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct SignInFailed<'a> {
     pub reason: FailedLogin,
     /// The domains whose addresses are let in.
     pub domains: &'a [String],
-    /// The host that the user returns to.
-    pub client_host: &'a str,
+    /// Where the user returns to.
+    pub destination: Destination<'a>,
     /// Where a session at the identity provider ends.
     pub sign_out_url: Option<&'a str>,
     /// The form's transaction.
@@ -40,7 +40,7 @@ impl SignInFailed<'_> {
     /// The page.
     pub fn page(&self) -> Page {
         let (status, title, text) = self.reason.words();
-        let deny = format!("Cancel and return to <bdi>{}</bdi>", host(self.client_host));
+        let deny = format!("Cancel and return to {}", self.destination.name());
         let form = DecisionForm { handle: self.handle, token: self.token, approve: "Try again", deny: &deny };
         let content = format!(
             "<h1>{title}</h1>\n<p class=\"lead\">{text}</p>\n\

@@ -88,6 +88,19 @@ code { font: .9375em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
   main { padding: 2.25rem; }
   h1 { font-size: 1.75rem; }
 }
+@media (min-width: 48rem) {
+  body { padding: 1.25rem; grid-template-columns: minmax(0, 44rem); }
+  main { padding: 1.25rem 2.25rem 1.5rem; }
+  .brand { margin-bottom: .75rem; }
+  dl, .warning { margin-top: .875rem; }
+  .warning { padding: .625rem 1rem; }
+  dl div { display: grid; grid-template-columns: 11rem minmax(0, 1fr); padding: .5rem 0; }
+  dt { line-height: 1.75; }
+  .abilities { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 1.5rem; }
+  h2 { margin-top: 1rem; }
+  li { margin-top: .375rem; }
+  .actions { flex-direction: row; margin-top: 1.25rem; }
+}
 @media (min-height: 50rem) and (min-width: 36rem) { body { align-content: center; } }
 @media (forced-colors: active) { .primary { border-color: ButtonText; } .mark { fill: CanvasText; } }
 ";

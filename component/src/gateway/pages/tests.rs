@@ -9,7 +9,7 @@ use crate::oauth::secret::sha256;
 use crate::oauth::transaction::TransactionError;
 use crate::ports::StoreError;
 
-const PROBLEMS: [Problem; 20] = [
+const PROBLEMS: [Problem; 21] = [
     Problem::ClientUnknown,
     Problem::ClientMetadata,
     Problem::RedirectUri,
@@ -19,6 +19,7 @@ const PROBLEMS: [Problem; 20] = [
     Problem::Unknown,
     Problem::NotApproved,
     Problem::WrongBrowser,
+    Problem::Superseded,
     Problem::WrongForm,
     Problem::CrossSite,
     Problem::Done,
@@ -52,8 +53,7 @@ fn consent<'a>() -> Consent<'a> {
     Consent {
         client_name: Some("Claude"),
         client_host: Some("claude.ai"),
-        redirect_host: "claude.ai",
-        is_loopback: false,
+        destination: Destination::Site("claude.ai"),
         sites: None,
         domains: &[],
         handle: "h",
@@ -67,18 +67,21 @@ fn pages(value: &str) -> Vec<Page> {
     let list = [value.to_owned()];
     let form_targets = || vec![value.to_owned(), "https://claude.ai".to_owned()];
     let mut pages = Vec::new();
-    for (is_loopback, client_host, sites) in [(true, None, None), (false, Some(value), Some(list.as_slice()))] {
-        let names =
-            Consent { client_name: Some(value), client_host, redirect_host: value, is_loopback, sites, ..consent() };
+    for (destination, client_host, sites) in [
+        (Destination::Device(value), None, None),
+        (Destination::App(value), None, None),
+        (Destination::Site(value), Some(value), Some(list.as_slice())),
+    ] {
+        let names = Consent { client_name: Some(value), client_host, destination, sites, ..consent() };
         let consent = Consent { domains: &list, handle: value, token: value, form_targets: form_targets(), ..names };
         pages.push(consent.page());
     }
     for reason in REASONS {
-        let (client_host, sign_out_url, form_targets) = (value, Some(value), form_targets());
+        let (destination, sign_out_url, form_targets) = (Destination::App(value), Some(value), form_targets());
         let failed = SignInFailed {
             reason,
             domains: &list,
-            client_host,
+            destination,
             sign_out_url,
             handle: value,
             token: value,
@@ -87,7 +90,9 @@ fn pages(value: &str) -> Vec<Page> {
         pages.push(failed.page());
     }
     for error in ERRORS.into_iter().chain([value]) {
-        pages.push(ReturnToClient { error, redirect_host: value, location: value, resource: value }.page());
+        pages.push(
+            ReturnToClient { error, destination: Destination::Site(value), location: value, resource: value }.page(),
+        );
     }
     pages.extend(PROBLEMS.map(Problem::page));
     pages
@@ -127,7 +132,9 @@ fn no_value_changes_the_structure_of_a_page() {
 #[test]
 fn names_and_hosts_cannot_change_their_direction() {
     let name = "evil\u{202e}moc\u{2066}\u{200b}";
-    let page = Consent { client_name: Some(name), client_host: Some(name), redirect_host: name, ..consent() }.page();
+    let page =
+        Consent { client_name: Some(name), client_host: Some(name), destination: Destination::Site(name), ..consent() }
+            .page();
     assert!(page.html.contains("<bdi>evilmoc</bdi>") && !page.html.contains(['\u{202e}', '\u{2066}', '\u{200b}']));
 }
 
@@ -204,7 +211,7 @@ fn the_consent_page_tells_what_is_proven() {
     let sites = ["shop.example".to_owned(), "blog.example".to_owned()];
     let plain = Consent { domains: &domains, sites: Some(&sites), ..consent() };
     let unnamed = Consent { client_name: Some(" \u{200b}"), client_host: None, ..plain.clone() };
-    let loopback = Consent { redirect_host: "127.0.0.1", is_loopback: true, ..plain.clone() };
+    let loopback = Consent { destination: Destination::Device("127.0.0.1"), ..plain.clone() };
     let everything = Consent { sites: None, client_name: None, ..plain.clone() };
     for (case, consent, told, not_told) in [
         ("named", &plain, vec!["<bdi>Claude</bdi>", "<bdi>claude.ai</bdi>", "@example.com"], "not verified"),
@@ -223,6 +230,17 @@ fn the_consent_page_tells_what_is_proven() {
 }
 
 #[test]
+fn an_app_is_named_by_the_addresses_that_it_opens() {
+    let app = Destination::App("cursor");
+    let consent = Consent { destination: app, ..consent() }.page().html;
+    let sentence =
+        "An app on this device<small>The one that opens addresses that begin with <bdi>cursor:</bdi>.</small>";
+    assert!(consent.contains(sentence) && consent.contains("Did you start this yourself?"), "{consent}");
+    let back = ReturnToClient { error: "invalid_scope", destination: app, location: "cursor:x", resource: "r" }.page();
+    assert!(back.html.contains("Return to the app that opens <bdi>cursor:</bdi>"), "{}", back.html);
+}
+
+#[test]
 fn a_failed_login_names_who_is_let_in_and_the_way_out() {
     let domains = ["example.com".to_owned(), "example.org".to_owned()];
     for (reason, status, retry_after) in [
@@ -234,7 +252,7 @@ fn a_failed_login_names_who_is_let_in_and_the_way_out() {
         let failed = SignInFailed {
             reason,
             domains: &domains,
-            client_host: "claude.ai",
+            destination: Destination::Site("claude.ai"),
             sign_out_url: Some("https://team.example/cdn-cgi/access/logout"),
             handle: "h",
             token: "t",
@@ -258,7 +276,7 @@ fn an_error_reaches_the_client_by_a_link_that_names_it() {
     for error in ERRORS {
         let location = "https://claude.ai/cb?error=x&state=y";
         let resource = "https://stats.example/internal";
-        let page = ReturnToClient { error, redirect_host: "claude.ai", location, resource }.page();
+        let page = ReturnToClient { error, destination: Destination::Site("claude.ai"), location, resource }.page();
         assert_eq!(page.status, 400);
         assert!(page.html.contains("href=\"https://claude.ai/cb?error=x&amp;state=y\""));
         assert!(page.html.contains("Return to <bdi>claude.ai</bdi>") && page.html.contains(error));
@@ -271,7 +289,7 @@ fn each_problem_has_its_status_and_its_own_words() {
     let mut titles = std::collections::BTreeSet::new();
     for problem in PROBLEMS {
         let (status, retry_after) = match problem {
-            Problem::WrongBrowser | Problem::WrongForm | Problem::CrossSite => (403, None),
+            Problem::WrongBrowser | Problem::Superseded | Problem::WrongForm | Problem::CrossSite => (403, None),
             Problem::BodyTooLarge => (413, None),
             Problem::TooLong => (414, None),
             Problem::TooMany(_) => (429, Some("42")),
@@ -297,6 +315,7 @@ fn a_transaction_error_keeps_its_status() {
         TransactionError::Unknown,
         TransactionError::Expired,
         TransactionError::WrongBrowser,
+        TransactionError::Superseded,
         TransactionError::WrongFormToken,
         TransactionError::UnknownAttempt,
         TransactionError::NotApproved,

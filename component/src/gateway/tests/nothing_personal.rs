@@ -3,15 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::federation::simulated_provider::TEAM;
-use super::super::*;
+use super::upstreams::DSN;
 use super::world::*;
-use crate::oauth::form::encode;
-
-const DSN: &str = "https://abc@sentry.example/7";
+use crate::ports::HttpError;
 
 /// Each is shaped like what it stands for, and in no way like anything that may be told.
 const KEY: &str = "mArKkEyQ0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0";
+const ADMIN: &str = "mArKkEyAdmin0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q0Q";
 const EMAIL: &str = "mark.email@example.com";
 const ARGUMENT: &str = "/mark-argument";
 const SITE: &str = "mark-site.example";
@@ -22,34 +20,30 @@ const STATE: &str = "mark-state";
 const NAME: &str = "mark-client-name";
 
 /// A world whose operator has a Sentry.
-fn world(changes: &[(&'static str, &str)]) -> World {
-    let assertions = [("CF_ACCESS_TEAM_DOMAIN", TEAM), ("CF_ACCESS_AUD", "tag"), ("SENTRY_DSN", DSN)];
+fn world(changes: Changes<'_>) -> World {
     let settings = [
-        &assertions,
-        &[("CLIENT_IP_HEADER", "x-forwarded-for"), ("SENTRY_RELEASE", "1.0"), ("PLAUSIBLE_API_KEY", KEY)][..],
-        changes,
+        ("SENTRY_DSN", DSN),
+        ("SENTRY_RELEASE", "1.0"),
+        ("CLIENT_IP_HEADER", "x-forwarded-for"),
+        ("PLAUSIBLE_API_KEY", KEY),
+        ("ADMIN_TOKEN", ADMIN),
     ];
-    let mut world = World::with(&settings.concat());
-    world.ports.secrets.0.insert("SENTRY_DSN".to_owned(), DSN.to_owned());
-    world.ports.secrets.0.insert("ADMIN_TOKEN".to_owned(), format!("{KEY}-admin"));
-    *world.ports.http.email.borrow_mut() = EMAIL.to_owned();
-    let rows = json!({ "results": [{ "dimensions": [RESULT], "metrics": [9_876_543_210_u64] }] });
-    world.answer_plausible(200, &rows.to_string());
-    world.ports.http.faults.borrow_mut().push(("sentry.example", Ok((200, "{}".to_owned()))));
+    let world = World::with_assertions(&[&settings, changes].concat());
+    world.provider().log_in_as(EMAIL);
     world
 }
 
 impl World {
     fn answer_plausible(&self, status: u16, body: &str) {
-        let mut faults = self.ports.http.faults.borrow_mut();
-        faults.retain(|(part, _)| *part != "/api/v2/query");
-        faults.push(("/api/v2/query", Ok((status, body.to_owned()))));
+        *self.upstreams().plausible.borrow_mut() = Ok((status, body.to_owned()));
     }
 
     fn envelopes(&self) -> Vec<String> {
-        let sent = self.ports.http.sent.borrow();
-        let to_sentry = sent.iter().filter(|request| request.url.starts_with("https://sentry.example/"));
-        to_sentry.map(|request| String::from_utf8(request.body.clone().unwrap_or_default()).unwrap()).collect()
+        self.upstreams().envelopes()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.log().lines().map(str::to_owned).collect()
     }
 
     /// A message to an MCP endpoint, from a marked client.
@@ -158,7 +152,7 @@ fn sign_in(world: &World) -> Vec<String> {
 
 /// The other routes, with marks wherever there is room.
 fn everything_else(world: &World, marks: &[String]) {
-    let admin = format!("Bearer {KEY}-admin");
+    let admin = format!("Bearer {ADMIN}");
     let wrong = format!("Bearer {KEY}");
     for (method, target, headers, body) in [
         (
@@ -179,7 +173,7 @@ fn everything_else(world: &World, marks: &[String]) {
         let headers: Vec<_> = marked.chain(headers.iter().copied()).collect();
         world.send(method, target, &headers, &body);
     }
-    let forged = world.ports.http.assertion("mark.email@elsewhere.example", "tag");
+    let forged = world.provider().assertion("mark.email@elsewhere.example", "tag-1");
     world.message("/internal", ("cf-access-jwt-assertion", &forged), "ping", &json!({}));
     for mark in marks {
         world.message("/internal", ("authorization", &format!("Bearer {mark}")), "ping", &json!({}));
@@ -190,14 +184,19 @@ fn everything_else(world: &World, marks: &[String]) {
 fn driven(changes: &[(&'static str, &str)]) -> (World, Vec<String>) {
     let world = world(changes);
     let mut marks = sign_in(&world);
-    let (access, assertion) = (marks[2].clone(), world.ports.http.assertion(EMAIL, "tag"));
+    let (access, assertion) = (marks[2].clone(), world.provider().assertion(EMAIL, "tag-1"));
     world.drive("/mcp", ("authorization", &format!("Bearer {KEY}")));
     world.drive("/internal", ("authorization", &format!("Bearer {access}")));
     world.drive("/internal", ("cf-access-jwt-assertion", &assertion));
     everything_else(&world, &marks);
+    world.break_store(true);
+    world.message("/internal", ("authorization", &format!("Bearer {access}")), "ping", &json!({ "x": ARGUMENT }));
+    world.send("POST", "/token", &[("content-type", FORM)], &encode(&[("client_id", EMAIL), ("code", KEY)]));
+    world.break_store(false);
     marks.push(assertion);
     let fixed = [
         KEY,
+        ADMIN,
         ARGUMENT,
         SITE,
         RESULT,
@@ -218,7 +217,7 @@ fn driven(changes: &[(&'static str, &str)]) -> (World, Vec<String>) {
 fn no_mark_is_in_the_log_or_at_sentry() {
     let (world, mut marks) = driven(&[]);
     marks.extend(["mark.email".to_owned(), "example.com".to_owned()]);
-    let told = [world.lines.borrow().clone(), world.envelopes()].concat();
+    let told = [world.lines(), world.envelopes()].concat();
     for text in &told {
         let found = marks.iter().find(|mark| text.to_lowercase().contains(&mark.to_lowercase()));
         assert_eq!(found, None, "{text}");
@@ -228,7 +227,7 @@ fn no_mark_is_in_the_log_or_at_sentry() {
 
 /// The drive is worth nothing if it does not reach what it should.
 fn check_coverage(world: &World) {
-    let (lines, envelopes) = (world.lines.borrow().join("\n"), world.envelopes().join("\n"));
+    let (lines, envelopes) = (world.lines().join("\n"), world.envelopes().join("\n"));
     let routes = ["/mcp", "/internal", "/authorize", "/callback", "/token", "/register", "/revoke", "/admin/operator"];
     for route in routes.into_iter().chain(["/.well-known/oauth-authorization-server", "/healthz", "other"]) {
         assert!(lines.contains(&format!("\"route\":\"{route}\"")), "{route}");
@@ -250,7 +249,7 @@ fn check_coverage(world: &World) {
 fn the_address_is_told_about_internal_alone_and_only_on_request() {
     let (world, marks) = driven(&[("TELEMETRY_IDENTITY", "email")]);
     let mut named = 0;
-    for text in world.lines.borrow().iter().chain(&world.envelopes()) {
+    for text in world.lines().iter().chain(&world.envelopes()) {
         let found = marks.iter().find(|mark| text.to_lowercase().contains(&mark.to_lowercase()));
         assert_eq!(found, None, "{text}");
         if text.contains(EMAIL) {
@@ -265,7 +264,7 @@ fn the_address_is_told_about_internal_alone_and_only_on_request() {
 #[test]
 fn a_request_leaves_one_envelope_at_most() {
     let (world, _) = driven(&[]);
-    let lines = world.lines.borrow();
+    let lines = world.lines();
     let requests = lines.iter().filter(|line| line.contains("\"event\":\"request\"")).count();
     assert!(world.envelopes().len() <= requests);
     let scanned = lines.iter().filter(|line| line.contains("\"route\":\"other\"")).count();
@@ -290,16 +289,15 @@ fn send_feedback_is_there_only_with_a_dsn() {
 fn while_sentry_fails_callers_are_served_and_feedback_is_refused_in_words() {
     let ping = ("authorization", "Bearer test-key-123");
     let world = world(&[]);
-    world.ports.http.faults.borrow_mut().retain(|(part, _)| *part != "sentry.example");
-    world.ports.http.faults.borrow_mut().push(("sentry.example", Err(crate::ports::HttpError::TimedOut)));
+    *world.upstreams().sentry.borrow_mut() = Err(HttpError::TimedOut);
     for _ in 0..3 {
         assert_eq!(world.message("/mcp", ping, "tools/list", &json!({})).status, 200);
     }
     assert_eq!(world.envelopes().len(), 1, "one try, then a pause");
-    assert_eq!(world.lines.borrow().iter().filter(|line| line.contains("sentry_paused")).count(), 1);
+    assert_eq!(world.lines().iter().filter(|line| line.contains("sentry_paused")).count(), 1);
     let arguments = json!({ "name": "send_feedback", "arguments": { "message": "0123456789" } });
     let refused = text(&world.message("/mcp", ping, "tools/call", &arguments));
     assert!(refused.contains("isError") && refused.contains("at the moment"), "{refused}");
-    world.ports.clock.advance(61);
+    world.advance(61);
     assert!(!text(&world.message("/mcp", ping, "tools/call", &arguments)).contains("isError"));
 }

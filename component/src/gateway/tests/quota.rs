@@ -3,30 +3,22 @@
 use serde_json::{Value, json};
 
 use super::super::federation::simulated_provider::TEAM;
-use super::super::*;
+use super::upstreams::Told;
 use super::world::*;
-use crate::ports::{HttpError, OauthStore};
+use crate::ports::HttpError;
 
-/// 2026-08-06T10:30:00Z is the clock of a new world.
-fn world(changes: &[(&'static str, &str)]) -> World {
-    let assertions = [("CF_ACCESS_TEAM_DOMAIN", TEAM), ("CF_ACCESS_AUD", "tag")];
-    World::with(&[&assertions, changes].concat())
-}
-
-/// An answer about `period`.
+/// An answer about `period`. The clock of a new world stands at 2026-08-06T10:30:00Z.
 fn answer(period: [&str; 2]) -> String {
     json!({ "results": [{ "dimensions": [], "metrics": [1] }], "query": { "date_range": period } }).to_string()
 }
 
 impl World {
-    fn plausible(&self, answer: Result<(u16, String), HttpError>) {
-        let mut faults = self.ports.http.faults.borrow_mut();
-        faults.retain(|(part, _)| *part != "/api/v2/query");
-        faults.push(("/api/v2/query", answer));
+    fn plausible(&self, answer: Told) {
+        *self.upstreams().plausible.borrow_mut() = answer;
     }
 
     fn call(&self, path: &str, user: &str, tool: &str, arguments: &Value) -> Response {
-        let assertion = self.ports.http.assertion(user, "tag");
+        let assertion = self.provider().assertion(user, "tag-1");
         let params = json!({ "name": tool, "arguments": arguments });
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
         let headers = [
@@ -43,7 +35,11 @@ impl World {
     }
 
     fn asked(&self) -> usize {
-        self.ports.http.count("/api/v2/query")
+        self.upstreams().queries().len()
+    }
+
+    fn answers(&self) -> Vec<(String, Vec<u8>)> {
+        self.records().into_iter().filter(|(key, _)| key.starts_with("answer/")).collect()
     }
 }
 
@@ -67,14 +63,14 @@ fn an_answer_is_remembered_for_a_minute_or_an_hour() {
         ("7d", settled, 60),
         ("all", settled, 60),
     ] {
-        let world = world(&[]);
+        let world = World::with_assertions(&[]);
         world.plausible(Ok((200, answer(period))));
         let first = text(&world.ask(range));
         assert!(!first.contains("isError"), "{first}");
-        world.ports.clock.advance(seconds - 1);
+        world.advance(seconds - 1);
         assert_eq!(text(&world.ask(range)), first, "{range}");
         assert_eq!(world.asked(), 1, "{range}");
-        world.ports.clock.advance(1);
+        world.advance(1);
         world.ask(range);
         assert_eq!(world.asked(), 2, "{range}");
     }
@@ -82,7 +78,7 @@ fn an_answer_is_remembered_for_a_minute_or_an_hour() {
 
 #[test]
 fn what_distinguishes_queries_distinguishes_answers() {
-    let world = world(&[]);
+    let world = World::with_assertions(&[]);
     world.plausible(Ok((200, answer(["", ""]))));
     world.ask("7d");
     world.ask("30d");
@@ -93,19 +89,18 @@ fn what_distinguishes_queries_distinguishes_answers() {
 
 #[test]
 fn another_plausible_key_finds_and_opens_nothing() {
-    let mut world = world(&[]);
+    let mut world = World::with_assertions(&[]);
     world.plausible(Ok((200, answer(["mark-from", "mark-to"]))));
     world.ask("7d");
-    let records = world.ports.store.dump();
-    let kept: Vec<_> = records.iter().filter(|(key, _)| key.starts_with("answer/")).collect();
+    let kept = world.answers();
     let [(key, value)] = kept.as_slice() else { panic!("{} answers", kept.len()) };
     assert!(!String::from_utf8_lossy(value).contains("mark-"), "sealed");
-    world.ports.secrets.0.insert("PLAUSIBLE_API_KEY".into(), "another-key".into());
+    let mode = [("CF_ACCESS_TEAM_DOMAIN", TEAM), ("CF_ACCESS_AUD", "tag-1"), ("PLAUSIBLE_API_KEY", "another-key")];
+    world.change(&mode);
     world.ask("7d");
     assert_eq!(world.asked(), 2);
-    let other = world.ports.store.dump().into_iter().find(|(found, _)| found.starts_with("answer/") && found != key);
-    let (other_key, _) = other.expect("the other key's answer");
-    futures_util::FutureExt::now_or_never(world.ports.store.put(&other_key, value, 60)).unwrap().unwrap();
+    let (other_key, _) = world.answers().into_iter().find(|(found, _)| found != key).expect("the other key's answer");
+    world.overwrite(&other_key, value);
     assert!(!text(&world.ask("7d")).contains("isError"));
     assert_eq!(world.asked(), 3, "a record that was moved does not open");
 }
@@ -120,18 +115,18 @@ fn errors_and_what_is_too_large_are_not_remembered() {
         Err(HttpError::TimedOut),
         Ok((200, large)),
     ] {
-        let world = world(&[]);
+        let world = World::with_assertions(&[]);
         world.plausible(bad);
         world.ask("7d");
         world.ask("7d");
         assert_eq!(world.asked(), 2);
-        assert!(world.ports.store.dump().iter().all(|(key, _)| !key.starts_with("answer/")));
+        assert!(world.answers().is_empty());
     }
 }
 
 #[test]
 fn the_budget_is_spent_by_what_is_sent_and_told_in_words() {
-    let world = world(&[("PLAUSIBLE_HOURLY_BUDGET", "6")]);
+    let world = World::with_assertions(&[("PLAUSIBLE_HOURLY_BUDGET", "6")]);
     world.plausible(Ok((200, answer(["", ""]))));
     let compare = json!({
         "site_id": "a.example", "period_a": "2026-07-01,2026-07-07", "period_b": "2026-07-08,2026-07-14",
@@ -148,30 +143,30 @@ fn the_budget_is_spent_by_what_is_sent_and_told_in_words() {
     let words = text(&refused);
     assert!(words.contains("isError") && words.contains("30 minutes") && words.contains("your share"), "{words}");
     assert_eq!(world.asked(), 3, "Plausible is not asked");
-    assert!(world.lines.borrow().last().unwrap().contains("\"cause\":\"budget\""));
+    assert!(world.log().lines().last().unwrap().contains("\"cause\":\"budget\""));
     for (user, range) in [("bob@example.com", "1d"), ("cleo@example.com", "2d"), ("dora@example.com", "3d")] {
         let asked = world.call("/internal", user, "get_breakdown", &breakdown(range));
         assert!(!text(&asked).contains("isError"), "{user}");
     }
     let words = text(&world.call("/internal", "eve@example.com", "get_breakdown", &breakdown("12mo")));
     assert!(words.contains("isError") && words.contains("everybody"), "{words}");
-    world.ports.clock.advance(1800);
+    world.advance(1800);
     assert!(!text(&ada("get_breakdown", &breakdown("30d"))).contains("isError"), "the next hour");
 }
 
 #[test]
 fn without_a_budget_and_at_mcp_nothing_is_counted() {
-    let world = world(&[("PLAUSIBLE_HOURLY_BUDGET", "1")]);
+    let world = World::with_assertions(&[("PLAUSIBLE_HOURLY_BUDGET", "1")]);
     world.plausible(Ok((200, answer(["", ""]))));
     for _ in 0..5 {
         let called = world.call("/mcp", "ada@example.com", "get_breakdown", &breakdown("7d"));
         assert!(!text(&called).contains("isError"));
     }
     assert_eq!(world.asked(), 5, "/mcp is never cached");
-    assert!(world.ports.store.dump().is_empty());
-    assert!(world.ports.limiter.0.borrow().keys().all(|key| !key.starts_with("budget/")));
-    let unlimited = self::world(&[("PLAUSIBLE_HOURLY_BUDGET", "0")]);
+    assert!(world.records().is_empty());
+    assert!(world.buckets().iter().all(|key| !key.starts_with("budget/")));
+    let unlimited = World::with_assertions(&[("PLAUSIBLE_HOURLY_BUDGET", "0")]);
     unlimited.plausible(Ok((503, String::new())));
     assert!((0..20).all(|_| text(&unlimited.ask("7d")).contains("503")));
-    assert!(unlimited.ports.limiter.0.borrow().keys().all(|key| !key.starts_with("budget/")));
+    assert!(unlimited.buckets().iter().all(|key| !key.starts_with("budget/")));
 }

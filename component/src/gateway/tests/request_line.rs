@@ -3,7 +3,6 @@
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use super::super::federation::simulated_provider::TEAM;
 use super::super::*;
 use super::world::*;
 use crate::ports::{HttpError, MemoryPorts};
@@ -75,20 +74,21 @@ fn a_failed_call_has_its_cause_and_a_refused_one_its_reason() {
 #[test]
 fn a_user_is_named_by_a_hash_and_by_the_address_only_where_the_operator_asked_for_it() {
     for (identity, named) in [("", false), ("id", false), ("email", true), ("e-mail", false)] {
-        let world =
-            World::with(&[("TELEMETRY_IDENTITY", identity), ("CF_ACCESS_TEAM_DOMAIN", TEAM), ("CF_ACCESS_AUD", "tag")]);
-        let answer = Ok((200, r#"{"results":[]}"#.to_owned()));
-        world.ports.http.faults.borrow_mut().push(("/api/v2/query", answer));
+        let world = World::with_assertions(&[("TELEMETRY_IDENTITY", identity)]);
         let tokens = world.tokens(&world.client());
         let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
-        let assertion = world.ports.http.assertion("ada@example.com", "tag");
+        let assertion = world.provider().assertion("ada@example.com", "tag-1");
+        let last = |path: &str, credential: (&str, &str)| {
+            world.send("POST", path, &[("content-type", "application/json"), credential], CALL);
+            serde_json::from_str::<Value>(world.log().lines().last().unwrap()).unwrap()
+        };
         for credential in [("authorization", bearer.as_str()), ("cf-access-jwt-assertion", &assertion)] {
-            let read = line(&world.ports, &world.setup, "/internal", &[credential]);
+            let read = last("/internal", credential);
             assert_eq!(read["user"].as_str().map(str::len), Some(64), "{read}");
             assert_eq!(read["email"].as_str(), named.then_some("ada@example.com"), "{identity} {read}");
             assert!(named || !read.to_string().contains("ada"), "{read}");
         }
-        let read = line(&world.ports, &world.setup, "/mcp", &[("authorization", "Bearer test-key-123")]);
+        let read = last("/mcp", ("authorization", "Bearer test-key-123"));
         assert!(read["user"].is_null() && read["email"].is_null(), "{read}");
     }
 }

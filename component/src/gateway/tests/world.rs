@@ -1,28 +1,19 @@
-//! A gateway with sign-in, an identity provider, and a browser: everything in memory.
+//! What the rows do: a client, a browser, requests. The server they are sent to is [`deployment`](super::deployment)'s;
+//! the test crate includes this file over one of its own, so that every row runs there too.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use super::super::federation::simulated_provider::{ISSUER, SimulatedProvider};
-use super::super::*;
-use crate::oauth::form::{Form, encode};
-use crate::ports::MemoryPorts;
+pub(super) use super::deployment::{Fault, Response, World, encode};
+use super::deployment::{Settings, SimulatedProvider, decode};
 
 // RFC 7636, Appendix B.
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(super) const REDIRECT_URI: &str = "https://app.example/cb";
-
-/// The server with what surrounds it.
-pub(super) struct World {
-    pub(super) ports: MemoryPorts<SimulatedProvider>,
-    pub(super) setup: Result<Setup, ConfigError>,
-    /// What the log has.
-    pub(super) lines: RefCell<Vec<String>>,
-}
+pub(super) const ISSUER: &str = "https://mcp.example.com";
 
 /// A browser: it keeps cookies and posts forms as browsers do under `no-referrer`.
 #[derive(Default)]
@@ -36,54 +27,30 @@ pub(super) struct ConsentForm {
     pub(super) token: String,
 }
 
+/// What changes a server's settings; an empty value takes one away.
+pub(super) type Changes<'a> = &'a [(&'static str, &'a str)];
+
 impl World {
     pub(super) fn new() -> World {
         World::with(&[])
     }
 
-    /// A server with further settings; an empty value takes one away.
-    pub(super) fn with(changes: &[(&'static str, &str)]) -> World {
-        let mut settings = BTreeMap::from([
-            ("PUBLIC_URL", "https://mcp.example.com"),
-            ("ACCESS_CLIENT_ID", "client-1"),
-            ("ACCESS_ISSUER", ISSUER),
-            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
-            ("RATE_LIMIT_PER_MINUTE", "100000"),
-        ]);
-        let mut ports = MemoryPorts::with_http(SimulatedProvider::new(Default::default()));
-        ports.http = SimulatedProvider::new(ports.clock.clone());
-        let secrets = [("PLAUSIBLE_API_KEY", "shared-key"), ("ACCESS_CLIENT_SECRET", "provider-secret")];
-        ports.secrets.0.extend(secrets.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        ports.secrets.0.insert("COOKIE_ENCRYPTION_KEY".to_owned(), format!("{:064x}", 7));
-        for (name, value) in changes {
-            if ports.secrets.0.contains_key(*name) || *name == "ADMIN_TOKEN" {
-                ports.secrets.0.insert((*name).to_owned(), (*value).to_owned());
-            } else {
-                settings.insert(name, value);
-            }
-        }
-        settings.retain(|_, value| !value.is_empty());
-        let setup = Setup::read(|name| settings.get(name).map(|value| (*value).to_owned()));
-        World { ports, setup, lines: RefCell::default() }
+    pub(super) fn with(changes: Changes<'_>) -> World {
+        World::deploy(|provider| settings(provider, changes))
     }
 
-    /// Sends a request to the server's own host.
-    pub(super) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        let request = Request {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: query.to_owned(),
-            authority: Some("mcp.example.com".to_owned()),
-            headers: Headers(headers),
-        };
-        let gateway = Gateway::new(&self.ports, &self.setup);
-        let answered = gateway.handle(&request, body.as_bytes()).now_or_never().expect("nothing waits");
-        self.lines.borrow_mut().extend(answered.record.map(|record| record.json()));
-        let line = answered.report.and_then(|report| gateway.report(&report).now_or_never().expect("nothing waits"));
-        self.lines.borrow_mut().extend(line);
-        answered.response
+    /// A server that accepts assertions for the application `tag-1` too.
+    pub(super) fn with_assertions(changes: Changes<'_>) -> World {
+        World::deploy(|provider| {
+            let mode = [("CF_ACCESS_TEAM_DOMAIN", provider.team()), ("CF_ACCESS_AUD", "tag-1")];
+            settings(provider, &[&mode, changes].concat())
+        })
+    }
+
+    /// The same server with other settings.
+    pub(super) fn change(&mut self, changes: Changes<'_>) {
+        let settings = settings(self.provider(), changes);
+        self.redeploy(&settings);
     }
 
     pub(super) fn register(&self, metadata: &Value) -> Response {
@@ -128,7 +95,7 @@ impl World {
 
     /// Everything in the store, as text.
     pub(super) fn dump(&self) -> String {
-        let records = self.ports.store.dump();
+        let records = self.records();
         records.iter().map(|(key, value)| format!("{key} {}\n", String::from_utf8_lossy(value))).collect()
     }
 }
@@ -165,7 +132,7 @@ impl Browser {
         let response = self.decide(world, form, "approve");
         assert_eq!(response.status, 303, "{}", text(&response));
         let location = header(&response, "location").expect("a location").to_owned();
-        *world.ports.http.nonce.borrow_mut() = parameter(&location, "nonce").expect("a nonce");
+        world.provider().expect_nonce(&parameter(&location, "nonce").expect("a nonce"));
         let state = parameter(&location, "state").expect("a state");
         format!("/callback?{}", encode(&[("code", "provider-code"), ("state", &state)]))
     }
@@ -185,7 +152,7 @@ impl Browser {
     }
 
     fn keep(&self, response: &Response) {
-        for (_, line) in response.headers.iter().filter(|(name, _)| *name == "set-cookie") {
+        for (_, line) in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             let pair = line.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");
             let mut cookies = self.cookies.borrow_mut();
@@ -207,7 +174,6 @@ pub(super) fn authorize(client: &str, changes: &[(&str, &str)]) -> String {
         ("code_challenge_method", "S256"),
         ("state", "client-state"),
         ("scope", "mcp"),
-        ("resource", "https://mcp.example.com/internal"),
     ];
     let changed = |name: &str| changes.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     let mut pairs: Vec<_> = good.iter().map(|(name, value)| (*name, changed(name).unwrap_or(value))).collect();
@@ -226,12 +192,13 @@ pub(super) fn form_of(response: &Response) -> ConsentForm {
 }
 
 pub(super) fn parameter(location: &str, name: &str) -> Option<String> {
-    let query = location.split_once('?')?.1;
-    Form::parse(query.as_bytes(), 10_000).ok()?.value(name).ok()?.map(str::to_owned)
+    let (_, query) = location.split_once('?')?;
+    let pair = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    decode(pair.as_bytes()).ok()
 }
 
 pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-    response.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    response.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 pub(super) fn text(response: &Response) -> String {
@@ -244,6 +211,24 @@ pub(super) fn json_of(response: &Response) -> Value {
 
 pub(super) fn error_of(response: &Response) -> String {
     json_of(response).get("error").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn settings(provider: &SimulatedProvider, changes: Changes<'_>) -> Settings {
+    let issuer = provider.issuer();
+    let server_key = format!("{:064x}", 7);
+    let mut settings = BTreeMap::from([
+        ("PUBLIC_URL", ISSUER),
+        ("ACCESS_CLIENT_ID", "client-1"),
+        ("ACCESS_ISSUER", &issuer),
+        ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+        ("RATE_LIMIT_PER_MINUTE", "100000"),
+        ("PLAUSIBLE_API_KEY", "shared-key"),
+        ("ACCESS_CLIENT_SECRET", "provider-secret"),
+        ("COOKIE_ENCRYPTION_KEY", &server_key),
+    ]);
+    settings.extend(changes.iter().copied());
+    settings.retain(|_, value| !value.is_empty());
+    settings.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
 }
 
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";

@@ -98,6 +98,14 @@ impl Cookies {
         ended.flat_map(|handle| self.end(&handle)).collect()
     }
 
+    /// Whether this browser has no cookie of the transaction and as many newer ones as it may have: it was dropped.
+    pub(super) fn have_superseded(&self, handle: &Handle) -> bool {
+        let mut handles: Vec<&str> = self.0.iter().filter_map(|(name, _)| handle_of(name)).collect();
+        handles.sort_unstable();
+        handles.dedup();
+        handles.len() >= MAX_PAIRS && handles.first().is_some_and(|oldest| *oldest > handle.as_str())
+    }
+
     /// The headers `Set-Cookie` that end the cookies of a transaction which this browser has.
     pub fn end(&self, handle: &Handle) -> Vec<String> {
         let names = [CookieKind::Consent, CookieKind::Upstream].map(|kind| kind.name(handle));

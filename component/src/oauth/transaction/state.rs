@@ -78,11 +78,16 @@ pub(super) fn find_attempt<'a>(
         return Err(TransactionError::NotApproved);
     };
     if !cookies.has(CookieKind::Upstream, handle, upstream_hash) {
-        return Err(TransactionError::WrongBrowser);
+        return Err(absent(cookies, handle));
     }
     let hash = hash(state);
     let attempt = attempts.iter().find(|attempt| is_equal(attempt.state_hash.as_bytes(), hash.as_bytes()));
     attempt.ok_or(TransactionError::UnknownAttempt)
+}
+
+/// What a transaction says to a browser that has not its cookie.
+fn absent(cookies: &Cookies, handle: &Handle) -> TransactionError {
+    if cookies.have_superseded(handle) { TransactionError::Superseded } else { TransactionError::WrongBrowser }
 }
 
 impl Transaction {
@@ -95,7 +100,7 @@ impl Transaction {
         submission: &Submission,
     ) -> Result<Cookie, TransactionError> {
         let cookies = submission.cookies;
-        let consent = cookies.value(CookieKind::Consent, handle).ok_or(TransactionError::WrongBrowser)?;
+        let consent = cookies.value(CookieKind::Consent, handle).ok_or_else(|| absent(cookies, handle))?;
         if !cookies.has(CookieKind::Consent, handle, &self.consent_hash) {
             return Err(TransactionError::WrongBrowser);
         }

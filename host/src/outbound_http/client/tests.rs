@@ -38,15 +38,11 @@ fn request(url: String, reach: wit::Reach) -> wit::Request {
 }
 
 async fn outcome(url: String, reach: wit::Reach) -> Result<wit::Response, wit::Error> {
-    outcome_where_public_is(PublicAddresses::Global, url, reach).await
+    outcome_under(HttpPolicy::default(), url, reach).await
 }
 
-async fn outcome_where_public_is(
-    public: PublicAddresses,
-    url: String,
-    reach: wit::Reach,
-) -> Result<wit::Response, wit::Error> {
-    Clients::new(None, public).unwrap().exchange(request(url, reach)).await
+async fn outcome_under(policy: HttpPolicy, url: String, reach: wit::Reach) -> Result<wit::Response, wit::Error> {
+    Clients::new(None, policy).unwrap().exchange(request(url, reach)).await
 }
 
 async fn answered(answer: &'static str, close: bool) -> Result<wit::Response, wit::Error> {
@@ -117,7 +113,7 @@ async fn a_switch_opens_loopback_to_the_public_reach_and_nothing_else() {
     let port = url.rsplit(':').next().unwrap().to_owned();
     let ask = |host: &str| {
         let url = format!("http://{host}:{port}/");
-        outcome_where_public_is(PublicAddresses::GlobalAndLoopback, url, wit::Reach::PublicInternet)
+        outcome_under(HttpPolicy::default().with_public_loopback(), url, wit::Reach::PublicInternet)
     };
     for host in ["127.0.0.1", "localhost"] {
         assert_eq!(ask(host).await.unwrap().status, 200, "{host}");

@@ -1,25 +1,48 @@
-//! The buckets: GCRA cells in a bounded cache.
+//! Buckets in memory: GCRA cells in a cache that forgets the least recently used ones.
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{NotUntil, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::bindings::rate_limit as wit;
+use super::{Decision, Quota, RateLimit};
 
 type Bucket<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
 
 /// A bucket that is used under another quota is another bucket.
 type Key = (String, u32, u32);
 
-/// All buckets of the process, on the clock `C`.
-pub(super) struct Buckets<C: Clock = DefaultClock> {
+/// The buckets of this process alone.
+#[derive(Default)]
+pub struct MemoryBuckets(Buckets);
+
+impl MemoryBuckets {
+    /// The same as [`RateLimit::check`], at once.
+    pub(crate) fn take(&self, key: &str, quota: Quota, cost: u32) -> Decision {
+        self.0.take(key, quota, cost)
+    }
+}
+
+impl RateLimit for MemoryBuckets {
+    fn check<'a>(
+        &'a self,
+        key: &'a str,
+        quota: Quota,
+        cost: u32,
+    ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'a>> {
+        Box::pin(std::future::ready(self.take(key, quota, cost)))
+    }
+}
+
+/// All buckets, on the clock `C`.
+struct Buckets<C: Clock = DefaultClock> {
     cache: Cache<Key, Arc<Bucket<C>>>,
     clock: C,
 }
@@ -44,26 +67,26 @@ where
         Self { cache, clock }
     }
 
-    /// Takes `cost` from the bucket `key`, or tells how long to wait for it.
-    pub(super) fn check(&self, key: String, quota: wit::Quota, cost: u32) -> wit::Decision {
+    fn take(&self, key: &str, quota: Quota, cost: u32) -> Decision {
         let limit = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
         let window = quota.window_seconds.max(1);
         let Some(cost) = NonZeroU32::new(cost) else {
-            return wit::Decision::Allowed(0);
+            return Decision::Allowed(0);
         };
-        let bucket = self.cache.get_with((key, limit.get(), window), || Arc::new(self.bucket(limit, window)));
+        let bucket =
+            self.cache.get_with((key.to_owned(), limit.get(), window), || Arc::new(self.bucket(limit, window)));
         match bucket.check_n(cost.min(limit)) {
-            Ok(Ok(after)) => wit::Decision::Allowed(remaining(&after)),
-            Ok(Err(until)) => wit::Decision::RetryAfter(self.seconds(&until)),
+            Ok(Ok(after)) => Decision::Allowed(remaining(&after)),
+            Ok(Err(until)) => Decision::RetryAfter(self.seconds(&until)),
             // The cost is never above the limit, so that the bucket always has the capacity.
-            Err(_) => wit::Decision::RetryAfter(window),
+            Err(_) => Decision::RetryAfter(window),
         }
     }
 
     fn bucket(&self, limit: NonZeroU32, window: u32) -> Bucket<C> {
         let each = Duration::from_secs(window.into()) / limit.get();
         let each = each.max(Duration::from_nanos(1));
-        let quota = Quota::with_period(each).unwrap_or(Quota::per_second(limit)).allow_burst(limit);
+        let quota = governor::Quota::with_period(each).unwrap_or(governor::Quota::per_second(limit)).allow_burst(limit);
         RateLimiter::direct_with_clock(quota, self.clock.clone()).with_middleware()
     }
 
@@ -89,19 +112,19 @@ mod tests {
 
     use super::*;
 
-    const QUOTA: wit::Quota = wit::Quota { limit: 3, window_seconds: 60 };
+    const QUOTA: Quota = Quota { limit: 3, window_seconds: 60 };
 
-    fn allowed(decision: &wit::Decision) -> Option<u32> {
+    fn allowed(decision: &Decision) -> Option<u32> {
         match decision {
-            wit::Decision::Allowed(remaining) => Some(*remaining),
-            wit::Decision::RetryAfter(_) => None,
+            Decision::Allowed(remaining) => Some(*remaining),
+            Decision::RetryAfter(_) => None,
         }
     }
 
-    fn wait(decision: &wit::Decision) -> Option<u32> {
+    fn wait(decision: &Decision) -> Option<u32> {
         match decision {
-            wit::Decision::Allowed(_) => None,
-            wit::Decision::RetryAfter(seconds) => Some(*seconds),
+            Decision::Allowed(_) => None,
+            Decision::RetryAfter(seconds) => Some(*seconds),
         }
     }
 
@@ -109,11 +132,11 @@ mod tests {
     fn a_new_key_has_a_full_bucket_that_runs_empty_and_fills_up() {
         let clock = FakeRelativeClock::default();
         let buckets = Buckets::new(clock.clone());
-        let take = |cost| buckets.check("a".into(), QUOTA, cost);
+        let take = |cost| buckets.take("a", QUOTA, cost);
         assert_eq!(allowed(&take(2)), Some(1));
         assert_eq!(wait(&take(2)), Some(20));
         assert_eq!(allowed(&take(1)), Some(0));
-        assert_eq!(allowed(&buckets.check("b".into(), QUOTA, 1)), Some(2));
+        assert_eq!(allowed(&buckets.take("b", QUOTA, 1)), Some(2));
         clock.advance(Duration::from_secs(19));
         assert_eq!(wait(&take(1)), Some(1));
         clock.advance(Duration::from_secs(1));
@@ -125,26 +148,26 @@ mod tests {
     #[test]
     fn a_cost_above_the_limit_is_the_limit() {
         let buckets = Buckets::new(FakeRelativeClock::default());
-        assert_eq!(allowed(&buckets.check("a".into(), QUOTA, 99)), Some(0));
-        assert_eq!(wait(&buckets.check("a".into(), QUOTA, 99)), Some(60));
+        assert_eq!(allowed(&buckets.take("a", QUOTA, 99)), Some(0));
+        assert_eq!(wait(&buckets.take("a", QUOTA, 99)), Some(60));
     }
 
     #[test]
     fn nonsense_is_no_panic() {
         let buckets = Buckets::new(FakeRelativeClock::default());
-        let nothing = wit::Quota { limit: 0, window_seconds: 0 };
-        assert_eq!(allowed(&buckets.check(String::new(), nothing, 0)), Some(0));
-        let most = wit::Quota { limit: u32::MAX, window_seconds: u32::MAX };
-        assert!(allowed(&buckets.check("a".into(), most, 1)).is_some());
-        let fast = wit::Quota { limit: u32::MAX, window_seconds: 1 };
-        assert!(allowed(&buckets.check("a".into(), fast, u32::MAX)).is_some());
+        let nothing = Quota { limit: 0, window_seconds: 0 };
+        assert_eq!(allowed(&buckets.take("", nothing, 0)), Some(0));
+        let most = Quota { limit: u32::MAX, window_seconds: u32::MAX };
+        assert!(allowed(&buckets.take("a", most, 1)).is_some());
+        let fast = Quota { limit: u32::MAX, window_seconds: 1 };
+        assert!(allowed(&buckets.take("a", fast, u32::MAX)).is_some());
     }
 
     #[test]
     fn memory_is_bounded() {
         let buckets = Buckets::new(FakeRelativeClock::default());
         for number in 0..200_000 {
-            buckets.check(format!("address/{number}"), QUOTA, 1);
+            buckets.take(&format!("address/{number}"), QUOTA, 1);
         }
         buckets.cache.run_pending_tasks();
         assert!(buckets.cache.weighted_size() <= CACHE_BYTES);

@@ -1,0 +1,13 @@
+//! `outbound-http`, as in every adapter.
+
+use super::Adapter;
+use plausible_mcp_adapter_edge::Exchange;
+use plausible_mcp_adapter_edge::bindings::outbound_http as wit;
+
+impl wit::Guest for Adapter {
+    type Exchange = Exchange;
+
+    fn send(request: wit::Request) -> wit::Exchange {
+        wit::Exchange::new(Exchange::start(request))
+    }
+}

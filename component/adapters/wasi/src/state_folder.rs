@@ -1,0 +1,199 @@
+//! The folder in which the adapter keeps what must outlive a request.
+//!
+//! ```text
+//! records/   a folder per key               (store)
+//! buckets/   a folder per bucket            (buckets)
+//! new/       what is being written          for as long as that takes
+//! old/       what was taken out of use      until nobody can still hold it open
+//! ```
+//!
+//! Names in `new` and `old` begin with the time at which they were given, so that what a killed process left behind
+//! can be told from what is in use.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Tells the time since 1970-01-01T00:00:00Z.
+pub type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// The folder, and the clock by which things in it age.
+pub(crate) struct StateFolder {
+    root: PathBuf,
+    clock: Clock,
+    is_prepared: OnceLock<()>,
+}
+
+impl StateFolder {
+    /// Does not touch the disk.
+    pub(crate) fn new(root: &Path, clock: Clock) -> Self {
+        Self { root: root.to_owned(), clock, is_prepared: OnceLock::new() }
+    }
+
+    /// Makes the folders inside where they are missing. Fails where the folder itself is.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        if self.is_prepared.get().is_some() {
+            return Ok(());
+        }
+        for folder in [self.records(), self.buckets(), self.new_things(), self.old_things()] {
+            if !fs::metadata(&folder).is_ok_and(|found| found.is_dir()) {
+                accept(fs::create_dir(&folder), &[io::ErrorKind::AlreadyExists])?;
+            }
+        }
+        let _ = self.is_prepared.set(());
+        Ok(())
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    pub(crate) fn buckets(&self) -> PathBuf {
+        self.root.join("buckets")
+    }
+
+    fn new_things(&self) -> PathBuf {
+        self.root.join("new")
+    }
+
+    fn old_things(&self) -> PathBuf {
+        self.root.join("old")
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from((self.clock)().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The clock itself.
+    pub(crate) fn time(&self) -> Duration {
+        (self.clock)()
+    }
+
+    /// A path in `new` that nothing has.
+    pub(crate) fn new_path(&self) -> io::Result<PathBuf> {
+        Ok(self.new_things().join(self.unique_name()?))
+    }
+
+    /// A path in `old` that nothing has.
+    pub(crate) fn old_path(&self) -> io::Result<PathBuf> {
+        Ok(self.old_things().join(self.unique_name()?))
+    }
+
+    /// A name that was never given before: the time, and a random number.
+    pub(crate) fn unique_name(&self) -> io::Result<String> {
+        Ok(format!("{:012x}-{:016x}", self.now(), random()?))
+    }
+
+    /// Removes a few things from `new` and `old` that have been there for longer than anybody uses them. Failing is
+    /// no failure of what the caller does: the next sweep tries again.
+    pub(crate) fn clear(&self) {
+        for folder in [self.new_things(), self.old_things()] {
+            let names = names(&folder).unwrap_or_default();
+            for name in names.iter().filter(|name| self.is_out_of_use(name)).take(CLEARED_AT_ONCE) {
+                remove_tree(&folder.join(name));
+            }
+        }
+    }
+
+    fn is_out_of_use(&self, name: &str) -> bool {
+        let given = name.split_once('-').and_then(|(time, _)| u64::from_str_radix(time, 16).ok());
+        given.is_none_or(|given| self.now().saturating_sub(given) > milliseconds(OUT_OF_USE))
+    }
+}
+
+/// A number that nobody can have drawn before.
+pub(crate) fn random() -> io::Result<u64> {
+    getrandom::u64().map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// The names in a folder, in no order.
+pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        // A name that is not UTF-8 is none of ours.
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// A file that was not there, for writing only: jco opens none for reading and writing at once.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Returns when what was entered into `folder` would survive a loss of power.
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// An error of one of these kinds is none: `false` tells that there was one.
+pub(crate) fn accept(result: io::Result<()>, kinds: &[io::ErrorKind]) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if kinds.contains(&error.kind()) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file, or a folder with what is in it, as far as that goes.
+pub(crate) fn remove_tree(path: &Path) {
+    if fs::remove_file(path).is_ok() {
+        return;
+    }
+    for name in names(path).unwrap_or_default() {
+        remove_tree(&path.join(name));
+    }
+    let _ = fs::remove_dir(path);
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long a thing may be in use after it was written beside or moved away: ten times the time after which a writer
+/// gives up ([`WRITER_TIME`]).
+const OUT_OF_USE: Duration = WRITER_TIME.saturating_mul(10);
+
+/// A writer that has looked at something for longer than this does not act on it. Our host ends a request after half
+/// of this, proxies commonly after a minute.
+pub(crate) const WRITER_TIME: Duration = Duration::from_secs(60);
+
+/// Sweeping is part of somebody's request; this many removals take milliseconds.
+const CLEARED_AT_ONCE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_missing_folder_is_an_error_and_a_present_one_is_prepared_once() {
+        let folder = TempDir::new().unwrap();
+        let missing = StateFolder::new(&folder.path().join("missing"), Box::new(|| Duration::ZERO));
+        assert_eq!(missing.prepare().map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+        let state = StateFolder::new(folder.path(), Box::new(|| Duration::ZERO));
+        assert!(state.prepare().is_ok() && state.prepare().is_ok());
+        assert!(StateFolder::new(folder.path(), Box::new(|| Duration::ZERO)).prepare().is_ok());
+    }
+
+    #[test]
+    fn only_what_is_out_of_use_is_cleared() {
+        let folder = TempDir::new().unwrap();
+        let at = |seconds| StateFolder::new(folder.path(), Box::new(move || Duration::from_secs(seconds)));
+        let start = 1_000_000;
+        let state = at(start);
+        state.prepare().unwrap();
+        fs::write(state.new_path().unwrap(), "left behind").unwrap();
+        let moved = state.old_path().unwrap();
+        fs::create_dir(&moved).unwrap();
+        fs::write(moved.join("1"), "").unwrap();
+        let left = || names(&state.new_things()).unwrap().len() + names(&state.old_things()).unwrap().len();
+        at(start + OUT_OF_USE.as_secs()).clear();
+        assert_eq!(left(), 2);
+        at(start + OUT_OF_USE.as_secs() + 1).clear();
+        assert_eq!(left(), 0);
+    }
+}

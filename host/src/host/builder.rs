@@ -1,0 +1,162 @@
+//! What a host is made of, and how it starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Engine;
+use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
+
+use super::{Host, HostError, Running};
+use crate::bindings::OperatorPre;
+use crate::component::{self, ComponentSource};
+use crate::guest_output::{self, LineSink};
+use crate::in_flight::Permits;
+use crate::instance::{self, Services};
+use crate::limits::Limits;
+use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
+use crate::outbound_http::{HttpPolicy, OutboundHttpState};
+use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
+use crate::secrets::{Secrets, SecretsState};
+use crate::settings::Settings;
+use crate::wall_clock::{self, WallClock};
+use crate::worker::Workers;
+
+/// The options of a [`Host`]. What is not said stays at its default.
+#[must_use = "a builder does nothing until `build`"]
+pub struct HostBuilder {
+    settings: Settings,
+    component: ComponentSource,
+    limits: Limits,
+    oauth_store: Arc<dyn OauthStore>,
+    rate_limit: Arc<dyn RateLimit>,
+    secrets: Option<Arc<dyn Secrets>>,
+    http: HttpPolicy,
+    wall_clock: WallClock,
+    log: LineSink,
+}
+
+impl HostBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            settings: Settings::default(),
+            component: ComponentSource::Embedded,
+            limits: Limits::default(),
+            oauth_store: Arc::new(MemoryStore::default()),
+            rate_limit: Arc::new(MemoryBuckets::default()),
+            secrets: None,
+            http: HttpPolicy::default(),
+            wall_clock: wall_clock::system(),
+            log: guest_output::standard_error(),
+        }
+    }
+
+    /// The values of the settings, secret ones included. Default: none, with which the component answers requests by
+    /// naming the setting that it needs first.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The component to run. Default: the embedded one.
+    pub fn component(mut self, component: ComponentSource) -> Self {
+        self.component = component;
+        self
+    }
+
+    /// What the host admits. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where the authorization server's records live. Default: in memory, gone with the host.
+    pub fn oauth_store(mut self, store: Arc<dyn OauthStore>) -> Self {
+        self.oauth_store = store;
+        self
+    }
+
+    /// Where the buckets of the rate limits live. Default: in memory, for this host alone.
+    pub fn rate_limit(mut self, limiter: Arc<dyn RateLimit>) -> Self {
+        self.rate_limit = limiter;
+        self
+    }
+
+    /// Where secret settings are read from. Default: the settings.
+    pub fn secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// Where the component's requests may go. Default: [`HttpPolicy::default`].
+    pub fn http_policy(mut self, policy: HttpPolicy) -> Self {
+        self.http = policy;
+        self
+    }
+
+    /// What the component takes for the time of day; limits of time and buckets do not go by it. Default: the system's.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
+    /// Receives the component's log lines. Default: standard error.
+    pub fn log(mut self, log: LineSink) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Loads the component and everything it imports. Starts nothing that outlives the host but one timer thread,
+    /// which ends with it.
+    ///
+    /// # Errors
+    /// When the component, the settings' files or the engine cannot be used.
+    pub async fn build(self) -> Result<Host, HostError> {
+        let engine = component::engine(&self.limits).map_err(HostError::Component)?;
+        let component = component::load(&engine, &self.component).map_err(HostError::Component)?;
+        let permits = Permits::new(&self.limits);
+        let services = Arc::new(self.services()?);
+        let linked = instance::link(&engine, &component).map_err(mismatch)?;
+        let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
+        let proxy = wasmtime_wasi_http::p2::bindings::ProxyPre::new(linked).map_err(mismatch)?;
+        let handler = ProxyHandler::new(Workers {
+            engine: engine.clone(),
+            services: services.clone(),
+            component: ProxyPre::P2(proxy),
+        });
+        tick_epochs(&engine);
+        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits })))
+    }
+
+    fn services(self) -> Result<Services, HostError> {
+        let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http);
+        Ok(Services {
+            environment: self.settings.environment(),
+            log: self.log,
+            wall_clock: self.wall_clock,
+            limits: self.limits,
+            oauth_store: OauthStoreState::new(self.oauth_store),
+            outbound_http: outbound_http.map_err(HostError::Outbound)?,
+            rate_limit: RateLimitState::new(self.rate_limit),
+            secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
+        })
+    }
+}
+
+fn mismatch(error: wasmtime::Error) -> HostError {
+    HostError::Mismatch(format!("{error:#}"))
+}
+
+/// Advances the engine's epoch for as long as the engine lives.
+fn tick_epochs(engine: &Engine) {
+    let engine = engine.weak();
+    std::thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(EPOCH);
+        }
+    });
+}
+
+/// How long a guest may compute before it lets others run on its thread.
+const EPOCH: Duration = Duration::from_millis(10);

@@ -1,0 +1,206 @@
+//! `--store`: where records live, as the operator writes it.
+//!
+//! ```text
+//! memory | file:PATH | redis://… | rediss://…
+//! ```
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::{FileStore, MemoryStore, OauthStore, OpenError};
+
+/// Where records live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In this process: a restart forgets them.
+    Memory,
+    /// In a file. Its folder must exist.
+    File(PathBuf),
+    /// In the file `records.redb` of a folder that is made where it is missing: the default.
+    StateFolder(PathBuf),
+    /// In Redis or Valkey.
+    Redis(RedisUrl),
+}
+
+/// The URL of a Redis server. It may hold a password: `Debug` shows none of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+/// Why there is no such location, or no store at it. The texts say what to do, and show nothing of what was written,
+/// which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocationError {
+    /// It is none of the forms.
+    Unknown,
+    /// There is no path after `file:`.
+    NoPath,
+    /// Nothing was written, and the environment names no folder for the default.
+    NoDefault,
+    /// The state folder cannot be made; path and cause.
+    NoStateFolder(PathBuf, String),
+    /// The file cannot be opened.
+    File(OpenError),
+    /// This build has no such store.
+    NotInThisBuild,
+}
+
+impl StoreLocation {
+    /// What `text` says.
+    ///
+    /// # Errors
+    /// [`LocationError::Unknown`], [`LocationError::NoPath`].
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("file", "")) => Err(LocationError::NoPath),
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => Ok(Self::Redis(RedisUrl(text.to_owned()))),
+            _ => Err(LocationError::Unknown),
+        }
+    }
+
+    /// Where records live when the operator says nothing: in the state folder that `environment` names, as systemd and
+    /// the XDG base directory specification do.
+    ///
+    /// # Errors
+    /// [`LocationError::NoDefault`].
+    pub fn default_in(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, LocationError> {
+        let folder = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        // systemd separates several folders by colons.
+        let systemd = environment("STATE_DIRECTORY").and_then(|folders| folders.into_string().ok());
+        let systemd = systemd.and_then(|folders| folders.split(':').next().map(PathBuf::from));
+        systemd
+            .filter(|path| path.is_absolute())
+            .or_else(|| folder("XDG_STATE_HOME").map(|state| state.join(FOLDER)))
+            .or_else(|| folder("HOME").map(|home| home.join(".local/state").join(FOLDER)))
+            .map(Self::StateFolder)
+            .ok_or(LocationError::NoDefault)
+    }
+
+    /// Opens the store, and makes what is missing of it.
+    ///
+    /// # Errors
+    /// When it cannot be used as it is now.
+    pub async fn open(&self) -> Result<Arc<dyn OauthStore>, LocationError> {
+        match self {
+            Self::Memory => Ok(Arc::new(MemoryStore::default())),
+            Self::File(path) => open_file(path.clone()).await,
+            Self::StateFolder(folder) => {
+                let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
+                made.map_err(|error| LocationError::NoStateFolder(folder.clone(), error.to_string()))?;
+                open_file(folder.join(FILE)).await
+            }
+            Self::Redis(url) => open_redis(url).await,
+        }
+    }
+
+    /// The file, where there is one or will be.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::StateFolder(folder) => Some(folder.join(FILE)),
+            Self::Memory | Self::Redis(_) => None,
+        }
+    }
+}
+
+async fn open_file(path: PathBuf) -> Result<Arc<dyn OauthStore>, LocationError> {
+    let shown = path.clone();
+    let opened = spawn_blocking(move || FileStore::open(&path)).await;
+    let opened = opened.map_err(|error| OpenError::Failed(shown, error.to_string()));
+    Ok(Arc::new(opened.and_then(|store| store).map_err(LocationError::File)?))
+}
+
+async fn open_redis(_url: &RedisUrl) -> Result<Arc<dyn OauthStore>, LocationError> {
+    Err(LocationError::NotInThisBuild)
+}
+
+impl std::fmt::Debug for RedisUrl {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("RedisUrl(…)")
+    }
+}
+
+impl std::fmt::Display for LocationError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => out.write_str("--store is memory, file:PATH, redis://… or rediss://…"),
+            Self::NoPath => out.write_str("--store file: has no path; write file:PATH"),
+            Self::NoDefault => out.write_str(
+                "there is no folder for records: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME is set; say where \
+                 they live with --store file:PATH, or --store memory to forget them at a restart",
+            ),
+            Self::NoStateFolder(path, cause) => write!(
+                out,
+                "the folder for records {} cannot be made ({cause}); make it, or choose another place with --store \
+                 file:PATH",
+                path.display()
+            ),
+            Self::File(error) => error.fmt(out),
+            Self::NotInThisBuild => {
+                out.write_str("--store redis: this build has no Redis; use --store file:PATH or --store memory")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LocationError {}
+
+const FOLDER: &str = "plausible-mcp";
+const FILE: &str = "records.redb";
+/// Only the owner may enter the folder.
+const OWNER_ONLY: u32 = 0o700;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_one_of_four() {
+        let redis = |url: &str| Ok(StoreLocation::Redis(RedisUrl(url.to_owned())));
+        for (text, location) in [
+            ("memory", Ok(StoreLocation::Memory)),
+            ("file:records.redb", Ok(StoreLocation::File("records.redb".into()))),
+            ("file:/srv/a:b", Ok(StoreLocation::File("/srv/a:b".into()))),
+            ("file:", Err(LocationError::NoPath)),
+            ("redis://localhost", redis("redis://localhost")),
+            ("rediss://user:secret@r.example:6380/1", redis("rediss://user:secret@r.example:6380/1")),
+            ("redis:localhost", Err(LocationError::Unknown)),
+            ("memory:", Err(LocationError::Unknown)),
+            ("Memory", Err(LocationError::Unknown)),
+            ("/srv/records.redb", Err(LocationError::Unknown)),
+            ("https://user:secret@r.example", Err(LocationError::Unknown)),
+            ("", Err(LocationError::Unknown)),
+        ] {
+            assert_eq!(StoreLocation::parse(text), location, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let location = StoreLocation::parse("rediss://user:secret@r.example").unwrap();
+        assert!(!format!("{location:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_default_is_the_state_folder() {
+        let default = |variables: &[(&str, &str)]| {
+            StoreLocation::default_in(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+        };
+        let all = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/state"), ("HOME", "/home/ann")];
+        let folder = |path: &str| Ok(StoreLocation::StateFolder(path.into()));
+        assert_eq!(default(&all), folder("/var/lib/a"));
+        assert_eq!(default(&all[1..]), folder("/state/plausible-mcp"));
+        assert_eq!(default(&all[2..]), folder("/home/ann/.local/state/plausible-mcp"));
+        assert_eq!(default(&[("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "state"), all[2]]), default(&all[2..]));
+        assert_eq!(default(&[]), Err(LocationError::NoDefault));
+        assert!(LocationError::NoDefault.to_string().contains("--store"));
+    }
+}

@@ -1,0 +1,273 @@
+//! Records in Redis or Valkey: one store for several machines.
+//!
+//! ```text
+//! {plausible-mcp}:record/<key>   the value, with its time to live
+//! {plausible-mcp}:names          every key, in byte order (a sorted set of equal scores)
+//! {plausible-mcp}:ends           every key by the time at which its record ends
+//! ```
+//!
+//! The part in braces keeps all of them in one slot of a cluster. An operation is one command or one Lua script, so it
+//! happens as a whole or not at all. What Redis promises beyond that depends on how it runs, which
+//! [`OauthStore::findings`] tells: without `appendonly` a restart forgets, and a failover may forget what no replica
+//! had. So with replicas, a write is answered when one of them has it; else its outcome is unknown.
+
+mod findings;
+mod pool;
+mod replicas;
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use tokio::time::timeout_at;
+
+use super::{Answer, OauthStore, StoreError, VALUE_BYTES};
+use crate::operator::Finding;
+use crate::redis_server::{Connection, Fault, RedisServer, Script, Seldom};
+use pool::Pool;
+use replicas::Replicas;
+
+/// Records on one server.
+pub struct RedisStore {
+    pool: Pool,
+    replicas: Replicas,
+    scripts: Scripts,
+    complaints: Seldom,
+}
+
+struct Scripts {
+    get: Script,
+    put: Script,
+    create: Script,
+    take: Script,
+    replace: Script,
+    delete: Script,
+    keys: Script,
+}
+
+/// One run of a script.
+struct Call<'a> {
+    script: &'a Script,
+    keys: &'a [&'a str],
+    arguments: &'a [&'a [u8]],
+    writes: bool,
+}
+
+/// A part of a listing.
+struct Page {
+    names: Vec<String>,
+    last_seen: String,
+    is_last: bool,
+}
+
+impl RedisStore {
+    /// The records on `server`. Connects when it is first asked for something, and again whenever that is needed.
+    pub fn new(server: RedisServer) -> Self {
+        Self {
+            pool: Pool::new(server),
+            replicas: Replicas::default(),
+            scripts: Scripts::default(),
+            complaints: Seldom::default(),
+        }
+    }
+
+    /// Runs a script that may change the record `key`. Never runs it twice: it may have been executed.
+    async fn write(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, StoreError> {
+        let record = record_of(key);
+        let arguments: Vec<&[u8]> = std::iter::once(key.as_bytes()).chain(arguments.iter().copied()).collect();
+        let call = Call { script, keys: &[&record, NAMES, ENDS], arguments: &arguments, writes: true };
+        self.attempt(&call, end_of_operation()).await.map_err(|fault| {
+            self.complain(&fault);
+            if fault.nothing_was_done() { StoreError::Unavailable } else { StoreError::UnknownOutcome }
+        })
+    }
+
+    /// Runs a script that changes no record. Asking again does no harm, so a lost connection is no reason to fail.
+    async fn read(&self, script: &Script, keys: &[&str], arguments: &[&[u8]], end: End) -> Result<Value, StoreError> {
+        let call = Call { script, keys, arguments, writes: false };
+        let mut answer = self.attempt(&call, end).await;
+        if matches!(answer, Err(Fault::Unanswered(_))) {
+            answer = self.attempt(&call, end).await;
+        }
+        answer.map_err(|fault| {
+            self.complain(&fault);
+            StoreError::Unavailable
+        })
+    }
+
+    async fn attempt(&self, call: &Call<'_>, end: End) -> Result<Value, Fault> {
+        let leased = timeout_at(end, self.pool.lease()).await;
+        let lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection is free".to_owned())))?;
+        if lease.is_new() {
+            // It may lead to another server than the ones before.
+            self.replicas.forget();
+        }
+        let answer = timeout_at(end, self.execute(call, lease.connection())).await;
+        let answer = answer.unwrap_or_else(|_| Err(Fault::Unanswered("no answer in time".to_owned())));
+        match &answer {
+            Ok(_) => lease.give_back(),
+            // The other connections probably lead to the same trouble: to a server that is gone, or no longer the
+            // primary. New ones find the one that is.
+            Err(_) => {
+                self.pool.close_idle();
+                self.replicas.forget();
+            }
+        }
+        answer
+    }
+
+    async fn execute(&self, call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
+        let replicated = call.writes && self.replicas.are_connected(connection).await?;
+        let answer = connection.run(call.script, call.keys, call.arguments).await?;
+        if replicated && !matches!(answer, Value::Nil | Value::Int(0)) {
+            self.replicas.confirm(connection).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn page(&self, from: &str, to: &[u8], limit: usize, end: End) -> Result<Page, StoreError> {
+        let (size, most) = (limit.to_string(), NAMES_AT_ONCE.to_string());
+        let arguments: [&[u8]; 5] = [RECORD.as_bytes(), from.as_bytes(), to, size.as_bytes(), most.as_bytes()];
+        let answer = self.read(&self.scripts.keys, &[NAMES, ENDS], &arguments, end).await?;
+        let (is_last, last_seen, names) = redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
+        Ok(Page { names, last_seen, is_last })
+    }
+
+    /// Says in the log, once in a while, what is wrong.
+    fn complain(&self, fault: &Fault) {
+        if self.complaints.is_due(Instant::now()) {
+            let server = self.pool.server().address();
+            tracing::warn!(event = "store_failed", %server, cause = %fault, "the store does not work");
+        }
+    }
+}
+
+impl OauthStore for RedisStore {
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let answer = self.read(&self.scripts.get, &[&record_of(key)], &[], end_of_operation()).await?;
+            value_in(answer).ok_or(StoreError::Unavailable)
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {
+        Box::pin(async move {
+            require_size(&value)?;
+            self.write(&self.scripts.put, key, &[&value, &milliseconds(ttl)]).await.map(drop)
+        })
+    }
+
+    fn create<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, bool> {
+        Box::pin(async move {
+            require_size(&value)?;
+            self.write(&self.scripts.create, key, &[&value, &milliseconds(ttl)]).await.and_then(was_done)
+        })
+    }
+
+    fn take<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let answer = self.write(&self.scripts.take, key, &[]).await?;
+            value_in(answer).ok_or(StoreError::UnknownOutcome)
+        })
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a str,
+        expected: &'a [u8],
+        new: Vec<u8>,
+        ttl: Option<Duration>,
+    ) -> Answer<'a, bool> {
+        Box::pin(async move {
+            require_size(&new)?;
+            let ttl = milliseconds(ttl.unwrap_or_default());
+            self.write(&self.scripts.replace, key, &[&new, &ttl, expected]).await.and_then(was_done)
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.write(&self.scripts.delete, key, &[]).await.map(drop) })
+    }
+
+    fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let end = end_of_operation();
+            let mut from = match after {
+                Some(after) if after >= prefix => format!("({after}"),
+                _ => format!("[{prefix}"),
+            };
+            let to = [b"(", prefix.as_bytes(), &[ABOVE_EVERY_BYTE_OF_A_KEY]].concat();
+            loop {
+                let page = self.page(&from, &to, limit, end).await?;
+                // An empty page ends a listing, so names whose records have ended must not make one.
+                if page.is_last || !page.names.is_empty() {
+                    return Ok(page.names);
+                }
+                from = format!("({}", page.last_seen);
+            }
+        })
+    }
+
+    fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
+        Box::pin(findings::of(self))
+    }
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            get: Script::new(include_str!("redis/lua/get.lua")),
+            put: Script::new(concat!(include_str!("redis/lua/record.lua"), include_str!("redis/lua/put.lua"))),
+            create: Script::new(concat!(include_str!("redis/lua/record.lua"), include_str!("redis/lua/create.lua"))),
+            take: Script::new(concat!(include_str!("redis/lua/record.lua"), include_str!("redis/lua/take.lua"))),
+            replace: Script::new(concat!(include_str!("redis/lua/record.lua"), include_str!("redis/lua/replace.lua"))),
+            delete: Script::new(concat!(include_str!("redis/lua/record.lua"), include_str!("redis/lua/delete.lua"))),
+            keys: Script::new(include_str!("redis/lua/keys.lua")),
+        }
+    }
+}
+
+fn record_of(key: &str) -> String {
+    format!("{RECORD}{key}")
+}
+
+fn require_size(value: &[u8]) -> Result<(), StoreError> {
+    if value.len() > VALUE_BYTES { Err(StoreError::TooLarge) } else { Ok(()) }
+}
+
+fn milliseconds(ttl: Duration) -> Vec<u8> {
+    ttl.as_millis().to_string().into_bytes()
+}
+
+/// The record in an answer; outer `None` when the answer is neither that nor none.
+fn value_in(answer: Value) -> Option<Option<Vec<u8>>> {
+    match answer {
+        Value::BulkString(value) => Some(Some(value)),
+        Value::Nil => Some(None),
+        _ => None,
+    }
+}
+
+fn was_done(answer: Value) -> Result<bool, StoreError> {
+    match answer {
+        Value::Int(done) => Ok(done == 1),
+        _ => Err(StoreError::UnknownOutcome),
+    }
+}
+
+type End = tokio::time::Instant;
+
+fn end_of_operation() -> End {
+    End::now() + OPERATION_TIME
+}
+
+const RECORD: &str = "{plausible-mcp}:record/";
+const NAMES: &str = "{plausible-mcp}:names";
+const ENDS: &str = "{plausible-mcp}:ends";
+/// Keys are of `[a-z0-9/_-]`.
+const ABOVE_EVERY_BYTE_OF_A_KEY: u8 = 0xff;
+/// All of an operation: waiting for a connection, opening one, the answer, a replica's confirmation. A request asks the
+/// store a handful of times and has 30 seconds.
+const OPERATION_TIME: Duration = Duration::from_secs(2);
+/// The largest page that the contract allows. Looking at so many names holds the server up for about a millisecond.
+const NAMES_AT_ONCE: usize = 1000;

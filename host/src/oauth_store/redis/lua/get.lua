@@ -1,0 +1,2 @@
+-- → the value, or nil
+return redis.call('GET', KEYS[1])

@@ -1,0 +1,90 @@
+//! Whether the server has replicas, and their word that a write has reached one of them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use crate::redis_server::{Connection, Fault, text_of};
+
+/// What was known about replicas, and when.
+#[derive(Default)]
+pub(super) struct Replicas(Mutex<Option<(Instant, bool)>>);
+
+impl Replicas {
+    /// Whether a replica follows the server. Asks it now and then.
+    ///
+    /// # Errors
+    /// Only with faults after which nothing was done.
+    pub(super) async fn are_connected(&self, connection: &Connection) -> Result<bool, Fault> {
+        if let Some((asked, connected)) = *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            && asked.elapsed() < ASK_AGAIN
+        {
+            return Ok(connected);
+        }
+        let connected = match connection.command(redis::cmd("INFO").arg("replication")).await {
+            Ok(answer) => text_of(answer).is_some_and(|section| following(&section) > 0),
+            // A server that does not tell cannot be asked to wait for what it hides.
+            Err(Fault::Failed(_)) => false,
+            Err(Fault::Unanswered(cause)) => return Err(Fault::Unreachable(cause)),
+            Err(fault) => return Err(fault),
+        };
+        self.set(Some((Instant::now(), connected)));
+        Ok(connected)
+    }
+
+    /// Has the server asked before the next write.
+    pub(super) fn forget(&self) {
+        self.set(None);
+    }
+
+    /// Waits until a replica has what was written over `connection`.
+    ///
+    /// # Errors
+    /// Always with a fault after which the write may have been done, for it was.
+    pub(super) async fn confirm(&self, connection: &Connection) -> Result<(), Fault> {
+        let unconfirmed =
+            match connection.command(redis::cmd("WAIT").arg(1).arg(WAIT_TIME.as_millis().to_string())).await {
+                Ok(Value::Int(1..)) => return Ok(()),
+                Ok(_) => "no replica has the write yet".to_owned(),
+                Err(fault) => fault.to_string(),
+            };
+        Err(Fault::Unanswered(unconfirmed))
+    }
+
+    fn set(&self, known: Option<(Instant, bool)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+}
+
+/// The number of replicas that follow, in the section `replication` of `INFO`. One that is still being filled confirms
+/// nothing, and is not counted.
+pub(super) fn following(section: &str) -> usize {
+    section.lines().filter(|line| is_following(line)).count()
+}
+
+/// Whether a line tells of such a replica: `slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0`.
+fn is_following(line: &str) -> bool {
+    let Some((number, facts)) = line.strip_prefix("slave").and_then(|rest| rest.split_once(':')) else { return false };
+    number.bytes().all(|byte| byte.is_ascii_digit()) && facts.split(',').any(|fact| fact == "state=online")
+}
+
+/// A replica on the same continent confirms within a tenth of this.
+const WAIT_TIME: Duration = Duration::from_millis(500);
+/// For so long a new replica may go unnoticed; it takes as long until a server passes writes on to it.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_replicas_that_follow_are_counted() {
+        let section = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
+             slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n\
+             slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
+             slave_read_only:state=online\r\n";
+        assert_eq!(following(section), 1);
+        assert_eq!(following("role:master\r\nconnected_slaves:0\r\n"), 0);
+    }
+}

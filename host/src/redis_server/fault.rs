@@ -1,0 +1,98 @@
+//! Why a command has no answer, and whether it may have been executed.
+
+use redis::RedisError;
+
+/// What went wrong with a command. The texts are the server's or the system's; none contains a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// There is no connection, so nothing was sent. The cause.
+    Unreachable(String),
+    /// The server refused the command and did nothing. Its words, which begin with a code.
+    Refused(String),
+    /// The server failed in the middle of the command. Its words.
+    Failed(String),
+    /// The command was sent, and no answer came, or no replica confirmed it. The cause.
+    Unanswered(String),
+}
+
+impl Fault {
+    /// What the answer `error` of the library means for a command that was sent.
+    pub(super) fn of(error: &RedisError) -> Self {
+        let Some(code) = error.code() else { return Self::Unanswered(error.to_string()) };
+        let words = format!("{code} {}", error.detail().unwrap_or_default());
+        if REFUSALS.contains(&code) { Self::Refused(words) } else { Self::Failed(words) }
+    }
+
+    /// Whether the command certainly changed nothing.
+    pub(crate) fn nothing_was_done(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Refused(_))
+    }
+
+    /// Whether the server answered with this code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        matches!(self, Self::Refused(words) | Self::Failed(words) if words.split(' ').next() == Some(code))
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(cause) => write!(out, "cannot be reached: {cause}"),
+            Self::Refused(words) => write!(out, "refuses: {words}"),
+            Self::Failed(words) => write!(out, "failed: {words}"),
+            Self::Unanswered(cause) => write!(out, "did not answer: {cause}"),
+        }
+    }
+}
+
+/// The codes with which a server says that it did not begin. Inside a script the server checks memory, disk, replicas
+/// and its role before the first write only (`scriptVerifyOOM` and its neighbours in Redis 7's `script.c`), so these
+/// hold for a script too. `NOPERM` is not among them: a script meets it at any of its commands.
+const REFUSALS: [&str; 16] = [
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "DENIED",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "WRONGPASS",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn fault(reply: &str) -> Fault {
+        Fault::of(&redis::parse_redis_value(reply.as_bytes()).unwrap().extract_error().unwrap_err())
+    }
+
+    #[test]
+    fn a_refusal_did_nothing_and_anything_else_may_have() {
+        for code in REFUSALS {
+            let refused = fault(&format!("-{code} because\r\n"));
+            assert_eq!(refused, Fault::Refused(format!("{code} because")));
+            assert!(refused.nothing_was_done() && refused.has_code(code));
+        }
+        for words in ["ERR something", "NOPERM this user has no permissions", "WRONGTYPE a list"] {
+            let failed = fault(&format!("-{words}\r\n"));
+            assert_eq!(failed, Fault::Failed(words.to_owned()));
+            assert!(!failed.nothing_was_done());
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_may_have_done_it() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(matches!(Fault::of(&broken.into()), Fault::Unanswered(_)));
+    }
+}

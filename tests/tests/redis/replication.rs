@@ -1,0 +1,106 @@
+//! A primary with a replica: what is acknowledged is on both, and survives a failover.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plausible_mcp_host::oauth_store::{OauthStore, RedisStore, StoreError};
+use plausible_mcp_tests::redis_process::RedisProcess;
+
+use super::{HOUR, in_time, recovers, relayed};
+
+/// A primary and a replica that follows it.
+async fn pair() -> Option<(RedisProcess, RedisProcess)> {
+    let primary = RedisProcess::start(&[]).await?;
+    let port = primary.address().port().to_string();
+    let replica = RedisProcess::start(&["--replicaof", "127.0.0.1", &port]).await?;
+    // The replica gets writes a while after it is said to be online.
+    primary.ask::<()>(&["SET", "arrived", "yes"]).await;
+    replica.until::<Option<String>>(&["GET", "arrived"], Option::is_some).await;
+    primary.ask::<()>(&["DEL", "arrived"]).await;
+    Some((primary, replica))
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_failover_and_is_taken_once() {
+    let Some((mut primary, replica)) = pair().await else { return };
+    let (relay, store) = relayed(&primary).await;
+    for number in 0..50 {
+        store.create(&format!("code/{number}"), vec![number], HOUR).await.expect("a write");
+    }
+    assert_eq!(store.take("code/0").await, Ok(Some(vec![0])));
+    assert_eq!(store.replace("code/1", &[1], vec![101], None).await, Ok(true));
+    primary.kill();
+    replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    relay.turn_to(replica.address());
+    assert_eq!(recovers(|| store.get("code/0")).await, None, "what was taken stays taken");
+    assert_eq!(store.get("code/1").await, Ok(Some(vec![101])));
+    assert_eq!(store.keys("code/", None, 1000).await.map(|keys| keys.len()), Ok(49));
+    for number in 2..50 {
+        assert_eq!(store.take(&format!("code/{number}")).await, Ok(Some(vec![number])));
+    }
+}
+
+#[tokio::test]
+async fn a_demoted_primary_is_left_for_the_new_one() {
+    let Some((primary, replica)) = pair().await else { return };
+    let (relay, store) = relayed(&primary).await;
+    let store = Arc::new(store);
+    let mut writing = tokio::task::JoinSet::new();
+    for key in KEYS {
+        let store = store.clone();
+        writing.spawn(async move { store.put(key, vec![1], HOUR).await });
+    }
+    assert_eq!(writing.join_all().await, [Ok(()); 8]);
+    replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    primary.ask::<()>(&["REPLICAOF", "127.0.0.1", &replica.address().port().to_string()]).await;
+    relay.turn_to(replica.address());
+    // Eight connections still lead to the old primary, which lives on as a replica. One refusal is enough.
+    assert_eq!(in_time(store.take(KEYS[0])).await, Err(StoreError::Unavailable));
+    for key in KEYS {
+        assert_eq!(in_time(store.take(key)).await, Ok(Some(vec![1])));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_no_replica_confirms_has_an_unknown_outcome() {
+    let Some((primary, replica)) = pair().await else { return };
+    let store = RedisStore::new(primary.server());
+    assert_eq!(store.create("a", vec![1], HOUR).await, Ok(true));
+    replica.signal("STOP");
+    assert_eq!(in_time(store.create("b", vec![2], HOUR)).await, Err(StoreError::UnknownOutcome));
+    assert_eq!(in_time(store.take("a")).await, Err(StoreError::UnknownOutcome));
+    assert_eq!(
+        in_time(store.create("b", vec![3], HOUR)).await,
+        Ok(false),
+        "what changes nothing needs no confirmation"
+    );
+    assert_eq!(store.get("b").await, Ok(Some(vec![2])), "the caller reads again");
+    replica.signal("CONT");
+    assert_eq!(recovers(|| store.replace("b", &[2], vec![4], None)).await, true);
+    assert_eq!(replica.ask::<Option<String>>(&["GET", "{plausible-mcp}:record/a"]).await, None, "the replica follows");
+}
+
+#[tokio::test]
+async fn a_replica_that_went_away_is_not_waited_for() {
+    let Some((primary, mut replica)) = pair().await else { return };
+    let store = RedisStore::new(primary.server());
+    store.put("a", vec![1], HOUR).await.expect("a write");
+    replica.kill();
+    let gone = |section: &String| section.contains("connected_slaves:0");
+    primary.until::<String>(&["INFO", "replication"], gone).await;
+    // The first write may still wait for it.
+    let _ = in_time(store.put("a", vec![2], HOUR)).await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(in_time(store.put("a", vec![3], HOUR)).await, Ok(()));
+    assert!(begun.elapsed() < Duration::from_millis(400), "nobody is there to be waited for");
+}
+
+#[tokio::test]
+async fn too_few_replicas_for_the_server_is_unavailable() {
+    let Some(server) = RedisProcess::start(&["--min-replicas-to-write", "1"]).await else { return };
+    let store = RedisStore::new(server.server());
+    assert_eq!(in_time(store.put("a", vec![1], HOUR)).await, Err(StoreError::Unavailable));
+    assert_eq!(store.get("a").await, Ok(None));
+}
+
+const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];

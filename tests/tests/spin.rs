@@ -1,0 +1,273 @@
+//! The component with its adapter under Spin: the store's contract, what Spin has to provide, and Spin's habits.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plausible_mcp_host::oauth_store::{OauthStore as _, contract};
+use plausible_mcp_host::setting_names;
+use plausible_mcp_tests::adapter::{HttpError, Reach};
+use plausible_mcp_tests::harness::simulated;
+use plausible_mcp_tests::http_client::{self, Answer, Request};
+use plausible_mcp_tests::mcp_request::{DEMO_SITE, legacy};
+use plausible_mcp_tests::spin::{
+    Manifest, RealSpin, Spin, SpinAdapter, SpinOptions, composed, core, imports, listed, unpatched,
+};
+use plausible_mcp_tests::upstream::{Reply, Upstream};
+use serde_json::json;
+use tempfile::TempDir;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapter_keeps_the_contract_of_records_in_sqlite() {
+    let state = state_folder();
+    let adapter = Arc::new(SpinAdapter::new(&SpinOptions::new(state.path())).expect("an adapter"));
+    let clock = Arc::clone(&adapter);
+    contract::check(adapter, |time| {
+        clock.pass_time(time);
+        std::future::ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn records_and_buckets_outlast_the_instance_and_a_restart() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path());
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    adapter.put("a", b"1".to_vec(), Duration::from_secs(60)).await.expect("a write");
+    assert_eq!(adapter.check("k", 2, 60, 2).await, Ok(0));
+    drop(adapter);
+    let restarted = SpinAdapter::new(&options).expect("an adapter");
+    assert_eq!(restarted.get("a").await, Ok(Some(b"1".to_vec())));
+    assert_eq!(restarted.check("k", 2, 60, 1).await, Err(30));
+    restarted.pass_time(Duration::from_secs(30));
+    assert_eq!(restarted.check("k", 2, 60, 1).await, Ok(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_concurrent_requests_no_more_than_fit_are_let_through() {
+    let state = state_folder();
+    let adapter = Arc::new(SpinAdapter::new(&SpinOptions::new(state.path())).expect("an adapter"));
+    let tasks: Vec<_> = (0..40)
+        .map(|_| {
+            let adapter = Arc::clone(&adapter);
+            tokio::spawn(async move { adapter.check("k", 10, 86_400, 1).await.is_ok() })
+        })
+        .collect();
+    let mut allowed = 0;
+    for task in tasks {
+        allowed += usize::from(task.await.expect("no panic"));
+    }
+    assert_eq!(allowed, 10);
+}
+
+#[tokio::test]
+async fn secrets_are_variables_of_the_settings_table_and_no_others() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_API_KEY", "k"), ("REDIS_URL", "")]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    assert_eq!(adapter.secret("PLAUSIBLE_API_KEY").await.as_deref(), Some("k"));
+    assert_eq!(adapter.secret("CLIENT_IP_HEADER").await.as_deref(), Some("spin-client-addr"));
+    assert_eq!(adapter.secret("ADMIN_TOKEN").await, None, "empty is absent");
+    for other in ["ACCESS_HOST", "REDIS_URL", "plausible_api_key", "EXTRA_CA_FILE", "", "not a name"] {
+        assert_eq!(adapter.secret(other).await, None, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn requests_go_where_the_application_and_the_runtime_configuration_allow() {
+    let upstream = Upstream::answering(|_| Reply::json(200, "{}")).await;
+    let (base, state) = (upstream.base_url(), state_folder());
+    let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_BASE_URL", base.as_str())]);
+    let open = SpinAdapter::new(&options).expect("an adapter");
+    assert_eq!(open.get(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
+    let elsewhere = open.get("http://127.0.0.2:9/", Reach::Configured).await;
+    assert!(matches!(elsewhere, Err(HttpError::AddressRefused)), "{elsewhere:?}");
+    let blocking = SpinOptions { block_networks: vec!["private".to_owned()], ..options };
+    let closed = SpinAdapter::new(&blocking).expect("an adapter").get(&base, Reach::Configured).await;
+    assert!(matches!(closed, Err(HttpError::AddressRefused)), "{closed:?}");
+    assert_eq!(upstream.take().len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_outsider_chose_is_never_the_application_itself() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path()).with(&[("CLIENT_METADATA_HOSTS", "https://*")]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    for url in ["https://self.alt/mcp", "https://plausible-mcp.spin.internal/", "https://127.0.0.1/"] {
+        let refused = adapter.get(url, Reach::PublicInternet).await;
+        assert!(matches!(refused, Err(HttpError::AddressRefused)), "{url}: {refused:?}");
+    }
+    let unchecked = adapter.get("https://client.example/", Reach::PublicInternet).await;
+    assert!(matches!(unchecked, Err(HttpError::ReachUnsupported)), "{unchecked:?}");
+}
+
+#[test]
+fn the_composed_component_imports_what_spin_provides_and_nothing_else() {
+    let provided = listed(include_str!("../golden/spin-4.0.2.txt"));
+    let imported = imports(composed());
+    for (name, functions) in &imported {
+        let of_spin = provided.iter().find(|(known, _)| unpatched(known) == unpatched(name));
+        let (_, known) = of_spin.unwrap_or_else(|| panic!("Spin 4.0.2 has no {name}"));
+        assert!(functions.iter().all(|function| known.contains(function)), "{name}: {functions:?}");
+    }
+    assert_eq!(imported.keys().map(|name| unpatched(name)).collect::<Vec<_>>(), IMPORTED);
+    assert!(imports(&core()).keys().any(|name| name.starts_with("plausible-mcp:host/")), "nothing was composed");
+}
+
+#[test]
+fn every_setting_is_a_variable_and_secret_where_the_table_says_so() {
+    let manifest = Manifest::read(&repository().join("spin.toml")).expect("a manifest");
+    let of_adapter = ["redis_url", "access_host", "sentry_host", "redis_host", "client_metadata_hosts"];
+    let settings = setting_names().iter().filter(|setting| setting.name != "EXTRA_CA_FILE");
+    let mut names: Vec<String> = settings.clone().map(|setting| setting.name.to_ascii_lowercase()).collect();
+    names.extend(of_adapter.map(str::to_owned));
+    names.sort();
+    assert_eq!(manifest.names(), names);
+    let secret = settings.filter(|setting| setting.secret).map(|setting| setting.name.to_ascii_lowercase());
+    let mut secret: Vec<String> = secret.chain(["redis_url".to_owned()]).collect();
+    secret.sort();
+    assert_eq!(manifest.secrets(), secret);
+    let application = manifest.application(&std::collections::BTreeMap::default()).expect("`spin up` without a word");
+    assert_eq!(application.variables.len(), names.len() - 4, "all but the hosts are passed on");
+    assert_eq!(application.inherited, ["allowed_outbound_hosts", "sqlite_databases", "variables"]);
+    assert!(application.allowed_hosts.iter().all(|host| !host.allows_itself()));
+}
+
+#[test]
+fn the_build_commands_make_the_files_that_the_manifest_names() {
+    let manifest = Manifest::read(&repository().join("spin.toml")).expect("a manifest");
+    let files = manifest.wasm_files().expect("two files");
+    let commands = manifest.build_commands().expect("commands");
+    assert_eq!(commands.len(), files.len());
+    for (file, command) in files.iter().zip(commands) {
+        let package = command.split(' ').skip_while(|word| *word != "-p").nth(1).expect("a package");
+        assert!(file.ends_with(&format!("/{}.wasm", package.replace('-', "_"))), "{command} does not make {file}");
+        assert!(command.contains("--profile component") && file.contains("/component/"), "{command}");
+    }
+}
+
+/// A running application over the simulated Plausible.
+async fn started(state: &TempDir, upstream: &Upstream, settings: &[(&str, &str)]) -> Spin {
+    Spin::start(&options(state, upstream, settings)).await.expect("Spin starts")
+}
+
+fn options(state: &TempDir, upstream: &Upstream, settings: &[(&str, &str)]) -> SpinOptions {
+    let base = upstream.base_url();
+    let general = [("PLAUSIBLE_BASE_URL", base.as_str()), ("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE)];
+    SpinOptions::new(state.path()).with(&general).with(settings)
+}
+
+async fn send(address: SocketAddr, request: &Request) -> Answer {
+    let request = request.clone().header("Host", "127.0.0.1");
+    http_client::send(address, &request).await.expect("Spin is reached").expect("Spin answers")
+}
+
+fn ping() -> Request {
+    legacy(None, "ping", json!({}))
+}
+
+fn tool_call() -> Request {
+    let arguments = json!({ "name": "get_breakdown", "arguments": { "date_range": "7d", "dimension": "event:page" } });
+    legacy(Some("2025-11-25"), "tools/call", arguments)
+}
+
+#[tokio::test]
+async fn a_tool_answers_through_spin() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let spin = started(&state, &upstream, &[]).await;
+    answers_a_tool(spin.address()).await;
+    assert!(spin.output().contains("get_breakdown"), "the log goes to standard error: {}", spin.output());
+    spin.stop().await;
+}
+
+#[tokio::test]
+async fn the_real_spin_does_the_same_where_there_is_one() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    match RealSpin::start(&options(&state, &upstream, &[])).await {
+        Some(spin) => answers_a_tool(spin.address()).await,
+        None => eprintln!("there is no `spin` on the PATH: the real Spin was not tried"),
+    }
+}
+
+async fn answers_a_tool(address: SocketAddr) {
+    let answer = send(address, &tool_call()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json().pointer("/result/isError"), None, "{}", answer.text());
+    assert!(answer.text().contains("/pricing"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn nothing_lives_in_the_component_between_requests() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let spin = started(&state, &upstream, &[("RATE_LIMIT_PER_MINUTE", "2")]).await;
+    let statuses = async || [send(spin.address(), &ping()).await.status, send(spin.address(), &ping()).await.status];
+    assert_eq!(statuses().await, [200, 200]);
+    assert_eq!(statuses().await, [429, 429]);
+    std::fs::remove_file(state.path().join("sqlite_db.db")).expect("the database stands in the state folder");
+    assert_eq!(statuses().await, [200, 200], "the counts stand in the database and nowhere else");
+}
+
+#[tokio::test]
+async fn a_caller_cannot_make_its_address_up() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let spin = started(&state, &upstream, &[("RATE_LIMIT_PER_MINUTE", "1")]).await;
+    let mut statuses = Vec::new();
+    for number in 0..4 {
+        let address = format!("203.0.113.{number}:9");
+        let mut guess = ping().without("Authorization");
+        for name in ["spin-client-addr", "plausible-mcp-client-addr", "X-Forwarded-For"] {
+            guess = guess.header(name, &address);
+        }
+        statuses.push(send(spin.address(), &guess).await.status);
+    }
+    assert_eq!(statuses, [401, 429, 429, 429], "the last spin-client-addr is the peer's");
+}
+
+#[tokio::test]
+async fn the_authority_counts_where_no_host_header_reaches_the_component() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let spin = started(&state, &upstream, &[("PUBLIC_URL", "https://mcp.example.com")]).await;
+    let to = async |host: &str| http_client::send(spin.address(), &ping().header("Host", host)).await.expect("reached");
+    assert_eq!(to("mcp.example.com").await.expect("an answer").status, 200);
+    assert_eq!(to("MCP.example.com:8443").await.expect("an answer").status, 200);
+    assert_eq!(to("evil.example").await.expect("an answer").status, 403);
+    let without = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
+    let closed = http_client::send_bytes(spin.address(), without).await.expect("reached");
+    assert_eq!(closed, None, "Spin closes the connection of a request without a host");
+}
+
+#[tokio::test]
+async fn without_a_state_that_can_be_written_tools_answer_and_sign_in_waits() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    std::fs::create_dir(state.path().join("sqlite_db.db")).expect("a folder in the database's place");
+    let settings = [
+        ("PUBLIC_URL", "http://127.0.0.1:3000"),
+        ("ACCESS_CLIENT_ID", "plausible-mcp"),
+        ("ACCESS_CLIENT_SECRET", "secret"),
+        ("CF_ACCESS_TEAM_DOMAIN", "https://team.cloudflareaccess.com"),
+        ("ACCESS_HOST", "https://team.cloudflareaccess.com"),
+        ("COOKIE_ENCRYPTION_KEY", "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+        ("PLAUSIBLE_API_KEY", "demo-plausible-key"),
+    ];
+    let spin = started(&state, &upstream, &settings).await;
+    answers_a_tool(spin.address()).await;
+    let registration = json!({ "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none" });
+    let register = Request::new("POST", "/register").header("Content-Type", "application/json");
+    let answer = send(spin.address(), &register.body(registration.to_string())).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+}
+
+fn state_folder() -> TempDir {
+    TempDir::new().expect("a folder")
+}
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Without the last part of the version.
+const IMPORTED: [&str; 0] = [];
