@@ -22,8 +22,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::new_file::write_new;
-use crate::state_folder::{Clock, StateFolder, accept, move_folder, names, random, remove_tree};
+use crate::state_folder::{Clock, StateFolder, accept, create_new, move_folder, names, random, remove_tree};
 pub use cell::{Decision, Quota};
 
 /// Buckets in a folder that several processes may use at the same time.
@@ -64,7 +63,7 @@ impl Buckets {
     fn begin(&self, bucket: &Path, full: u64) -> io::Result<bool> {
         let draft = self.0.new_path()?;
         fs::create_dir(&draft)?;
-        write_new(&draft.join(file_name(full)), &[])?;
+        create_new(&draft.join(file_name(full)))?;
         let moved = move_folder(&draft, bucket);
         if moved.as_ref().is_ok_and(|is_done| *is_done) {
             self.sweep_sometimes();

@@ -33,7 +33,6 @@ pub mod store;
 
 #[cfg(target_family = "wasm")]
 mod guest;
-mod new_file;
 mod state_folder;
 
 pub use state_folder::Clock;

@@ -10,7 +10,7 @@
 //! Names in `new` and `old` begin with the time at which they were given, so that what a killed process left behind
 //! can be told from what is in use.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -117,6 +117,11 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
         names.extend(entry?.file_name().into_string());
     }
     Ok(names)
+}
+
+/// A file that was not there, for writing only: jco opens none for reading and writing at once.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// Returns when what was entered into `folder` would survive a loss of power.

@@ -30,15 +30,14 @@
 //! A file is synced before it is linked or moved, and the folder that it got into before the step is acknowledged.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::StoreError;
 use super::content::{Content, Record};
 use super::key_name::encode;
-use crate::new_file::write_new;
-use crate::state_folder::{StateFolder, WRITER_TIME, accept, move_folder, names, remove_tree, sync};
+use crate::state_folder::{StateFolder, WRITER_TIME, accept, create_new, move_folder, names, remove_tree, sync};
 
 /// The chains of all keys.
 pub(super) struct Chains<'a>(pub(super) &'a StateFolder);
@@ -188,7 +187,9 @@ fn forget_superseded(head: &Head) {
 }
 
 fn write(path: &Path, content: &Content) -> io::Result<()> {
-    write_new(path, &content.encode())?.sync()
+    let mut file = create_new(path)?;
+    file.write_all(&content.encode())?;
+    file.sync_all()
 }
 
 fn file_name(number: u64) -> String {
