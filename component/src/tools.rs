@@ -5,7 +5,6 @@
 
 mod arguments;
 mod buckets;
-mod calls;
 mod compare_periods;
 mod failure;
 mod filters;
@@ -15,31 +14,25 @@ mod get_timeseries;
 mod instructions;
 mod report;
 mod schema;
-mod send_feedback;
 mod table;
 
 use serde_json::{Map, Value};
 
 use crate::mcp::{Annotations, ToolDefinition, ToolResult, ToolSet};
-use crate::plausible::{Answer, LegalQuery, QueryError, StatsApi};
-use crate::ports::Timestamp;
-pub use calls::{Call, Calls, Fault};
+use crate::plausible::{Answer, Client, LegalQuery, QueryError};
+use crate::ports::{OutboundHttp, Timestamp};
 use failure::Failure;
+pub use failure::reason;
 pub use instructions::text as instructions;
-pub use send_feedback::{Feedback, NAME as SEND_FEEDBACK, Outbox};
 
 /// The tools, as one caller may use them.
-pub struct Tools<'a, A> {
+pub struct Tools<'a, H> {
     /// Plausible with the caller's key.
-    pub stats: &'a A,
+    pub client: Client<'a, H>,
     /// What the operator set.
     pub sites: Sites<'a>,
     /// The time of the call.
     pub now: Timestamp,
-    /// Where calls are noted for the operator.
-    pub calls: &'a Calls,
-    /// Where `send_feedback` leaves its words; `None` where there is no such tool.
-    pub outbox: Option<&'a Outbox>,
 }
 
 /// Which sites a call may be about.
@@ -51,17 +44,15 @@ pub struct Sites<'a> {
     pub allowed: Option<&'a [String]>,
 }
 
-impl<A: StatsApi> ToolSet for Tools<'_, A> {
+impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult> {
-        let name = NAMES.into_iter().find(|known| *known == name)?;
         let outcome = match name {
             get_timeseries::NAME => get_timeseries::call(self, arguments).await,
             get_breakdown::NAME => get_breakdown::call(self, arguments).await,
             get_conversions::NAME => get_conversions::call(self, arguments).await,
             compare_periods::NAME => compare_periods::call(self, arguments).await,
-            _ => send_feedback::call(self.outbox?, arguments),
+            _ => return None,
         };
-        self.calls.note(name, outcome.as_ref().err());
         Some(outcome.unwrap_or_else(|failure| ToolResult {
             text: failure.to_string(),
             structured: None,
@@ -70,9 +61,9 @@ impl<A: StatsApi> ToolSet for Tools<'_, A> {
     }
 }
 
-impl<A: StatsApi> Tools<'_, A> {
+impl<H: OutboundHttp> Tools<'_, H> {
     async fn ask(&self, query: &LegalQuery) -> Result<Answer, Failure> {
-        self.stats.query(query).await.map_err(|error| self.failed(query, error))
+        self.client.query(query).await.map_err(|error| self.failed(query, error))
     }
 
     fn failed(&self, query: &LegalQuery, error: QueryError) -> Failure {
@@ -81,24 +72,19 @@ impl<A: StatsApi> Tools<'_, A> {
 }
 
 /// The definitions in the order of `tools/list`. Without a default site, `site_id` is required.
-pub fn definitions(has_default_site: bool, has_feedback: bool) -> Vec<ToolDefinition> {
-    let mut definitions = vec![
+pub fn definitions(has_default_site: bool) -> Vec<ToolDefinition> {
+    vec![
         get_timeseries::definition(has_default_site),
         get_breakdown::definition(has_default_site),
         get_conversions::definition(has_default_site),
         compare_periods::definition(has_default_site),
-    ];
-    if has_feedback {
-        definitions.push(send_feedback::definition());
-    }
-    definitions
+    ]
 }
 
 /// The names of the tools, in the order of `tools/list`.
-pub const NAMES: [&str; 5] =
-    [get_timeseries::NAME, get_breakdown::NAME, get_conversions::NAME, compare_periods::NAME, send_feedback::NAME];
+pub const NAMES: [&str; 4] = [get_timeseries::NAME, get_breakdown::NAME, get_conversions::NAME, compare_periods::NAME];
 
-/// Every tool but `send_feedback` reads from Plausible and changes nothing.
+/// Every tool reads from Plausible and changes nothing.
 const READS_PLAUSIBLE: Annotations =
     Annotations { read_only: true, destructive: false, idempotent: true, open_world: true };
 

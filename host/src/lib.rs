@@ -18,7 +18,6 @@ mod engine_configuration;
 mod component;
 mod guest_output;
 mod host;
-mod in_flight;
 mod instance;
 mod limits;
 mod refusal;
