@@ -9,6 +9,7 @@ mod run;
 mod store;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ use http::Uri;
 
 use crate::component::ComponentSource;
 use crate::host::{Host, HostBuilder};
+use crate::limits::Limits;
 use crate::settings::Settings;
 use store::StoreArgument;
 
@@ -79,6 +81,10 @@ struct ServeArguments {
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+    /// Requests that one instance of the component answers before a new one takes its place; 1 gives every request an
+    /// instance of its own
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instance_requests)]
+    instance_requests: NonZeroUsize,
 }
 
 #[cfg(feature = "compose")]

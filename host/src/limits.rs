@@ -1,6 +1,7 @@
 //! Every limit of the host in one place, each with the reason for its number. A limit that protects a parser stands
 //! with that parser.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
@@ -18,8 +19,8 @@ pub struct Limits {
     pub request_time: Duration,
     /// Largest linear memory of an instance, in bytes; an allocation beyond it traps.
     pub instance_memory_bytes: usize,
-    /// Requests that one instance answers before it is replaced.
-    pub instance_requests: usize,
+    /// Requests that one instance answers before it is replaced; 1 gives every request an instance of its own.
+    pub instance_requests: NonZeroUsize,
     /// How long an instance waits for its next request before it is dropped.
     pub instance_idle_time: Duration,
     /// TCP connections at one time; further ones wait in the listener's backlog.
@@ -43,7 +44,7 @@ impl Default for Limits {
             response_body_bytes: 16 << 20,
             request_time: Duration::from_secs(30),
             instance_memory_bytes: 64 << 20,
-            instance_requests: 1000,
+            instance_requests: INSTANCE_REQUESTS,
             instance_idle_time: Duration::from_secs(10),
             connections: 1024,
             request_head_time: Duration::from_secs(30),
@@ -56,3 +57,6 @@ impl Default for Limits {
 
 /// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
 const CONCURRENT_REQUESTS: u32 = 128;
+
+/// So many that starting an instance costs a request nothing, so few that whatever one gathers goes soon.
+const INSTANCE_REQUESTS: NonZeroUsize = NonZeroUsize::new(1000).expect("more than 0");

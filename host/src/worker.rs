@@ -85,7 +85,7 @@ impl WorkerState for Reuse {
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         let grown = self.memory.load(Ordering::Relaxed) > REUSED_MEMORY_BYTES;
-        if grown || total >= self.services.limits.instance_requests {
+        if grown || total >= self.services.limits.instance_requests.get() {
             return ShouldAccept::Never;
         }
         // A WASI 0.2 guest blocks while it waits, so an instance serves one request at a time.

@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 use crate::http_client::Answer;
 use crate::site::Site;
-pub use signing_in::records_outlive_a_restart;
+pub use signing_in::{nobody_registers_without_records, records_outlive_a_restart};
 
 /// What a scenario cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Need {
     PlausibleKey,
     /// That `/internal` has an authorization server of its own.
     SignIn,
+    /// That, and that any client may register there, which is a record kept.
+    Registration,
     /// That, and an address that signs in at a simulated Access.
     SimulatedAccess,
     /// `ADMIN_TOKEN`.
@@ -55,7 +57,7 @@ impl Scenario {
         let met = match self.need {
             Need::Nothing => true,
             Need::PlausibleKey => site.plausible_key.is_some(),
-            Need::SignIn => signs_in,
+            Need::SignIn | Need::Registration => signs_in,
             Need::SimulatedAccess => signs_in && site.email.is_some(),
             Need::AdminToken => site.admin_token.is_some(),
         };
@@ -90,8 +92,8 @@ pub fn all() -> Vec<Scenario> {
         mcp::every_tool_answers needs PlausibleKey,
         signing_in::metadata_names_this_deployment needs SignIn,
         signing_in::internal_is_challenged_with_its_metadata needs SignIn,
-        signing_in::a_client_that_registers_twice_is_one_client needs SignIn,
-        signing_in::a_denied_request_is_over needs SignIn,
+        signing_in::a_client_that_registers_twice_is_one_client needs Registration,
+        signing_in::a_denied_request_is_over needs Registration,
         signing_in::a_user_signs_in_asks_refreshes_and_leaves needs SimulatedAccess,
         signing_in::a_code_is_redeemed_once_under_many_requests needs SimulatedAccess,
         signing_in::refreshes_at_once_give_one_pair_of_tokens needs SimulatedAccess,

@@ -196,6 +196,17 @@ fn adapters_know_the_settings_of_the_table() {
     assert_eq!(setting::NAMES.as_slice(), names);
 }
 
+#[test]
+fn the_systemd_unit_passes_every_setting_on() {
+    let unit = include_str!("../../component/adapters/wasi/plausible-mcp-wasmtime.service");
+    let mut words = unit.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
+    let passed: Vec<_> =
+        std::iter::from_fn(|| words.find(|word| *word == "--env").and_then(|_| words.next())).collect();
+    // Such a host trusts public certificates only.
+    let settings: Vec<_> = setting::NAMES.into_iter().filter(|name| *name != "EXTRA_CA_FILE").collect();
+    assert_eq!(passed, settings);
+}
+
 /// Files, clocks, environment and outgoing HTTP: no sockets.
 const IMPORTED: [&str; 20] = [
     "wasi:cli/environment@0.2",

@@ -12,6 +12,7 @@ use crate::control::{self, ControlSocket};
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
 use crate::host::{Host, HostBuilder};
+use crate::limits::Limits;
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -32,7 +33,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
     let opened = arguments.store.open(&settings).await?;
-    let builder = builder(settings, arguments.listen)?.oauth_store(opened.store).rate_limit(opened.rate_limit);
+    let limits = Limits { instance_requests: arguments.instance_requests, ..Limits::default() };
+    let builder = builder(settings, arguments.listen)?.limits(limits);
+    let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(builder).await?;
     check::before_serving(&host).await?;
     let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;

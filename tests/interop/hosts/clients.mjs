@@ -1,6 +1,7 @@
 // The composed component under another host: metadata, tools through the official client, the whole sign-in, single use
 // under concurrency, and what a restart leaves.   usage: clients.mjs HOST COMPONENT
-// HOST is a program of this folder's, as `hosts/wasmtime-serve`.
+// HOST is a program of this folder's, as `hosts/wasmtime-serve`. With HOST_RECORDS=none it keeps no records: then
+// metadata and tools, and that a client who wants to register is told so.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -28,6 +29,15 @@ let server = await start();
 try {
   await step('metadata', metadata);
   for (const era of ['modern', 'auto', 'legacy']) await step(`tools, ${era}`, () => tools(era));
+  if (process.env.HOST_RECORDS === 'none') await step('registration', noRegistration);
+  else await withRecords();
+} finally {
+  await server.stop();
+  stop();
+  await rm(state, { recursive: true });
+}
+
+async function withRecords() {
   const tokens = await step('sign-in', signIn);
   await step('restart', async () => {
     await server.stop();
@@ -35,10 +45,6 @@ try {
     assert.equal(await statusWith(tokens.access_token), 200, 'a token outlives a restart');
   });
   await step('limits', limits);
-} finally {
-  await server.stop();
-  stop();
-  await rm(state, { recursive: true });
 }
 
 async function step(name, run) {
@@ -78,6 +84,16 @@ async function signIn() {
   assert.equal(await statusWith(tokens[0].access_token), 200);
   assert.equal(await statusWith('pmcp_a_nobodys'), 401);
   return tokens[0];
+}
+
+async function noRegistration() {
+  const response = await fetch(`${publicUrl}/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' }),
+  });
+  assert.equal(response.status, 503, 'records can be kept: run everything');
+  assert.match((await response.json()).error_description, /^Records cannot be /);
 }
 
 /** Buckets outlive a request. */

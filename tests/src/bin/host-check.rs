@@ -74,7 +74,7 @@ fn lacking(need: Need) -> &'static str {
     match need {
         Need::Nothing => "it needs nothing",
         Need::PlausibleKey => "PLAUSIBLE_API_KEY is not set",
-        Need::SignIn => "there is no authorization server",
+        Need::SignIn | Need::Registration => "there is no authorization server",
         Need::SimulatedAccess => "no --email to sign in with",
         Need::AdminToken => "ADMIN_TOKEN is not set",
     }

@@ -12,13 +12,17 @@ pub struct Script {
     pub script: PathBuf,
     /// The composed component.
     pub component: PathBuf,
+    /// Whether records can be kept there.
+    pub keeps_records: bool,
 }
 
 impl Script {
-    /// The host that `HOST_SCRIPT` and `HOST_COMPONENT` in the environment name.
+    /// The host that `HOST_SCRIPT` and `HOST_COMPONENT` in the environment name; `HOST_RECORDS=none` says that it keeps
+    /// no records.
     pub fn from_environment() -> Option<Self> {
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        Some(Script { script: path("HOST_SCRIPT")?, component: path("HOST_COMPONENT")? })
+        let keeps_records = std::env::var_os("HOST_RECORDS").is_none_or(|records| records != "none");
+        Some(Script { script: path("HOST_SCRIPT")?, component: path("HOST_COMPONENT")?, keeps_records })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::at_once;
-use crate::http_client::Answer;
+use crate::http_client::{Answer, Request};
 use crate::mcp_request::modern;
 use crate::sign_in::{Browser, Client, Tokens};
 use crate::site::Site;
@@ -110,6 +110,16 @@ pub async fn records_outlive_a_restart(site: &Site, restart: impl AsyncFnOnce())
     let other = site.tokens(&client).await;
     let next = Tokens::of(&client.refresh(&other.refresh).await);
     assert_eq!(site.list_tools(&next.access).await.status, 200, "the refreshed token is not taken");
+}
+
+/// Where no record can be kept, that is said, and to come back later.
+pub async fn nobody_registers_without_records(site: &Site) {
+    let metadata =
+        json!({ "redirect_uris": ["https://client.example/callback"], "token_endpoint_auth_method": "none" });
+    let request = Request::new("POST", "/register").header("Content-Type", "application/json");
+    let answer = site.send(request.body(metadata.to_string())).await;
+    assert_eq!(answer.status, 503, "records can be kept, so every scenario should run: {}", answer.text());
+    assert!(answer.header("retry-after").is_some());
 }
 
 async fn redeem(client: Client, code: String) -> Answer {
