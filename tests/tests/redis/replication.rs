@@ -90,9 +90,7 @@ async fn a_replica_that_went_away_is_not_waited_for() {
     primary.until::<String>(&["INFO", "replication"], gone).await;
     // The first write may still wait for it.
     let _ = in_time(store.put("a", vec![2], HOUR)).await;
-    let begun = tokio::time::Instant::now();
-    assert_eq!(in_time(store.put("a", vec![3], HOUR)).await, Ok(()));
-    assert!(begun.elapsed() < Duration::from_millis(400), "nobody is there to be waited for");
+    assert_eq!(in_time(store.put("a", vec![3], HOUR)).await, Ok(()), "a write that waits has an unknown outcome");
 }
 
 #[tokio::test]

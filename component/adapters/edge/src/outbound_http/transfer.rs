@@ -49,8 +49,15 @@ impl Transfer {
         Ok(Self { deadline, max_response_bytes, upload, response })
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer. What breaks off when the time is over has run out of time.
     pub(super) fn finish(mut self) -> Result<Response, Error> {
+        match self.receive() {
+            Err(Error::Interrupted) if self.deadline.is_over() => Err(Error::TimedOut),
+            outcome => outcome,
+        }
+    }
+
+    fn receive(&mut self) -> Result<Response, Error> {
         while let Some(upload) = self.upload.take() {
             self.deadline.wait_for(&upload.stream.subscribe())?;
             self.upload = upload.proceed();
@@ -91,6 +98,10 @@ impl Deadline {
     fn wait_for(&self, event: &Pollable) -> Result<(), Error> {
         let ready = poll(&[event, &self.0]);
         if ready.contains(&0) { Ok(()) } else { Err(Error::TimedOut) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.ready()
     }
 }
 
