@@ -1,12 +1,16 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod sentry_dsn;
 mod sign_in;
+mod telemetry;
 pub mod url;
 
 use std::fmt;
 
+pub use sentry_dsn::SentryDsn;
 pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};
+pub use telemetry::TelemetrySettings;
 pub use url::is_loopback_host;
 
 /// Settings that are not secret, checked.
@@ -28,6 +32,8 @@ pub struct Config {
     pub client_ip: ClientIp,
     /// Which requests are written to the log.
     pub log_level: LogLevel,
+    /// What else the operator wants to learn about them.
+    pub telemetry: TelemetrySettings,
 }
 
 /// Where the client's address stands.
@@ -65,12 +71,14 @@ impl Config {
     /// Reads the settings by name. `lookup` returns `None` for what is absent or empty.
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Config, ConfigError> {
         let lookup = &|name| lookup(name).filter(|value: &String| !value.trim().is_empty());
+        let sign_in = SignIn::read(lookup)?;
         Ok(Config {
+            telemetry: TelemetrySettings::read(lookup, sign_in.is_some()),
             plausible_base_url: plausible_base_url(lookup)?,
             default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
             allowed_hostnames: allowed_hostnames(lookup)?,
             allowed_origin_hostnames: allowed_origin_hostnames(lookup)?,
-            sign_in: SignIn::read(lookup)?,
+            sign_in,
             rate_limit_per_minute: rate_limit(lookup)?,
             client_ip: client_ip(lookup)?,
             log_level: log_level(lookup)?,
@@ -220,6 +228,12 @@ const DEFAULT_RATE_LIMIT: u32 = 60;
 
 /// Ten times as much, the limit by address, still fits 32 bits.
 const MAX_RATE_LIMIT: u32 = 100_000_000;
+
+/// Plausible allows 600; a tenth is left to dashboards and other keys of the same team, which count too.
+const DEFAULT_HOURLY_BUDGET: u32 = 540;
+
+/// More than Plausible grants anybody.
+const MAX_HOURLY_BUDGET: u32 = 10_000_000;
 
 /// Longer chains of proxies were not seen.
 const MAX_PROXY_HOPS: u32 = 20;

@@ -3,6 +3,7 @@
 //! The order of checks is one visible list, `Gateway::respond`: OPTIONS, host, origin, address limit, method,
 //! credential, identity limit, media type, body.
 
+mod answer_cache;
 mod authorize_endpoint;
 mod bearer;
 mod bearer_token;
@@ -13,6 +14,7 @@ mod clients;
 pub mod federation;
 mod internal_endpoint;
 mod issuer;
+mod journal;
 mod limits;
 mod mcp_endpoint;
 mod metadata;
@@ -20,18 +22,23 @@ pub mod operator;
 mod operator_endpoint;
 mod origin;
 pub mod pages;
+mod plausible_budget;
 mod register_endpoint;
+mod reporting;
 mod request;
 mod response;
 mod route;
 mod setup;
+mod shared_plausible;
 mod token_endpoint;
 
 use crate::config::LogLevel;
 pub use crate::config::{Config, ConfigError};
 use crate::ports::{Clock, Ports};
-use crate::telemetry::{Outcome, RequestRecord, Severity};
-use issuer::{Issuer, UnreadableRecords};
+use crate::telemetry::sentry::Report;
+use crate::telemetry::{Identifiers, Outcome, RequestRecord, Severity};
+use issuer::Issuer;
+use journal::Journal;
 use limits::Limits;
 pub use request::{BodyError, Headers, Request, RequestBody};
 use response::Refusal;
@@ -43,7 +50,6 @@ pub use setup::Setup;
 pub struct Gateway<'a, P> {
     ports: &'a P,
     setup: &'a Result<Setup, ConfigError>,
-    unreadable: UnreadableRecords,
 }
 
 /// An answer and what the log says about it.
@@ -52,6 +58,8 @@ pub struct Answered {
     pub response: Response,
     /// The record for the log; `None` when the log level leaves it out.
     pub record: Option<RequestRecord>,
+    /// What it leaves for Sentry, to be handed to [`Gateway::report`] when the response is out.
+    pub report: Option<Report>,
 }
 
 /// What an endpoint makes of a request.
@@ -65,31 +73,53 @@ struct Served {
 impl<'a, P: Ports> Gateway<'a, P> {
     /// A gateway over `ports`. Settings that could not be read are told to whoever asks.
     pub fn new(ports: &'a P, setup: &'a Result<Setup, ConfigError>) -> Self {
-        Gateway { ports, setup, unreadable: UnreadableRecords::default() }
+        Gateway { ports, setup }
     }
 
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
         let received = self.ports.clock().now();
         let route = Route::of(&request.path);
-        let mut served = self.respond(request, route, body).await.unwrap_or_else(Served::refused);
+        let journal = self.journal(request);
+        let mut served = self.respond(request, route, body, &journal).await.unwrap_or_else(Served::refused);
         served.response.finish(route, &request.method);
         let record = RequestRecord {
             received,
             milliseconds: self.ports.clock().now().0.saturating_sub(received.0),
+            request_id: journal.request_id.clone(),
+            trace: journal.trace,
             route: route.map_or("other", Route::path),
             method: known_method(&request.method),
             status: served.response.status,
             outcome: served.outcome,
             mcp_method: served.mcp_method,
             tool: served.tool,
-            unreadable_records: self.unreadable.so_far(),
+            client: journal.client,
+            user: journal.user(),
+            unreadable_records: journal.unreadable.so_far(),
         };
-        let wanted = match self.setup {
-            Ok(setup) => is_logged(record.severity(), setup.config.log_level),
-            Err(_) => true,
+        let (report, wanted) = match self.setup {
+            Ok(setup) => {
+                (reporting::report(setup, &record, &journal), is_logged(record.severity(), setup.config.log_level))
+            }
+            Err(_) => (None, true),
         };
-        Answered { response: served.response, record: wanted.then_some(record) }
+        Answered { response: served.response, record: wanted.then_some(record), report }
+    }
+
+    /// Sends what a request left for Sentry. Nobody waits for it any more. A line for the log when Sentry failed.
+    pub async fn report(&self, report: &Report) -> Option<String> {
+        let setup = self.setup.as_ref().ok()?;
+        let delivery = reporting::send(self.ports, setup, report).await?;
+        delivery.line(self.ports.clock().now()).filter(|_| setup.config.log_level >= LogLevel::Warn)
+    }
+
+    fn journal(&self, request: &Request) -> Journal {
+        let random = self.ports.random();
+        match self.setup {
+            Ok(setup) => Journal::of(request, &setup.identifiers, random),
+            Err(_) => Journal::of(request, &Identifiers::default(), random),
+        }
     }
 
     async fn respond<B: RequestBody>(
@@ -97,6 +127,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
         request: &Request,
         route: Option<Route>,
         body: B,
+        journal: &Journal,
     ) -> Result<Served, Refusal> {
         if request.method == "OPTIONS" {
             return Ok(Served::plain(Response::empty(204)));
@@ -112,7 +143,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
         }
         let limits = Limits::new(self.ports.limiter(), config, request);
         limits.address().await?;
-        let outcome = self.dispatch(setup, &limits, request, route, body).await;
+        let outcome = self.dispatch(setup, &limits, request, route, body, journal).await;
         if let Err(refusal) = &outcome {
             limits.charge_for(refusal.status()).await;
         }
@@ -128,13 +159,14 @@ impl<P: Ports> Gateway<'_, P> {
         request: &Request,
         route: Option<Route>,
         body: B,
+        journal: &Journal,
     ) -> Result<Served, Refusal> {
         let sign_in = setup.config.sign_in.as_ref();
         let server = sign_in.and_then(|sign_in| sign_in.authorization_server.as_ref());
         match (route, sign_in, server) {
-            (Some(Route::Mcp), ..) => mcp_endpoint::serve(self.ports, setup, limits, request, body).await,
+            (Some(Route::Mcp), ..) => mcp_endpoint::serve(self.ports, setup, limits, request, body, journal).await,
             (Some(Route::Internal), Some(sign_in), _) => {
-                internal_endpoint::serve(self.ports, setup, sign_in, limits, request, body, &self.unreadable).await
+                internal_endpoint::serve(self.ports, setup, sign_in, limits, request, body, journal).await
             }
             (Some(Route::Operator), ..) => {
                 operator_endpoint::serve(self.ports, self.setup, limits, request, body).await
@@ -142,7 +174,7 @@ impl<P: Ports> Gateway<'_, P> {
             (Some(route @ (Route::ServerMetadata | Route::InternalMetadata | Route::McpMetadata)), _, Some(server)) => {
                 metadata::serve(self.ports, server, route, request).await
             }
-            (Some(route), _, Some(_)) => self.authorize(setup, limits, request, route, body).await,
+            (Some(route), _, Some(_)) => self.authorize(setup, limits, request, route, body, journal).await,
             _ => Err(Refusal::not_found()),
         }
     }
@@ -155,6 +187,7 @@ impl<P: Ports> Gateway<'_, P> {
         request: &Request,
         route: Route,
         body: B,
+        journal: &Journal,
     ) -> Result<Served, Refusal> {
         let ring = issuer::key_ring(self.ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
         let issuer = Issuer::new(self.ports, setup, &ring).ok_or_else(Refusal::not_found)?;
@@ -166,7 +199,7 @@ impl<P: Ports> Gateway<'_, P> {
             Route::Register => register_endpoint::serve(&issuer, limits, request, body).await,
             _ => Err(Refusal::not_found()),
         };
-        self.unreadable.count(&issuer.vault);
+        journal.unreadable.count(&issuer.vault);
         outcome
     }
 }

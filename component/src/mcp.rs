@@ -104,6 +104,20 @@ impl Incoming {
         }
     }
 
+    /// Whether any of the messages calls this tool.
+    pub fn calls(&self, tool: &str) -> bool {
+        let is_call = |message: &Message| match message {
+            Message::Request(request) => {
+                request.method == "tools/call" && request.params.get("name").is_some_and(|name| name == tool)
+            }
+            Message::Notification { .. } | Message::Response => false,
+        };
+        match &self.messages {
+            Messages::One(message) => is_call(message),
+            Messages::Batch(members) => members.iter().any(is_call),
+        }
+    }
+
     /// The tool that is called, for the log.
     pub fn tool(&self) -> Option<&str> {
         match &self.messages {

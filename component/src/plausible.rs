@@ -17,7 +17,7 @@ mod rules;
 mod value;
 
 pub use answer::{Answer, LocalTime, Period, Row};
-pub use client::{Client, QueryError};
+pub use client::{Client, QueryError, Spender, StatsApi};
 pub use date_range::{DateRange, DateRangeError};
 pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
 pub use filter::{Clauses, Filter, Operator};

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod buckets;
+mod calls;
 mod compare_periods;
 mod failure;
 mod filters;
@@ -14,25 +15,31 @@ mod get_timeseries;
 mod instructions;
 mod report;
 mod schema;
+mod send_feedback;
 mod table;
 
 use serde_json::{Map, Value};
 
 use crate::mcp::{Annotations, ToolDefinition, ToolResult, ToolSet};
-use crate::plausible::{Answer, Client, LegalQuery, QueryError};
-use crate::ports::{OutboundHttp, Timestamp};
+use crate::plausible::{Answer, LegalQuery, QueryError, StatsApi};
+use crate::ports::Timestamp;
+pub use calls::{Call, Calls, Fault};
 use failure::Failure;
-pub use failure::reason;
 pub use instructions::text as instructions;
+pub use send_feedback::{Feedback, NAME as SEND_FEEDBACK, Outbox};
 
 /// The tools, as one caller may use them.
-pub struct Tools<'a, H> {
+pub struct Tools<'a, A> {
     /// Plausible with the caller's key.
-    pub client: Client<'a, H>,
+    pub stats: &'a A,
     /// What the operator set.
     pub sites: Sites<'a>,
     /// The time of the call.
     pub now: Timestamp,
+    /// Where calls are noted for the operator.
+    pub calls: &'a Calls,
+    /// Where `send_feedback` leaves its words; `None` where there is no such tool.
+    pub outbox: Option<&'a Outbox>,
 }
 
 /// Which sites a call may be about.
@@ -44,15 +51,17 @@ pub struct Sites<'a> {
     pub allowed: Option<&'a [String]>,
 }
 
-impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
+impl<A: StatsApi> ToolSet for Tools<'_, A> {
     async fn call(&self, name: &str, arguments: Map<String, Value>) -> Option<ToolResult> {
+        let name = NAMES.into_iter().find(|known| *known == name)?;
         let outcome = match name {
             get_timeseries::NAME => get_timeseries::call(self, arguments).await,
             get_breakdown::NAME => get_breakdown::call(self, arguments).await,
             get_conversions::NAME => get_conversions::call(self, arguments).await,
             compare_periods::NAME => compare_periods::call(self, arguments).await,
-            _ => return None,
+            _ => send_feedback::call(self.outbox?, arguments),
         };
+        self.calls.note(name, outcome.as_ref().err());
         Some(outcome.unwrap_or_else(|failure| ToolResult {
             text: failure.to_string(),
             structured: None,
@@ -61,9 +70,9 @@ impl<H: OutboundHttp> ToolSet for Tools<'_, H> {
     }
 }
 
-impl<H: OutboundHttp> Tools<'_, H> {
+impl<A: StatsApi> Tools<'_, A> {
     async fn ask(&self, query: &LegalQuery) -> Result<Answer, Failure> {
-        self.client.query(query).await.map_err(|error| self.failed(query, error))
+        self.stats.query(query).await.map_err(|error| self.failed(query, error))
     }
 
     fn failed(&self, query: &LegalQuery, error: QueryError) -> Failure {
@@ -72,19 +81,24 @@ impl<H: OutboundHttp> Tools<'_, H> {
 }
 
 /// The definitions in the order of `tools/list`. Without a default site, `site_id` is required.
-pub fn definitions(has_default_site: bool) -> Vec<ToolDefinition> {
-    vec![
+pub fn definitions(has_default_site: bool, has_feedback: bool) -> Vec<ToolDefinition> {
+    let mut definitions = vec![
         get_timeseries::definition(has_default_site),
         get_breakdown::definition(has_default_site),
         get_conversions::definition(has_default_site),
         compare_periods::definition(has_default_site),
-    ]
+    ];
+    if has_feedback {
+        definitions.push(send_feedback::definition());
+    }
+    definitions
 }
 
 /// The names of the tools, in the order of `tools/list`.
-pub const NAMES: [&str; 4] = [get_timeseries::NAME, get_breakdown::NAME, get_conversions::NAME, compare_periods::NAME];
+pub const NAMES: [&str; 5] =
+    [get_timeseries::NAME, get_breakdown::NAME, get_conversions::NAME, compare_periods::NAME, send_feedback::NAME];
 
-/// Every tool reads from Plausible and changes nothing.
+/// Every tool but `send_feedback` reads from Plausible and changes nothing.
 const READS_PLAUSIBLE: Annotations =
     Annotations { read_only: true, destructive: false, idempotent: true, open_world: true };
 

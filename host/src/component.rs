@@ -51,7 +51,8 @@ pub const EMBEDDED_WASM_FILE: &str = concat!(env!("OUT_DIR"), "/component.wasm")
 
 /// An engine whose pool has room for every request that `limits` admit at once and for the operator's questions.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
-    let instances = limits.concurrent_requests.saturating_add(SPARE_INSTANCES);
+    let requests = limits.concurrent_requests.saturating_add(limits.finishing_requests);
+    let instances = requests.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES))

@@ -12,20 +12,20 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
-use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler};
 
 use crate::bindings::OperatorPre;
 use crate::component::ComponentError;
+use crate::in_flight::{InFlight, Permits};
 use crate::instance::{Instance, Services};
 use crate::limits::Limits;
 use crate::oauth_store::OauthStore;
 use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body;
-use crate::worker::{InFlight, Workers};
+use crate::worker::Workers;
 pub use builder::HostBuilder;
 
 /// Why a host cannot start, or cannot ask the component.
@@ -68,7 +68,7 @@ struct Running {
     services: Arc<Services>,
     operator: OperatorPre<Instance>,
     handler: ProxyHandler<Workers>,
-    permits: Arc<Semaphore>,
+    permits: Permits,
 }
 
 impl Host {
@@ -107,8 +107,7 @@ impl Host {
 
     /// Waits until the component works on no request, or until `time` is over; tells which.
     pub async fn drained(&self, time: Duration) -> bool {
-        let all = u32::try_from(permit_count(self.limits())).unwrap_or(u32::MAX);
-        tokio::time::timeout(time, self.0.permits.acquire_many(all)).await.is_ok()
+        tokio::time::timeout(time, self.0.permits.all_returned()).await.is_ok()
     }
 
     async fn answer<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Refusal>
@@ -124,10 +123,13 @@ impl Host {
         if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {
             head.headers.insert(CLIENT_ADDRESS, address);
         }
-        let permit = self.0.permits.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let in_flight = self.0.permits.admit().ok_or(Refusal::Busy)?;
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(InFlight::new(permit), request)).await {
-            Ok(answer) => answer,
+        match tokio::time::timeout(limits.request_time, self.ask(in_flight.clone(), request)).await {
+            Ok(answer) => {
+                in_flight.answered();
+                answer
+            }
             Err(_) => Err(Refusal::Deadline),
         }
     }
@@ -171,10 +173,6 @@ fn failure(error: &wasmtime::Error) -> Refusal {
     }
     tracing::error!(event = "component_failed", cause = format!("{error:?}"), "the component gave no answer");
     Refusal::Failed
-}
-
-fn permit_count(limits: &Limits) -> usize {
-    usize::try_from(limits.concurrent_requests).unwrap_or(Semaphore::MAX_PERMITS)
 }
 
 /// Carries the peer's address to the component.

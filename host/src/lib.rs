@@ -18,6 +18,7 @@ mod engine_configuration;
 mod component;
 mod guest_output;
 mod host;
+mod in_flight;
 mod instance;
 mod limits;
 mod refusal;

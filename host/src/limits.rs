@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Limits {
     /// Requests inside the component at one time; one more is answered 503. Each may hold an instance.
     pub concurrent_requests: u32,
+    /// Requests whose answer is complete while the component still works on something that nobody waits for, as a
+    /// report. Further ones count among `concurrent_requests` until they are done. Each holds an instance.
+    pub finishing_requests: u32,
     /// Largest request body, in bytes; a larger one is answered 413.
     pub request_body_bytes: usize,
     /// Time for the whole request body to arrive; a slower one is answered 408.
@@ -39,6 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_requests: CONCURRENT_REQUESTS,
+            finishing_requests: FINISHING_REQUESTS,
             request_body_bytes: 1 << 20,
             request_body_time: Duration::from_secs(10),
             response_body_bytes: 16 << 20,
@@ -57,6 +61,9 @@ impl Default for Limits {
 
 /// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
 const CONCURRENT_REQUESTS: u32 = 128;
+
+/// A report takes a tenth of a second: enough for 300 of them a second.
+const FINISHING_REQUESTS: u32 = 32;
 
 /// So many that starting an instance costs a request nothing, so few that whatever one gathers goes soon.
 const INSTANCE_REQUESTS: NonZeroUsize = NonZeroUsize::new(1000).expect("more than 0");

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Engine, Store, StoreContextMut};
@@ -21,6 +20,7 @@ use wasmtime_wasi_http::handler::{
     HandlerState, Instance as Worker, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 
+use crate::in_flight::InFlight;
 use crate::instance::{Instance, Services, new_store};
 
 /// Starts instances.
@@ -28,18 +28,6 @@ pub(crate) struct Workers {
     pub(crate) engine: Engine,
     pub(crate) services: Arc<Services>,
     pub(crate) component: ProxyPre<Instance>,
-}
-
-/// Held while the guest works on a request, also after its answer is complete. The host counts permits to limit
-/// concurrency and to know when it has drained.
-pub(crate) struct InFlight {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl InFlight {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self { _permit: permit }
-    }
 }
 
 /// When one worker takes its next request.

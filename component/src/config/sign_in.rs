@@ -5,7 +5,7 @@
 //! is half set up is an error: guessing the other half would let the wrong people in, or nobody.
 
 use super::url::{Url, is_host, is_loopback_host};
-use super::{ConfigError, list_of, public_url, truth};
+use super::{ConfigError, DEFAULT_HOURLY_BUDGET, MAX_HOURLY_BUDGET, list_of, number, public_url, truth};
 
 /// How people sign in at `/internal`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct SignIn {
     pub denied_emails: Vec<String>,
     /// The sites that may be queried; `None` for all that the shared key can see.
     pub allowed_sites: Option<Vec<String>>,
+    /// How many queries may be sent to Plausible in an hour; `None` when there is no limit.
+    pub hourly_budget: Option<u32>,
     /// The component's own authorization server, if it is on.
     pub authorization_server: Option<AuthorizationServer>,
     /// The assertions of Cloudflare Access, if they are accepted.
@@ -85,10 +87,16 @@ impl SignIn {
             allowed_domains: allowed_domains(lookup)?,
             denied_emails: lookup("DENIED_EMAILS").map(|list| list_of(&list)).unwrap_or_default(),
             allowed_sites: sites,
+            hourly_budget: hourly_budget(lookup)?,
             authorization_server,
             assertion,
         }))
     }
+}
+
+fn hourly_budget(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
+    let budget = number(lookup, "PLAUSIBLE_HOURLY_BUDGET", DEFAULT_HOURLY_BUDGET, MAX_HOURLY_BUDGET)?;
+    Ok((budget > 0).then_some(budget))
 }
 
 fn authorization_server(
@@ -308,6 +316,14 @@ mod tests {
     }
 
     #[test]
+    fn the_budget_leaves_plausibles_limit_some_room_and_can_be_off() {
+        for (setting, budget) in [("", Some(540)), ("300", Some(300)), ("0", None)] {
+            let sign_in = read(OWN, &[("PLAUSIBLE_HOURLY_BUDGET", setting)]).unwrap().unwrap();
+            assert_eq!(sign_in.hourly_budget, budget, "{setting}");
+        }
+    }
+
+    #[test]
     fn domains_are_whole_and_without_wildcards() {
         for (list, domains) in [
             ("sentry.io,", &["sentry.io"][..]),
@@ -330,6 +346,7 @@ mod tests {
         refused(OWN, &[("ACCESS_TOKEN_URL", "token")], "ACCESS_TOKEN_URL");
         refused(OWN, &[("CF_ACCESS_TEAM_DOMAIN", "https://a/b")], "CF_ACCESS_TEAM_DOMAIN");
         refused(OWN, &[("REGISTRATION", "maybe")], "REGISTRATION");
+        refused(OWN, &[("PLAUSIBLE_HOURLY_BUDGET", "plenty")], "PLAUSIBLE_HOURLY_BUDGET");
         refused(OWN, &[("CIMD_ALLOWED_HOSTS", "https://a")], "CIMD_ALLOWED_HOSTS");
         refused(OWN, &[("PRIVATE_USE_REDIRECT_SCHEMES", "cursor:")], "PRIVATE_USE_REDIRECT_SCHEMES");
         refused(OWN, &[("ALLOW_LOOPBACK_CLIENT_METADATA", "true")], "ALLOW_LOOPBACK_CLIENT_METADATA");

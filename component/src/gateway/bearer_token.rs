@@ -5,14 +5,13 @@ use super::request::Request;
 use super::response::Refusal;
 use super::route::Route;
 use super::token_endpoint::unavailable;
-use crate::oauth::bearer::{self, BearerError};
+use crate::oauth::bearer::{self, BearerError, Principal};
 use crate::oauth::error::WireError;
-use crate::oauth::keyring::UserId;
 use crate::oauth::scope::SCOPE;
 use crate::ports::Ports;
 
 /// Who calls, or the challenge.
-pub async fn authenticate<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Result<UserId, Refusal> {
+pub async fn authenticate<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Result<Principal, Refusal> {
     let mut lines = request.headers.values("authorization");
     let (line, another) = (lines.next(), lines.next());
     let in_query = request.query.split('&').any(|pair| pair.starts_with("access_token="));
@@ -28,7 +27,7 @@ pub async fn authenticate<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -
     }
     let admits = |email: &str| issuer.admits(email);
     match bearer::authenticate(&issuer.vault, issuer.now, issuer.resource, token.trim_matches(' '), admits).await {
-        Ok(principal) => Ok(principal.user().clone()),
+        Ok(principal) => Ok(principal),
         Err(BearerError::Store(_)) => Err(unavailable()),
         Err(_) => {
             let text = "The access token is not valid here: it has ended, was revoked, or is for something else.";

@@ -4,8 +4,8 @@ mod sign_in;
 mod store;
 
 use super::setup::Setup;
-use crate::config::{Config, ConfigError};
-use crate::plausible::{Client, DateRange, Metric, Query, QueryError};
+use crate::config::{Config, ConfigError, TelemetrySettings};
+use crate::plausible::{Client, DateRange, Metric, Query, QueryError, StatsApi};
 use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets};
 
 /// How serious a finding is.
@@ -53,6 +53,7 @@ pub async fn run<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>) -> Vec
     };
     let config = &setup.config;
     let mut findings = settings(config);
+    findings.extend(telemetry(&config.telemetry));
     findings.extend(sign_in::run(ports, setup).await);
     findings.push(match ports.secrets().secret("PLAUSIBLE_API_KEY") {
         Some(key) => ask_with_key(ports, config, &key).await,
@@ -80,6 +81,17 @@ fn settings(config: &Config) -> Vec<Finding> {
         ),
     };
     vec![finding(Level::Ok, Origin::Settings, "MCP_ALLOWED_HOSTNAMES", &hosts, ""), limit]
+}
+
+/// What is malformed there is only warned about: it keeps nobody from being served.
+fn telemetry(settings: &TelemetrySettings) -> Vec<Finding> {
+    let warning = |problem: &ConfigError| Finding { level: Level::Warn, ..malformed(problem) };
+    let mut findings: Vec<Finding> = settings.problems.iter().map(warning).collect();
+    if settings.sentry {
+        let text = "errors, counters and tool calls are reported to Sentry, and send_feedback is offered";
+        findings.push(finding(Level::Ok, Origin::Settings, "SENTRY_DSN", text, ""));
+    }
+    findings
 }
 
 /// Without a key there is nothing to query with; that Plausible answers is all that can be told.
@@ -138,7 +150,7 @@ async fn ask_with_key<P: Ports>(ports: &P, config: &Config, key: &str) -> Findin
 }
 
 fn unreachable(error: HttpError) -> Finding {
-    let text = format!("Plausible could not be reached: {}", crate::tools::reason(error));
+    let text = format!("Plausible could not be reached: {}", error.words());
     let advice = "check the address, the network and the certificate (EXTRA_CA_FILE)";
     finding(Level::Error, Origin::Unreachable, BASE_URL, &text, advice)
 }
@@ -210,6 +222,14 @@ mod tests {
         ] {
             let findings = found(WITH_KEY, |ports| ports.http.answer(status, body));
             assert_eq!(findings.last(), Some(&(level, Origin::Answer, setting)), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_dsn_is_warned_about_and_not_shown() {
+        for (dsn, level) in [("https://abc@sentry.example/7", Level::Ok), ("the-secret-key", Level::Warn)] {
+            let findings = found(&[("SENTRY_DSN", dsn)], |ports| ports.http.answer(200, "{}"));
+            assert!(findings.contains(&(level, Origin::Settings, "SENTRY_DSN")), "{dsn}");
         }
     }
 

@@ -1,19 +1,24 @@
 //! `POST /internal`: MCP for those who signed in, with the shared Plausible key.
 
+use super::answer_cache::AnswerCache;
 use super::bearer_token;
 use super::federation::{Federation, FederationError};
-use super::issuer::{self, Issuer, UnreadableRecords};
+use super::issuer::{self, Issuer};
+use super::journal::Journal;
 use super::limits::Limits;
 use super::mcp_endpoint::{self, Caller};
+use super::plausible_budget::PlausibleBudget;
 use super::request::{Request, RequestBody};
 use super::response::Refusal;
 use super::setup::Setup;
+use super::shared_plausible::SharedPlausible;
 use super::token_endpoint::unavailable;
 use super::{Served, origin};
 use crate::config::{AssertionMode, SignIn};
 use crate::mcp::CacheScope;
 use crate::oauth::keyring::{KeyRing, UserId};
 use crate::oauth::vault::Vault;
+use crate::plausible::Client;
 use crate::ports::{Clock, Ports};
 
 /// Serves a request: origin, method, credential, then what `/mcp` does too.
@@ -24,25 +29,32 @@ pub async fn serve<P: Ports, B: RequestBody>(
     limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
-    unreadable: &UnreadableRecords,
+    journal: &Journal,
 ) -> Result<Served, Refusal> {
     origin::check_listed_origin(request, &setup.config)?;
     if request.method != "POST" {
         return Err(Refusal::mcp_method_not_allowed());
     }
     let ring = issuer::key_ring(ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
-    let user = authenticate(ports, setup, sign_in, &ring, request, unreadable).await?;
+    let user = authenticate(ports, setup, sign_in, &ring, request, journal).await?;
     let key =
         issuer::required(ports.secrets(), "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys")
             .map_err(|error| issuer::misconfigured(&error))?;
+    let (base_url, now) = (&setup.config.plausible_base_url, ports.clock().now());
+    let shared = SharedPlausible {
+        client: Client::new(ports.http(), base_url, key.trim()).traced(journal.trace.header()),
+        cache: AnswerCache::new(ports, &ring, base_url, key.trim()),
+        budget: PlausibleBudget::new(ports.limiter(), sign_in.hourly_budget, user.as_str(), now),
+        now,
+    };
     let caller = Caller {
-        plausible_key: key.trim(),
+        stats: &shared,
         identity: user.as_str(),
         allowed_sites: sign_in.allowed_sites.as_deref(),
         // The answer stands behind a credential, so no shared cache may hand it to others.
         cache_scope: CacheScope::Private,
     };
-    mcp_endpoint::answer(ports, setup, limits, request, body, &caller).await
+    mcp_endpoint::answer(ports, setup, limits, request, body, &caller, journal).await
 }
 
 /// Where assertions are accepted, one that is there decides alone: a token beside it is not looked at.
@@ -52,12 +64,12 @@ async fn authenticate<P: Ports>(
     sign_in: &SignIn,
     ring: &KeyRing,
     request: &Request,
-    unreadable: &UnreadableRecords,
+    journal: &Journal,
 ) -> Result<UserId, Refusal> {
     if let Some(mode) = &sign_in.assertion {
         let mut assertions = request.headers.values(ASSERTION_HEADER);
         match (assertions.next(), assertions.next()) {
-            (Some(assertion), None) => return by_assertion(ports, setup, mode, ring, &assertion, unreadable).await,
+            (Some(assertion), None) => return by_assertion(ports, setup, mode, ring, &assertion, journal).await,
             (Some(_), Some(_)) => return Err(forbidden("assertion_repeated")),
             (None, _) => {}
         }
@@ -65,8 +77,10 @@ async fn authenticate<P: Ports>(
     match Issuer::new(ports, setup, ring) {
         Some(issuer) => {
             let outcome = bearer_token::authenticate(&issuer, request).await;
-            unreadable.count(&issuer.vault);
-            outcome
+            journal.unreadable.count(&issuer.vault);
+            let principal = outcome?;
+            journal.identify(principal.user(), principal.email(), &setup.config);
+            Ok(principal.user().clone())
         }
         None => Err(forbidden("no_assertion")),
     }
@@ -78,14 +92,18 @@ async fn by_assertion<P: Ports>(
     mode: &AssertionMode,
     ring: &KeyRing,
     assertion: &str,
-    unreadable: &UnreadableRecords,
+    journal: &Journal,
 ) -> Result<UserId, Refusal> {
     let vault = Vault::new(ports.store(), ports.random(), ring);
     let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
     let outcome = federation.authenticate_assertion(mode, assertion, &setup.admission).await;
-    unreadable.count(&vault);
+    journal.unreadable.count(&vault);
     match outcome {
-        Ok(identity) => Ok(ring.user_id(identity.email())),
+        Ok(identity) => {
+            let user = ring.user_id(identity.email());
+            journal.identify(&user, identity.email(), &setup.config);
+            Ok(user)
+        }
         Err(FederationError::Rejected(rejection)) => Err(forbidden(rejection.reason())),
         Err(_) => Err(unavailable()),
     }

@@ -6,20 +6,22 @@ use sha2::{Digest, Sha256};
 
 use super::Served;
 use super::bearer::PlausibleKey;
+use super::journal::Journal;
 use super::limits::Limits;
+use super::reporting;
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::setup::Setup;
 use crate::mcp::{self, CacheScope, Incoming, ProtocolHeaders, Reply, Server};
-use crate::plausible::Client;
+use crate::plausible::{Client, StatsApi};
 use crate::ports::{Clock, Ports, RateLimit};
 use crate::telemetry::Outcome;
 use crate::tools::{self, Sites, Tools};
 
 /// On whose behalf a request is answered.
-pub struct Caller<'a> {
-    /// What Plausible is asked with.
-    pub plausible_key: &'a str,
+pub struct Caller<'a, A> {
+    /// Plausible, asked on the caller's behalf.
+    pub stats: &'a A,
     /// The name of the bucket, which names nobody.
     pub identity: &'a str,
     /// The sites that may be queried; `None` for all that the key can see.
@@ -35,46 +37,51 @@ pub async fn serve<P: Ports, B: RequestBody>(
     limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
+    journal: &Journal,
 ) -> Result<Served, Refusal> {
     if request.method != "POST" {
         return Err(Refusal::mcp_method_not_allowed());
     }
     let key = PlausibleKey::of(&request.headers)?;
+    let stats = Client::new(ports.http(), &setup.config.plausible_base_url, key.expose());
     let caller = Caller {
-        plausible_key: key.expose(),
+        stats: &stats.traced(journal.trace.header()),
         identity: &key_hash(&key),
         allowed_sites: None,
         cache_scope: CacheScope::Public,
     };
-    answer(ports, setup, limits, request, body, &caller).await
+    answer(ports, setup, limits, request, body, &caller, journal).await
 }
 
 /// Serves a request whose credential was checked: identity limit, media type, body, protocol.
-pub async fn answer<P: Ports, B: RequestBody>(
+pub async fn answer<P: Ports, B: RequestBody, A: StatsApi>(
     ports: &P,
     setup: &Setup,
     limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
-    caller: &Caller<'_>,
+    caller: &Caller<'_, A>,
+    journal: &Journal,
 ) -> Result<Served, Refusal> {
     limits.identity(caller.identity, 1).await?;
     check_media_type(&request.headers)?;
     let body = body.read(MAX_BODY_BYTES).map_err(refuse_body)?;
     let incoming = match mcp::read(&body, protocol_headers(&request.headers)) {
         Ok(incoming) => incoming,
-        Err(reply) => return Ok(served(reply, None, None)),
+        Err(reply) => return Ok(served(reply, None, None, journal)),
     };
     charge_batch(limits, caller.identity, &incoming).await?;
     let config = &setup.config;
     let tools = Tools {
-        client: Client::new(ports.http(), &config.plausible_base_url, caller.plausible_key),
+        stats: caller.stats,
         sites: Sites { default: config.default_site.as_deref(), allowed: caller.allowed_sites },
         now: ports.clock().now(),
+        calls: &journal.calls,
+        outbox: reporting::outbox(setup, ports.store(), &incoming, journal).await,
     };
     let (method, tool) = (known_method(&incoming), known_tool(&incoming));
     let server = Server { tools: &tools, catalogue: &setup.catalogue, cache_scope: caller.cache_scope };
-    Ok(served(server.answer(incoming).await, method, tool))
+    Ok(served(server.answer(incoming).await, method, tool, journal))
 }
 
 /// Each member of a batch costs one; the first is paid already.
@@ -118,15 +125,20 @@ fn protocol_headers(headers: &Headers) -> ProtocolHeaders {
     }
 }
 
-fn served(reply: Reply, mcp_method: Option<&'static str>, tool: Option<&'static str>) -> Served {
+fn served(reply: Reply, mcp_method: Option<&'static str>, tool: Option<&'static str>, journal: &Journal) -> Served {
+    let failure = journal.tool_calls().into_iter().find_map(|call| call.failure);
     let outcome = match reply.status {
         400.. => Outcome::Refused("protocol"),
-        _ if reply.is_error => Outcome::ToolError,
+        _ if reply.is_error || failure.is_some() => Outcome::ToolError(failure),
         _ => Outcome::Served,
     };
     let response = match reply.body {
         Some(body) => Response::json(reply.status, body),
         None => Response::empty(reply.status),
+    };
+    let response = match journal.retry_after() {
+        Some(seconds) => response.with_header("retry-after", seconds.to_string()),
+        None => response,
     };
     Served { response, outcome, mcp_method, tool }
 }

@@ -122,7 +122,7 @@ impl Refusal {
         }
         let text = format!("This server is not set up: {error}.");
         let refusal = Refusal::new(500, &text, "misconfigured");
-        Refusal { outcome: Outcome::Misconfigured(error.setting), ..refusal }
+        Refusal { outcome: Outcome::Misconfigured { setting: error.setting, problem: error.problem }, ..refusal }
     }
 
     /// Adds a header.

@@ -7,9 +7,13 @@ mod decisions;
 mod deployment;
 mod documents;
 mod logins;
+mod nothing_personal;
+mod quota;
 mod registrations;
+mod request_line;
 mod sign_in;
 mod token_requests;
+mod upstreams;
 mod world;
 
 use futures_util::FutureExt;

@@ -13,6 +13,7 @@ use crate::ports::{OauthStore, Random, StoreError, Timestamp};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     user: UserId,
+    email: String,
     client_id: String,
 }
 
@@ -61,7 +62,7 @@ pub async fn authenticate<S: OauthStore, R: Random>(
         return Err(BearerError::Revoked);
     }
     let user = UserId::parse(&record.grant.user).ok_or(BearerError::Unknown)?;
-    Ok(Principal { user, client_id: record.client_id })
+    Ok(Principal { user, email: record.email, client_id: record.client_id })
 }
 
 impl BearerError {
@@ -84,6 +85,11 @@ impl Principal {
     /// The user's identifier.
     pub fn user(&self) -> &UserId {
         &self.user
+    }
+
+    /// The user's e-mail address.
+    pub fn email(&self) -> &str {
+        &self.email
     }
 
     /// The client that calls for the user.

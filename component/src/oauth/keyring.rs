@@ -35,7 +35,7 @@ pub enum Purpose {
     Refresh,
     /// Binds a consent form to its transaction.
     Form,
-    /// Authenticates remembered answers about assertions.
+    /// Names and seals the answers of Plausible that are remembered.
     Answer,
 }
 

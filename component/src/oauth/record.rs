@@ -24,6 +24,8 @@ pub enum Sealed<'a> {
     ByToken(&'a Token),
     /// Nothing: the server opens it without anybody's token.
     ByServer,
+    /// Somebody else's key, whose answers are kept; under the `answer` subkey.
+    ByKey(&'a Key),
 }
 
 /// Why a record does not decode. It is then treated as absent, and reported.
@@ -49,9 +51,20 @@ pub fn seal(
     nonce: [u8; NONCE_BYTES],
     record: &impl Serialize,
 ) -> Vec<u8> {
-    let server_key = ring.newest();
     let json = serde_json::to_vec(record).expect("records are structs of texts and numbers, which JSON can hold");
-    let payload = Payload { msg: &json, aad: store_key.as_bytes() };
+    seal_bytes(ring, store_key, sealed, nonce, &json)
+}
+
+/// Seals what is no JSON of ours.
+pub fn seal_bytes(
+    ring: &KeyRing,
+    store_key: &str,
+    sealed: Sealed,
+    nonce: [u8; NONCE_BYTES],
+    content: &[u8],
+) -> Vec<u8> {
+    let server_key = ring.newest();
+    let payload = Payload { msg: content, aad: store_key.as_bytes() };
     let cipher = cipher(&record_key(server_key, store_key, sealed));
     let ciphertext = cipher.encrypt(Nonce::from_slice(&nonce), payload).expect("a record is below the limit of GCM");
     [&[FORMAT_VERSION], server_key.id().0.as_slice(), &nonce, &ciphertext].concat()
@@ -64,6 +77,12 @@ pub fn open<T: DeserializeOwned>(
     sealed: Sealed,
     value: &[u8],
 ) -> Result<T, RecordFault> {
+    let json = open_bytes(ring, store_key, sealed, value)?;
+    serde_json::from_slice(&json).map_err(|_| RecordFault::UnknownContent)
+}
+
+/// Opens what [`seal_bytes`] sealed.
+pub fn open_bytes(ring: &KeyRing, store_key: &str, sealed: Sealed, value: &[u8]) -> Result<Vec<u8>, RecordFault> {
     let (version, rest) = value.split_first().ok_or(RecordFault::Truncated)?;
     if *version != FORMAT_VERSION {
         return Err(RecordFault::UnknownVersion(*version));
@@ -73,8 +92,7 @@ pub fn open<T: DeserializeOwned>(
     let server_key = ring.key(KeyId(*id)).ok_or(RecordFault::UnknownKey(KeyId(*id)))?;
     let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
     let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(Nonce::from_slice(nonce), payload);
-    let json = opened.map_err(|_| RecordFault::NotAuthentic)?;
-    serde_json::from_slice(&json).map_err(|_| RecordFault::UnknownContent)
+    opened.map_err(|_| RecordFault::NotAuthentic)
 }
 
 /// HKDF(salt = server subkey, ikm = token, info = kind ‖ store key). The store key begins with the kind, so no two
@@ -82,10 +100,11 @@ pub fn open<T: DeserializeOwned>(
 fn record_key(server_key: &ServerKey, store_key: &str, sealed: Sealed) -> Key {
     let kind = store_key.split('/').next().unwrap_or_default();
     let info = [kind.as_bytes(), store_key.as_bytes()].concat();
-    let subkey = server_key.subkey(Purpose::Record);
+    let subkey = |purpose| server_key.subkey(purpose);
     match sealed {
-        Sealed::ByToken(token) => subkey.derive_with(token.expose().as_bytes(), &info),
-        Sealed::ByServer => subkey.derive(&info),
+        Sealed::ByToken(token) => subkey(Purpose::Record).derive_with(token.expose().as_bytes(), &info),
+        Sealed::ByServer => subkey(Purpose::Record).derive(&info),
+        Sealed::ByKey(key) => subkey(Purpose::Answer).derive_with(key.expose(), &info),
     }
 }
 
@@ -127,6 +146,8 @@ mod tests {
         assert_eq!(open(OLD, &key, Sealed::ByServer), Err(RecordFault::NotAuthentic));
         assert_eq!(open(OLD, &key, Sealed::ByToken(&other)), Err(RecordFault::NotAuthentic));
         assert_eq!(open(OLD, "access/other", Sealed::ByToken(&token)), Err(RecordFault::NotAuthentic));
+        let as_key = Key::new([1; 32]);
+        assert_eq!(open(OLD, &key, Sealed::ByKey(&as_key)), Err(RecordFault::NotAuthentic));
         let gone = RecordFault::UnknownKey(ring(OLD).newest().id());
         assert_eq!(open(NEW, &key, Sealed::ByToken(&token)), Err(gone));
     }

@@ -92,6 +92,12 @@ impl Period {
         })
     }
 
+    /// How many seconds ago the range ended, by its own offset; negative while it runs.
+    pub fn seconds_since_end(&self, now: Timestamp) -> Option<i64> {
+        let now = i64::try_from(now.seconds()).ok()?;
+        Some(now - instant(&self.to)?)
+    }
+
     /// The first and the last day.
     pub fn days(&self) -> (&str, &str) {
         (self.from.get(..10).unwrap_or(&self.from), self.to.get(..10).unwrap_or(&self.to))

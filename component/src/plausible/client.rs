@@ -9,11 +9,19 @@ use super::answer::Answer;
 use super::query::LegalQuery;
 use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
 
+/// Answers queries. The tools ask through it, so that the gateway may put something between them and Plausible.
+#[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
+pub trait StatsApi {
+    /// Asks. Futures that are polled together run at the same time.
+    async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError>;
+}
+
 /// Plausible, as one key sees it.
 pub struct Client<'a, H> {
     http: &'a H,
     base_url: &'a str,
     key: &'a str,
+    traceparent: Option<String>,
 }
 
 /// Why a query has no answer.
@@ -39,34 +47,58 @@ pub enum QueryError {
     UnexpectedAnswer,
     /// No answer came.
     Unreachable(HttpError),
+    /// Nothing was sent: so much was asked already in this hour.
+    OverBudget {
+        /// Who has asked so much.
+        spender: Spender,
+        /// The seconds until the next hour.
+        retry_after: u32,
+    },
+}
+
+/// Whose budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spender {
+    /// The user's share of it.
+    User,
+    /// That of everybody together.
+    Everybody,
 }
 
 impl<'a, H: OutboundHttp> Client<'a, H> {
     /// Plausible at `base_url`, asked with `key`.
     pub fn new(http: &'a H, base_url: &'a str, key: &'a str) -> Self {
-        Client { http, base_url, key }
+        Client { http, base_url, key, traceparent: None }
     }
 
-    /// Asks. A fault of the connection is tried once more: a query changes nothing. Nothing else is.
-    pub async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
+    /// The same, with the header `traceparent` in every request.
+    pub fn traced(self, traceparent: String) -> Self {
+        Client { traceparent: Some(traceparent), ..self }
+    }
+
+    /// Asks, and returns the body of a 200 as it came. A fault of the connection is tried once more: a query changes
+    /// nothing. Nothing else is.
+    pub async fn body(&self, query: &LegalQuery) -> Result<Vec<u8>, QueryError> {
         let request = self.request(query.json().to_string());
         let response = match self.http.send(request.clone()).await {
             Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
             outcome => outcome,
         };
-        read(response.map_err(QueryError::Unreachable)?)
+        body_of(response.map_err(QueryError::Unreachable)?)
     }
 
     fn request(&self, body: String) -> HttpRequest {
+        let headers = [
+            ("authorization", format!("Bearer {}", self.key)),
+            ("content-type", "application/json".to_owned()),
+            ("accept", "application/json".to_owned()),
+            ("user-agent", concat!("plausible-mcp/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ];
+        let traceparent = self.traceparent.iter().map(|value| ("traceparent", value.clone()));
         HttpRequest {
             method: HttpMethod::Post,
             url: format!("{}/api/v2/query", self.base_url),
-            headers: vec![
-                ("authorization".to_owned(), format!("Bearer {}", self.key)),
-                ("content-type".to_owned(), "application/json".to_owned()),
-                ("accept".to_owned(), "application/json".to_owned()),
-                ("user-agent".to_owned(), concat!("plausible-mcp/", env!("CARGO_PKG_VERSION")).to_owned()),
-            ],
+            headers: headers.into_iter().chain(traceparent).map(|(name, value)| (name.to_owned(), value)).collect(),
             coalesce: Some(self.fingerprint(&body)),
             body: Some(body.into_bytes()),
             timeout_milliseconds: TIMEOUT_MILLISECONDS,
@@ -88,9 +120,15 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
     }
 }
 
-fn read(response: HttpResponse) -> Result<Answer, QueryError> {
+impl<H: OutboundHttp> StatsApi for Client<'_, H> {
+    async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
+        Answer::read(&self.body(query).await?).ok_or(QueryError::UnexpectedAnswer)
+    }
+}
+
+fn body_of(response: HttpResponse) -> Result<Vec<u8>, QueryError> {
     match response.status {
-        200 => Answer::read(&response.body).ok_or(QueryError::UnexpectedAnswer),
+        200 => Ok(response.body),
         400 => Err(QueryError::Refused(words(&response.body))),
         401 => Err(QueryError::Unauthorized),
         402 => Err(QueryError::PaymentRequired(words(&response.body))),

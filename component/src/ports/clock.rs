@@ -12,6 +12,22 @@ impl Timestamp {
     pub fn seconds(self) -> u64 {
         self.0 / 1000
     }
+
+    /// ISO 8601 in UTC with milliseconds.
+    pub fn iso(self) -> String {
+        let seconds = i64::try_from(self.seconds()).unwrap_or_default();
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            self.0 % 1000
+        )
+    }
 }
 
 /// Tells the time. Decisions take a [`Timestamp`]; only the shell asks the clock.

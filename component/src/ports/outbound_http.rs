@@ -78,6 +78,24 @@ pub enum HttpError {
     MalformedResponse,
 }
 
+impl HttpError {
+    /// The fault in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            HttpError::InvalidRequest => "the request cannot be sent as HTTP",
+            HttpError::ReachUnsupported => "this host cannot check addresses",
+            HttpError::AddressRefused => "its address is not allowed",
+            HttpError::NameNotResolved => "its name does not resolve",
+            HttpError::ConnectFailed => "no connection",
+            HttpError::TlsFailed => "no trusted TLS connection",
+            HttpError::Interrupted => "the connection broke",
+            HttpError::TimedOut => "it took too long",
+            HttpError::ResponseTooLarge => "its answer is too large",
+            HttpError::MalformedResponse => "its answer is not HTTP",
+        }
+    }
+}
+
 /// Sends requests. The contract stands in `wit/outbound-http.wit`: redirects are not followed, limits hold while the
 /// answer is read, and a request of `Reach::PublicInternet` never reaches an address that is not global.
 #[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]

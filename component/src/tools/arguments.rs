@@ -53,6 +53,20 @@ impl Arguments {
         }
     }
 
+    /// A text of so many characters.
+    pub fn words(&mut self, name: &str, length: std::ops::RangeInclusive<usize>) -> Option<String> {
+        let value = self.take(name);
+        let text = value.as_ref().and_then(Value::as_str);
+        match text.filter(|text| length.contains(&text.chars().count())) {
+            Some(text) => Some(text.to_owned()),
+            None => {
+                let (least, most) = (length.start(), length.end());
+                self.problem(name, format_args!("must be a text of {least} to {most} characters"));
+                None
+            }
+        }
+    }
+
     /// An integer within `range`.
     pub fn integer(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
         let value = self.take(name)?;

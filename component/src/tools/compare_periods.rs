@@ -10,8 +10,7 @@ use super::failure::Failure;
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters, report, table};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Answer, Filter, LegalQuery, Metric, MetricValue, Period, Query};
-use crate::ports::OutboundHttp;
+use crate::plausible::{Answer, Filter, LegalQuery, Metric, MetricValue, Period, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "compare_periods";
@@ -35,7 +34,7 @@ Example: {\"period_a\":\"2026-07-01,2026-07-07\",\"period_b\":\"2026-07-08,2026-
 }
 
 /// Calls the tool. Both queries are under way at the same time.
-pub async fn call<H: OutboundHttp>(tools: &Tools<'_, H>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
+pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
     let mut arguments = Arguments::new(NAME, EXAMPLE, given);
     let site_id = arguments.site(tools.sites);
     let range_a = arguments.date_range("period_a");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::plausible::{QueryError, Violation};
+use crate::plausible::{QueryError, Spender, Violation};
 use crate::ports::HttpError;
 
 /// Why a call has no answer.
@@ -33,6 +33,8 @@ pub enum Failure {
         /// Why.
         error: QueryError,
     },
+    /// Sentry failed a moment ago, so a report would be lost.
+    FeedbackClosed,
 }
 
 impl fmt::Display for Failure {
@@ -49,6 +51,11 @@ impl fmt::Display for Failure {
                 write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
             }
             Failure::Plausible { site_id, error } => plausible(formatter, site_id, error),
+            Failure::FeedbackClosed => write!(
+                formatter,
+                "Feedback cannot be taken at the moment, so nothing was sent. Try again in a few minutes, or go on \
+                 without."
+            ),
         }
     }
 }
@@ -100,6 +107,7 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
              should check that PLAUSIBLE_BASE_URL is a Plausible."
         ),
         QueryError::Unreachable(error) => unreachable(formatter, *error),
+        QueryError::OverBudget { spender, retry_after } => over_budget(formatter, *spender, *retry_after),
     }
 }
 
@@ -125,6 +133,19 @@ fn said(formatter: &mut fmt::Formatter<'_>, words: Option<&str>) -> fmt::Result 
     }
 }
 
+fn over_budget(formatter: &mut fmt::Formatter<'_>, spender: Spender, retry_after: u32) -> fmt::Result {
+    let spent = match spender {
+        Spender::User => "your share of this hour's queries is used up",
+        Spender::Everybody => "everybody together has used up this hour's queries",
+    };
+    write!(
+        formatter,
+        "Nothing was sent to Plausible: {spent}. Users of this server share one limit of Plausible's. Try again in {} \
+         minutes. Questions that were asked a moment ago can be asked again before.",
+        retry_after.div_ceil(60)
+    )
+}
+
 fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Result {
     match error {
         HttpError::TimedOut => write!(
@@ -138,24 +159,8 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Res
             formatter,
             "Plausible could not be reached ({}). Try again in a minute; if it stays, whoever runs this server should \
              check PLAUSIBLE_BASE_URL and the network.",
-            reason(error)
+            error.words()
         ),
-    }
-}
-
-/// A fault in a few words.
-pub fn reason(error: HttpError) -> &'static str {
-    match error {
-        HttpError::InvalidRequest => "the request cannot be sent as HTTP",
-        HttpError::ReachUnsupported => "this host cannot check addresses",
-        HttpError::AddressRefused => "its address is not allowed",
-        HttpError::NameNotResolved => "its name does not resolve",
-        HttpError::ConnectFailed => "no connection",
-        HttpError::TlsFailed => "no trusted TLS connection",
-        HttpError::Interrupted => "the connection broke",
-        HttpError::TimedOut => "it took too long",
-        HttpError::ResponseTooLarge => "its answer is too large",
-        HttpError::MalformedResponse => "its answer is not HTTP",
     }
 }
 

@@ -8,8 +8,7 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Dimension, DimensionKind, Direction, Metric, OrderKey, Page, Query};
-use crate::ports::OutboundHttp;
+use crate::plausible::{Dimension, DimensionKind, Direction, Metric, OrderKey, Page, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "get_breakdown";
@@ -36,7 +35,7 @@ Example: {\"date_range\":\"30d\",\"dimension\":\"visit:source\",\"page\":\"/pric
 }
 
 /// Calls the tool.
-pub async fn call<H: OutboundHttp>(tools: &Tools<'_, H>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
+pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
     let mut arguments = Arguments::new(NAME, EXAMPLE, given);
     let site_id = arguments.site(tools.sites);
     let date_range = arguments.date_range("date_range");

@@ -8,8 +8,7 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, buckets, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Answer, Dimension, Granularity, LegalQuery, Metric, Query};
-use crate::ports::OutboundHttp;
+use crate::plausible::{Answer, Dimension, Granularity, LegalQuery, Metric, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "get_timeseries";
@@ -35,7 +34,7 @@ Example: {\"date_range\":\"30d\",\"granularity\":\"day\",\"page\":\"/pricing\",\
 }
 
 /// Calls the tool.
-pub async fn call<H: OutboundHttp>(tools: &Tools<'_, H>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
+pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) -> Result<ToolResult, Failure> {
     let mut arguments = Arguments::new(NAME, EXAMPLE, given);
     let site_id = arguments.site(tools.sites);
     let date_range = arguments.date_range("date_range");

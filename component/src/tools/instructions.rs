@@ -1,22 +1,34 @@
 //! What a model should know before it uses any of the tools.
 
 /// The server's instructions.
-pub fn text(has_default_site: bool) -> String {
+pub fn text(has_default_site: bool, has_feedback: bool) -> String {
     let site = if has_default_site {
         "site_id is a site's bare domain (example.com). Leave it out for the default site."
     } else {
         "site_id is a site's bare domain (example.com). If you do not know it, ask the user."
     };
-    format!("{BEFORE}{site}{AFTER}")
+    let (reading, feedback) = if has_feedback { (READING_AND_FEEDBACK, FEEDBACK) } else { (READING, "") };
+    format!("{BEFORE}{reading}{TOOLS}{feedback}{SITE}{site}{AFTER}")
 }
 
-const BEFORE: &str = "Plausible Analytics: traffic and conversions of websites. Every tool only reads.
+const BEFORE: &str = "Plausible Analytics: traffic and conversions of websites. ";
+
+const READING: &str = "Every tool only reads.";
+
+const READING_AND_FEEDBACK: &str = "Every tool but send_feedback only reads.";
+
+const TOOLS: &str = "
 
 WHICH TOOL
 - get_timeseries: how a metric develops (per hour, day, week, month).
 - get_breakdown: top pages, sources, countries, devices, campaigns, custom properties.
 - get_conversions: goals and their conversion rates; without goal it lists the goals of the site.
-- compare_periods: two periods side by side, for example before and after a release.
+- compare_periods: two periods side by side, for example before and after a release.";
+
+const FEEDBACK: &str = "
+- send_feedback: tell whoever runs this server what got in the way.";
+
+const SITE: &str = "
 
 SITE: ";
 

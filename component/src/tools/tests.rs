@@ -4,13 +4,16 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::plausible::Client;
 use crate::ports::{HttpError, ScriptedHttp};
 
 /// 2026-08-06T10:30:00Z.
 const NOW: Timestamp = Timestamp(1_786_012_200_000);
 
 fn call(http: &ScriptedHttp, sites: Sites<'_>, tool: &str, arguments: Value) -> ToolResult {
-    let tools = Tools { client: Client::new(http, "https://plausible.example", "the-key"), sites, now: NOW };
+    let client = Client::new(http, "https://plausible.example", "the-key");
+    let calls = Calls::default();
+    let tools = Tools { stats: &client, sites, now: NOW, calls: &calls, outbox: None };
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     tools.call(tool, arguments).now_or_never().expect("nothing waits").expect("the tool exists")
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
 
-use super::{Host, HostError, Running, permit_count};
+use super::{Host, HostError, Running};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentSource};
 use crate::guest_output::{self, LineSink};
+use crate::in_flight::Permits;
 use crate::instance::{self, Services};
 use crate::limits::Limits;
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
@@ -113,7 +113,7 @@ impl HostBuilder {
     pub async fn build(self) -> Result<Host, HostError> {
         let engine = component::engine(&self.limits).map_err(HostError::Component)?;
         let component = component::load(&engine, &self.component).map_err(HostError::Component)?;
-        let permits = Arc::new(Semaphore::new(permit_count(&self.limits)));
+        let permits = Permits::new(&self.limits);
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt;
 
 use super::super::*;
+use super::upstreams::Upstreams;
 pub(super) use crate::gateway::federation::simulated_provider::{Fault, SimulatedProvider};
 pub(super) use crate::gateway::response::Response;
 pub(super) use crate::oauth::form::{decode, encode};
@@ -18,7 +19,7 @@ pub(super) type Settings = BTreeMap<&'static str, String>;
 
 /// The server with what surrounds it.
 pub(super) struct World {
-    ports: MemoryPorts<SimulatedProvider>,
+    ports: MemoryPorts<Upstreams>,
     setup: Result<Setup, ConfigError>,
     log: RefCell<String>,
     address: Cell<u8>,
@@ -27,9 +28,9 @@ pub(super) struct World {
 impl World {
     /// A server with the settings that `settings` makes for its provider.
     pub(super) fn deploy(settings: impl FnOnce(&SimulatedProvider) -> Settings) -> World {
-        let mut ports = MemoryPorts::with_http(SimulatedProvider::new(TEAM, Default::default()));
-        ports.http = SimulatedProvider::new(TEAM, ports.clock.clone());
-        let settings = settings(&ports.http);
+        let mut ports = MemoryPorts::with_http(Upstreams::new(SimulatedProvider::new(TEAM, Default::default())));
+        ports.http.provider = SimulatedProvider::new(TEAM, ports.clock.clone());
+        let settings = settings(&ports.http.provider);
         let setup = Setup::read(|_| None);
         let mut world = World { ports, setup, log: RefCell::default(), address: Cell::new(1) };
         world.redeploy(&settings);
@@ -44,7 +45,17 @@ impl World {
 
     /// Where people log in.
     pub(super) fn provider(&self) -> &SimulatedProvider {
+        &self.ports.http.provider
+    }
+
+    /// Everything that is asked, Plausible and Sentry among it.
+    pub(super) fn upstreams(&self) -> &Upstreams {
         &self.ports.http
+    }
+
+    /// The names of the buckets that were taken from.
+    pub(super) fn buckets(&self) -> Vec<String> {
+        self.ports.limiter.0.borrow().keys().cloned().collect()
     }
 
     /// The address of a client metadata document that the provider serves.
@@ -69,9 +80,11 @@ impl World {
             authority: Some("mcp.example.com".to_owned()),
             headers: Headers(headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()),
         };
-        let answered = Gateway::new(&self.ports, &self.setup).handle(&request, body.as_bytes()).now_or_never();
-        let answered = answered.expect("nothing waits");
+        let gateway = Gateway::new(&self.ports, &self.setup);
+        let answered = gateway.handle(&request, body.as_bytes()).now_or_never().expect("nothing waits");
         self.log.borrow_mut().extend(answered.record.map(|record| record.json() + "\n"));
+        let paused = answered.report.and_then(|report| gateway.report(&report).now_or_never().expect("nothing waits"));
+        self.log.borrow_mut().extend(paused.map(|line| line + "\n"));
         answered.response
     }
 

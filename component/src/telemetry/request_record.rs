@@ -1,0 +1,286 @@
+//! The line that each request leaves in the log: one JSON object on standard error.
+
+use super::client_family::ClientFamily;
+use super::request_id::RequestId;
+use super::tool_call::ToolFailure;
+use super::trace_context::TraceContext;
+use crate::ports::Timestamp;
+
+/// What is known about a request when it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// When it came.
+    pub received: Timestamp,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Its identifier.
+    pub request_id: RequestId,
+    /// Where it stands in a trace.
+    pub trace: TraceContext,
+    /// The route, by its path; `other` for everything that is not one.
+    pub route: &'static str,
+    /// The HTTP method, when it is one of the usual ones.
+    pub method: &'static str,
+    /// The status it was answered with.
+    pub status: u16,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The MCP method, when it is one that is served.
+    pub mcp_method: Option<&'static str>,
+    /// The tool, when it is one of ours.
+    pub tool: Option<&'static str>,
+    /// What kind of client sent it.
+    pub client: ClientFamily,
+    /// Who sent it, at `/internal`.
+    pub user: Option<User>,
+    /// How many records of the store did not decode and were treated as absent.
+    pub unreadable_records: usize,
+}
+
+/// A user of `/internal`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The keyed hash of the e-mail address.
+    pub id: String,
+    /// The address itself, where the operator asked for it.
+    pub email: Option<String>,
+}
+
+/// How serious a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// This server failed the request.
+    Error,
+    /// The request was refused, or an upstream failed it.
+    Warn,
+    /// The request was served.
+    Info,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was served.
+    Served,
+    /// A tool answered with an error, or a method did (`None`).
+    ToolError(Option<ToolFailure>),
+    /// It was refused, for this reason.
+    Refused(&'static str),
+    /// The server is set up wrongly.
+    Misconfigured {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl RequestRecord {
+    /// How serious it is.
+    pub fn severity(&self) -> Severity {
+        match self.outcome {
+            Outcome::Misconfigured { .. } => Severity::Error,
+            _ if self.status >= 500 => Severity::Error,
+            Outcome::Refused(_) => Severity::Warn,
+            Outcome::ToolError(Some(failure)) if failure.is_fault() => Severity::Warn,
+            Outcome::Served | Outcome::ToolError(_) if self.unreadable_records > 0 => Severity::Warn,
+            Outcome::Served | Outcome::ToolError(_) => Severity::Info,
+        }
+    }
+
+    /// The line, without its end. No value but an e-mail address needs escaping: they are numbers and words of this
+    /// program.
+    pub fn json(&self) -> String {
+        let mut line = format!(
+            "{{\"ts\":\"{}\",\"level\":\"{}\",\"event\":\"request\",\"request_id\":\"{}\",\"route\":\"{}\",\
+             \"method\":\"{}\",\"status\":{},\"ms\":{},\"outcome\":\"{}\"",
+            self.received.iso(),
+            self.severity().name(),
+            self.request_id,
+            self.route,
+            self.method,
+            self.status,
+            self.milliseconds,
+            self.outcome.name(),
+        );
+        let words = [
+            ("reason", self.outcome.reason()),
+            ("cause", self.outcome.cause()),
+            ("setting", self.outcome.setting()),
+            ("mcp_method", self.mcp_method),
+            ("tool", self.tool),
+            ("client", Some(self.client.name())),
+        ];
+        for (name, word) in words {
+            if let Some(word) = word {
+                line.push_str(&format!(",\"{name}\":\"{word}\""));
+            }
+        }
+        if let Some(status) = self.outcome.upstream_status() {
+            line.push_str(&format!(",\"upstream_status\":{status}"));
+        }
+        line.push_str(&format!(",\"trace_id\":\"{}\"", self.trace.trace_id));
+        if let Some(user) = &self.user {
+            line.push_str(&user.members());
+        }
+        if self.unreadable_records > 0 {
+            line.push_str(&format!(",\"unreadable_records\":{}", self.unreadable_records));
+        }
+        line.push('}');
+        line
+    }
+}
+
+impl User {
+    fn members(&self) -> String {
+        match &self.email {
+            // A string always becomes JSON.
+            Some(email) => {
+                let email = serde_json::to_string(email).unwrap_or_default();
+                format!(",\"user\":\"{}\",\"email\":{email}", self.id)
+            }
+            None => format!(",\"user\":\"{}\"", self.id),
+        }
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "User({})", self.id)
+    }
+}
+
+impl Severity {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warn => "warn",
+            Severity::Info => "info",
+        }
+    }
+}
+
+impl Outcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Served => "served",
+            Outcome::ToolError(_) => "tool_error",
+            Outcome::Refused(_) => "refused",
+            Outcome::Misconfigured { .. } => "misconfigured",
+        }
+    }
+
+    /// Why it was refused.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Outcome::Refused(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What went wrong.
+    pub fn cause(self) -> Option<&'static str> {
+        match self {
+            Outcome::Misconfigured { problem, .. } => Some(problem),
+            Outcome::ToolError(failure) => Some(failure.map_or("protocol", |failure| failure.cause)),
+            Outcome::Served | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// The setting that mends it.
+    pub fn setting(self) -> Option<&'static str> {
+        match self {
+            Outcome::Misconfigured { setting, .. } => Some(setting),
+            Outcome::ToolError(failure) => failure.and_then(|failure| failure.setting),
+            Outcome::Served | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// What Plausible answered with.
+    fn upstream_status(self) -> Option<u16> {
+        match self {
+            Outcome::ToolError(failure) => failure.and_then(|failure| failure.upstream_status),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::SeededRandom;
+    use crate::telemetry::{ErrorKind, Identifiers};
+
+    fn record() -> RequestRecord {
+        let (identifiers, random) = (Identifiers::default(), SeededRandom::new(1));
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+        RequestRecord {
+            received: Timestamp(1_786_012_200_042),
+            milliseconds: 7,
+            request_id: RequestId::of(Some("230b030023ae2822".into()), &identifiers, &random),
+            trace: TraceContext::of([traceparent].into_iter(), &identifiers, &random),
+            route: "/mcp",
+            method: "POST",
+            status: 200,
+            outcome: Outcome::Served,
+            mcp_method: Some("tools/call"),
+            tool: Some("get_breakdown"),
+            client: ClientFamily::of(Some("claude-code/2")),
+            user: None,
+            unreadable_records: 0,
+        }
+    }
+
+    const START: &str = r#"{"ts":"2026-08-06T10:30:00.042Z","level":"info","event":"request","request_id":"230b030023ae2822","route":"/mcp","method":"POST","status":200,"ms":7"#;
+
+    #[test]
+    fn a_line_says_what_happened_and_nothing_about_whom() {
+        let rest = concat!(
+            r#","outcome":"served","mcp_method":"tools/call","tool":"get_breakdown","client":"claude-code","#,
+            r#""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
+        );
+        assert_eq!(record().json(), format!("{START}{rest}"));
+    }
+
+    #[test]
+    fn an_error_has_its_cause_and_the_setting_that_mends_it() {
+        let failure = ToolFailure {
+            kind: ErrorKind::PlausibleApi,
+            cause: "plausible failed",
+            upstream_status: Some(503),
+            setting: None,
+        };
+        let line = RequestRecord { outcome: Outcome::ToolError(Some(failure)), ..record() }.json();
+        let expected =
+            [r#""level":"warn""#, r#""outcome":"tool_error","cause":"plausible failed""#, r#""upstream_status":503"#];
+        assert!(expected.iter().all(|part| line.contains(part)), "{line}");
+        let outcome = Outcome::Misconfigured { setting: "PUBLIC_URL", problem: "is missing" };
+        let line = RequestRecord { outcome, status: 500, ..record() }.json();
+        assert!(line.contains(r#""cause":"is missing","setting":"PUBLIC_URL""#), "{line}");
+    }
+
+    #[test]
+    fn a_user_is_a_hash_unless_the_operator_asked_for_more() {
+        let user = User { id: "ab12".into(), email: None };
+        let line = RequestRecord { user: Some(user.clone()), ..record() }.json();
+        assert!(line.ends_with(r#","user":"ab12"}"#), "{line}");
+        let user = User { email: Some("ann\"@example.com".into()), ..user };
+        assert!(!format!("{user:?}").contains("ann"));
+        let line = RequestRecord { user: Some(user), ..record() }.json();
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["email"], "ann\"@example.com");
+    }
+
+    #[test]
+    fn what_this_server_fails_is_an_error() {
+        for (status, outcome, severity) in [
+            (503, Outcome::Refused("store"), Severity::Error),
+            (401, Outcome::Refused("bad_credential"), Severity::Warn),
+            (200, Outcome::ToolError(None), Severity::Info),
+        ] {
+            assert_eq!(RequestRecord { status, outcome, ..record() }.severity(), severity, "{status}");
+        }
+    }
+}
