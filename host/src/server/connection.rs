@@ -81,38 +81,46 @@ impl Connection {
 }
 
 async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
-    if !header_fits(request.headers(), request.uri().path().len(), connection.host.limits()) {
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if !header_fits(request.headers(), target_bytes, connection.host.limits()) {
         return Ok(Refusal::LargeHeader.response(request.uri().path()));
     }
     request.extensions_mut().insert(ClientAddress(connection.peer));
     Ok(connection.host.handle(request).await)
 }
 
-fn header_fits(headers: &HeaderMap, path_bytes: usize, limits: &Limits) -> bool {
+fn header_fits(headers: &HeaderMap, target_bytes: usize, limits: &Limits) -> bool {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES).sum();
-    headers.len() <= limits.request_header_fields && path_bytes + bytes <= limits.request_head_bytes
+    headers.len() <= limits.request_header_fields && target_bytes + bytes <= limits.request_head_bytes
 }
 
-/// HTTP/2 with prior knowledge begins with `PRI`, which is no method (RFC 9113, section 3.4). Three bytes tell; a
-/// client that does not send them in time is left.
+/// HTTP/2 with prior knowledge begins with a preface that no request of HTTP/1.1 begins with (RFC 9113, section 3.4).
+/// All of it is waited for here: hyper waits for the rest of it without any limit of time.
 async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
     let end = Instant::now() + time;
+    let mut start = [0; PREFACE.len()];
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let mut start = [0; 3];
-        match tokio::time::timeout(left, stream.peek(&mut start)).await {
+        let begun = match tokio::time::timeout(left, stream.peek(&mut start)).await {
             Err(_) | Ok(Err(_) | Ok(0)) => return None,
-            Ok(Ok(3)) if &start == b"PRI" => return Some(Version::Http2),
-            Ok(Ok(count)) if count == 3 || start.first() != Some(&b'P') => return Some(Version::Http1),
-            // Peeking again answers at once with the same bytes.
-            Ok(Ok(_)) => tokio::time::sleep(PEEK_PAUSE.min(left)).await,
+            Ok(Ok(count)) => start.get(..count)?,
+        };
+        if !PREFACE.starts_with(begun) {
+            return Some(Version::Http1);
         }
-        if Instant::now() >= end {
+        if begun.len() == PREFACE.len() {
+            return Some(Version::Http2);
+        }
+        if left.is_zero() {
             return None;
         }
+        // Peeking again answers at once with the same bytes.
+        tokio::time::sleep(PEEK_PAUSE.min(left)).await;
     }
 }
 
+/// What an HTTP/2 connection with prior knowledge begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper breaks off at this multiple of our limits with an empty 431; below it, the answer is ours.
 const HARD_LIMIT: usize = 2;
 /// What a field takes on the wire beside name and value: colon, space, line end.
