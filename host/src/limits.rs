@@ -15,6 +15,8 @@ pub struct Limits {
     pub request_body_bytes: usize,
     /// Time for the whole request body to arrive; a slower one is answered 408.
     pub request_body_time: Duration,
+    /// Size of all request bodies together, from their first bytes to their answers; beyond it a body is answered 503.
+    pub request_bodies_bytes: usize,
     /// Largest response body the component may produce, in bytes.
     pub response_body_bytes: usize,
     /// Time from the complete request to the complete response, by the wall clock and by epochs; 503 after it.
@@ -44,6 +46,7 @@ impl Default for Limits {
             finishing_requests: FINISHING_REQUESTS,
             request_body_bytes: REQUEST_BODY_BYTES,
             request_body_time: REQUEST_BODY_TIME,
+            request_bodies_bytes: REQUEST_BODIES_BYTES,
             response_body_bytes: RESPONSE_BODY_BYTES,
             request_time: REQUEST_TIME,
             instance_memory_bytes: INSTANCE_MEMORY_BYTES,
@@ -66,6 +69,8 @@ const FINISHING_REQUESTS: u32 = 32;
 const REQUEST_BODY_BYTES: usize = 1 << 20;
 /// The largest body comes in this time over a megabit a second; usual ones have a kilobyte.
 const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
+/// Half of the concurrent requests with the largest body, or all connections with 64 KiB each.
+const REQUEST_BODIES_BYTES: usize = 64 << 20;
 /// Twice what is read of an upstream: a tool's answer has its rows as text and as JSON.
 const RESPONSE_BODY_BYTES: usize = 16 << 20;
 /// More than the 25 seconds for which the component waits for Plausible, so that it can tell its caller.
