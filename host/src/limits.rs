@@ -29,12 +29,14 @@ pub struct Limits {
     pub instance_idle_time: Duration,
     /// TCP connections at one time; further ones wait in the listener's backlog.
     pub connections: usize,
-    /// Time for the head of a request to arrive, and to stay idle between requests.
+    /// Time for the head of a request to arrive, and for a connection to stay without requests.
     pub request_head_time: Duration,
     /// Size of the head of a request, in bytes; a larger one is answered 431.
     pub request_head_bytes: usize,
     /// Header fields in a request; more are answered 431.
     pub request_header_fields: usize,
+    /// Time in which a client has to take some more of its answer; of an answer over HTTP/2, all of it.
+    pub response_write_time: Duration,
     /// Time that requests in flight get to finish after a signal to stop.
     pub drain_time: Duration,
 }
@@ -56,6 +58,7 @@ impl Default for Limits {
             request_head_time: REQUEST_HEAD_TIME,
             request_head_bytes: REQUEST_HEAD_BYTES,
             request_header_fields: REQUEST_HEADER_FIELDS,
+            response_write_time: RESPONSE_WRITE_TIME,
             drain_time: DRAIN_TIME,
         }
     }
@@ -89,5 +92,7 @@ const REQUEST_HEAD_TIME: Duration = Duration::from_secs(30);
 const REQUEST_HEAD_BYTES: usize = 32 << 10;
 /// What Apache takes by default.
 const REQUEST_HEADER_FIELDS: usize = 100;
+/// The largest answer goes in this time over three megabits a second, a usual one over a modem.
+const RESPONSE_WRITE_TIME: Duration = Duration::from_secs(60);
 /// As long as a request may take that came just before the signal.
 const DRAIN_TIME: Duration = Duration::from_secs(30);

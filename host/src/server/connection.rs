@@ -8,10 +8,12 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::http2_streams::Http2Streams;
+use super::timed_stream::TimedStream;
 use crate::host::{ClientAddress, Host};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, ResponseBody};
@@ -50,7 +52,7 @@ impl Connection {
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
             .max_buf_size(limits.request_head_bytes * HARD_LIMIT)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             // What a client does wrong on its own connection is no event of ours.
@@ -64,18 +66,21 @@ impl Connection {
         let limits = *self.host.limits();
         let service = service_fn(move |request| answer(self.clone(), request));
         let header_bytes = u32::try_from(limits.request_head_bytes * HARD_LIMIT).unwrap_or(u32::MAX);
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let streams = Http2Streams::new(limits.request_body_time + limits.request_time + limits.response_write_time);
+        let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .max_header_list_size(header_bytes)
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(limits.request_head_time)
             .keep_alive_timeout(limits.request_head_time)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+            _ = stopping.changed() => {}
+            () = streams.idle(limits.request_head_time) => {}
         }
+        connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
 }
