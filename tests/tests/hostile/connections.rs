@@ -1,5 +1,5 @@
-//! Clients that are slow, silent, endless or many. What a server can tell of them in one exchange, without others beside
-//! them, is tested where the server is.
+//! Clients that are slow, silent, endless or many. What a server can tell of one of them alone is tested where the server
+//! is.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -70,10 +70,8 @@ async fn what_never_ends_is_refused_before_its_end() {
 async fn an_answer_that_nobody_reads_holds_no_instance() {
     let host = impatient().await;
     let mut silent = Vec::new();
-    for number in 0..8 {
-        let site = format!("big-{}.example", 4_000_000 + number);
-        let request = call("get_breakdown", json!({ "site_id": site, "date_range": "7d", "dimension": "event:page" }));
-        silent.push(asked_with_a_small_window(host.address(), &request.to_bytes()).await);
+    for number in 0..SILENT {
+        silent.push(asked_with_a_small_window(host.address(), &large_answer(number).to_bytes()).await);
     }
     let mut asked = 0;
     while asked < silent.len() {
@@ -81,6 +79,39 @@ async fn an_answer_that_nobody_reads_holds_no_instance() {
         asked += host.upstream.take().len();
     }
     assert!(host.host().drained(Duration::from_secs(10)).await, "an instance waits for a client to read");
+    still_answers(host.address()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_loses_its_connection() {
+    let limits = Limits { connections: SILENT, response_write_time: SHORT, ..Limits::default() };
+    let host = under(limits).await;
+    let mut silent = Vec::new();
+    for number in 0..SILENT {
+        silent.push(asked_with_a_small_window(host.address(), &large_answer(number).to_bytes()).await);
+    }
+    // They have all connections there are, and never close theirs.
+    ends("a client that takes nothing", still_answers(host.address())).await;
+    drop(silent);
+}
+
+#[tokio::test]
+async fn bodies_that_come_at_the_same_time_share_their_room() {
+    let limits = Limits { request_bodies_bytes: 4 << 20, request_body_time: SHORT, ..Limits::default() };
+    let host = under(limits).await;
+    let body = "x".repeat((1 << 20) - 1);
+    let half = format!("{POST}Content-Length: 1048576\r\n\r\n{body}").into_bytes();
+    let mut sending = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        sending.spawn(http_client::send_bytes(host.address(), half.clone()));
+    }
+    let mut statuses = Vec::new();
+    for answer in ends("a body", sending.join_all()).await {
+        statuses.push(answer.expect("the host is reached").map(|answer| answer.status));
+    }
+    // An answer may be lost with a connection that is closed while bytes are under way.
+    assert!(statuses.iter().all(|status| matches!(status, None | Some(408 | 503))), "{statuses:?}");
+    assert!(statuses.iter().filter(|status| **status == Some(408)).count() <= 4, "{statuses:?}");
     still_answers(host.address()).await;
 }
 
@@ -163,6 +194,12 @@ async fn send_on(
     http_client::parse(&received)
 }
 
+/// A request whose answer is larger than what systems keep under way, another one for each number.
+fn large_answer(number: usize) -> Request {
+    let site = format!("big-{}.example", 4_000_000 + number);
+    call("get_breakdown", json!({ "site_id": site, "date_range": "7d", "dimension": "event:page" }))
+}
+
 /// A connection over which bytes were sent and whose receiver has room for few, so that answers stay at the server.
 async fn asked_with_a_small_window(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -174,6 +211,8 @@ async fn asked_with_a_small_window(address: SocketAddr, bytes: &[u8]) -> TcpStre
 
 /// As many slow clients as are tried at a time.
 const CLIENTS: usize = 20;
+/// Clients that do not read.
+const SILENT: usize = 6;
 /// Between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(20);
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";

@@ -1,13 +1,19 @@
 //! What HTTP/2 allows a client to do to a server: each is met by a limit, and the connection alone pays for it.
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use plausible_mcp_host::Limits;
 use plausible_mcp_tests::harness::Harness;
+use tokio::net::TcpStream;
 
 use crate::raw_http2::{
     CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GO_AWAY, HEADERS,
     INITIAL_WINDOW_SIZE, Method, PING, PREFACE, REFUSED_STREAM, RESET_STREAM, SETTINGS, exchange, fields, frame,
     opening, text,
 };
-use crate::{impatient, meanwhile};
+use crate::{SHORT, ends, impatient, meanwhile, still_answers, under};
 
 #[tokio::test]
 async fn streams_that_are_opened_and_reset_without_end_end_the_connection() {
@@ -78,6 +84,34 @@ async fn a_client_that_answers_no_ping_is_left() {
     let frames = alone(&host, opening(&[])).await;
     assert!(frames.iter().any(|frame| frame.kind == PING), "{frames:?}");
     assert!(frames.iter().any(|frame| frame.kind == GO_AWAY), "{frames:?}");
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_ended_though_its_pings_are_answered() {
+    let host = impatient().await;
+    let stream = TcpStream::connect(host.address()).await.expect("the host is reached");
+    let handshake = http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream));
+    let (_sender, connection) = handshake.await.expect("HTTP/2 is spoken");
+    // However it ends: the server has let it go.
+    let _ = ends("a connection without requests", connection).await;
+}
+
+#[tokio::test]
+async fn an_answer_for_which_a_client_makes_no_room_is_given_up() {
+    let time =
+        Limits { request_body_time: SHORT, request_time: SHORT, response_write_time: SHORT, ..Limits::default() };
+    let host = under(time).await;
+    let stream = TcpStream::connect(host.address()).await.expect("the host is reached");
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let handshake = builder.initial_stream_window_size(0).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("HTTP/2 is spoken");
+    tokio::spawn(connection);
+    let request = http::Request::get("http://localhost/nowhere").body(Empty::<Bytes>::new()).expect("a request");
+    let response = sender.send_request(request).await.expect("the head of an answer");
+    assert_eq!(response.status(), 404);
+    let body = ends("an answer that nobody takes", response.into_body().collect()).await;
+    assert!(body.is_err(), "the body came without room for it");
+    still_answers(host.address()).await;
 }
 
 #[tokio::test]

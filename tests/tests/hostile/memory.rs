@@ -63,8 +63,8 @@ const IDLE: usize = 200;
 const BODIES: usize = 40;
 /// Connections whose answers are not read.
 const UNREAD: usize = 40;
-/// What all this may take: forty bodies of a mebibyte, which are copied as they grow, 26 MiB of heads, and the instances
-/// that a server with more to do keeps.
+/// What all this may take: forty bodies of a mebibyte, which are copied as they grow, 26 MiB of heads, and the
+/// instances that a server with more to do keeps.
 const GROWTH: usize = 256 << 20;
 /// What may come and go from one round to the next.
 const LEAK: usize = 32 << 20;

@@ -1,6 +1,6 @@
-//! Requests whose length two servers could read differently (RFC 9112 §11.2). Behind a proxy that reads it in another way,
-//! the rest would be somebody else's request: what is ambiguous is refused and the connection is closed, and what is
-//! inside a body is never answered as a request of its own.
+//! Requests whose length two servers could read differently (RFC 9112 §11.2). Behind a proxy that reads it in another
+//! way, the rest would be somebody else's request: what is ambiguous is refused and the connection is closed, and what
+//! is inside a body is never answered as a request of its own.
 
 use std::net::SocketAddr;
 
