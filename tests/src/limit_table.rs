@@ -70,7 +70,7 @@ pub fn constants(repository: &Path) -> Vec<Constant> {
         for path in paths {
             let file = path.strip_prefix(repository).expect("a file of the repository").to_string_lossy().into_owned();
             if !file.split('/').any(|part| NOT_SHIPPED.contains(&part)) {
-                found.extend(constants_of(&file, &fs::read_to_string(&path).expect("a source file can be read")));
+                found.extend(constants_of(&file, &fs::read_to_string(path).expect("a source file can be read")));
             }
         }
     }

@@ -103,7 +103,7 @@ async fn an_answer_for_which_a_client_makes_no_room_is_given_up() {
     let host = under(time).await;
     let stream = TcpStream::connect(host.address()).await.expect("the host is reached");
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    let handshake = builder.initial_stream_window_size(0).handshake(TokioIo::new(stream));
+    let handshake = builder.initial_stream_window_size(0_u32).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.expect("HTTP/2 is spoken");
     tokio::spawn(connection);
     let request = http::Request::get("http://localhost/nowhere").body(Empty::<Bytes>::new()).expect("a request");
