@@ -24,7 +24,7 @@ use crate::limits::Limits;
 use crate::oauth_store::OauthStore;
 use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
-use crate::request_body;
+use crate::request_body::{self, BodyRoom, ReadBody};
 use crate::worker::Workers;
 pub use builder::HostBuilder;
 
@@ -69,6 +69,7 @@ struct Running {
     operator: OperatorPre<Instance>,
     handler: ProxyHandler<Workers>,
     permits: Permits,
+    body_room: BodyRoom,
 }
 
 impl Host {
@@ -117,7 +118,9 @@ impl Host {
         let limits = self.limits();
         let (mut head, body) = request.into_parts();
         require_host(&head)?;
-        let body = request_body::read(body, limits.request_body_bytes, limits.request_body_time).await?;
+        let read =
+            request_body::read(body, limits.request_body_bytes, limits.request_body_time, &self.0.body_room).await?;
+        let ReadBody { bytes: body, room: _room } = read;
         head.headers.remove(CLIENT_ADDRESS);
         let client = head.extensions.get::<ClientAddress>().map(|client| client.0.to_canonical().to_string());
         if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {

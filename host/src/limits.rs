@@ -16,6 +16,8 @@ pub struct Limits {
     pub request_body_bytes: usize,
     /// Time for the whole request body to arrive; a slower one is answered 408.
     pub request_body_time: Duration,
+    /// Size of all request bodies together, from their first bytes to their answers; beyond it a body is answered 503.
+    pub request_bodies_bytes: usize,
     /// Largest response body the component may produce, in bytes.
     pub response_body_bytes: usize,
     /// Time from the complete request to the complete response, by the wall clock and by epochs; 503 after it.
@@ -28,12 +30,14 @@ pub struct Limits {
     pub instance_idle_time: Duration,
     /// TCP connections at one time; further ones wait in the listener's backlog.
     pub connections: usize,
-    /// Time for the head of a request to arrive, and to stay idle between requests.
+    /// Time for the head of a request to arrive, and for a connection to stay without requests.
     pub request_head_time: Duration,
     /// Size of the head of a request, in bytes; a larger one is answered 431.
     pub request_head_bytes: usize,
     /// Header fields in a request; more are answered 431.
     pub request_header_fields: usize,
+    /// Time in which a client has to take some more of its answer; of an answer over HTTP/2, all of it.
+    pub response_write_time: Duration,
     /// Time that requests in flight get to finish after a signal to stop.
     pub drain_time: Duration,
 }
@@ -43,18 +47,20 @@ impl Default for Limits {
         Self {
             concurrent_requests: CONCURRENT_REQUESTS,
             finishing_requests: FINISHING_REQUESTS,
-            request_body_bytes: 1 << 20,
-            request_body_time: Duration::from_secs(10),
-            response_body_bytes: 16 << 20,
-            request_time: Duration::from_secs(30),
-            instance_memory_bytes: 64 << 20,
-            instance_requests: INSTANCE_REQUESTS,
-            instance_idle_time: Duration::from_secs(10),
-            connections: 1024,
-            request_head_time: Duration::from_secs(30),
-            request_head_bytes: 32 << 10,
-            request_header_fields: 100,
-            drain_time: Duration::from_secs(30),
+            request_body_bytes: REQUEST_BODY_BYTES,
+            request_body_time: REQUEST_BODY_TIME,
+            request_bodies_bytes: REQUEST_BODIES_BYTES,
+            response_body_bytes: RESPONSE_BODY_BYTES,
+            request_time: REQUEST_TIME,
+            instance_memory_bytes: INSTANCE_MEMORY_BYTES,
+            instance_requests: const { NonZeroUsize::new(INSTANCE_REQUESTS).expect("more than 0") },
+            instance_idle_time: INSTANCE_IDLE_TIME,
+            connections: CONNECTIONS,
+            request_head_time: REQUEST_HEAD_TIME,
+            request_head_bytes: REQUEST_HEAD_BYTES,
+            request_header_fields: REQUEST_HEADER_FIELDS,
+            response_write_time: RESPONSE_WRITE_TIME,
+            drain_time: DRAIN_TIME,
         }
     }
 }
@@ -64,6 +70,31 @@ const CONCURRENT_REQUESTS: u32 = 128;
 
 /// A report takes a tenth of a second: enough for 300 of them a second.
 const FINISHING_REQUESTS: u32 = 32;
-
-/// So many that starting an instance costs a request nothing, so few that whatever one gathers goes soon.
-const INSTANCE_REQUESTS: NonZeroUsize = NonZeroUsize::new(1000).expect("more than 0");
+/// What the component reads at most, at `/mcp`; everywhere else it reads less.
+const REQUEST_BODY_BYTES: usize = 1 << 20;
+/// The largest body comes in this time over a megabit a second; usual ones have a kilobyte.
+const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
+/// Half of the concurrent requests with the largest body, or all connections with 64 KiB each.
+const REQUEST_BODIES_BYTES: usize = 64 << 20;
+/// Twice what is read of an upstream: a tool's answer has its rows as text and as JSON.
+const RESPONSE_BODY_BYTES: usize = 16 << 20;
+/// More than the 25 seconds for which the component waits for Plausible, so that it can tell its caller.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Room for the largest answer of Plausible as it came, as it is read, and as it is written again.
+const INSTANCE_MEMORY_BYTES: usize = 64 << 20;
+/// Starting an instance costs about as much as a request: one in a thousand does not show.
+const INSTANCE_REQUESTS: usize = 1000;
+/// Long enough for the next call of a conversation; what a burst needed is gone soon after it.
+const INSTANCE_IDLE_TIME: Duration = Duration::from_secs(10);
+/// A proxy in front keeps a few hundred. Each takes a file descriptor.
+const CONNECTIONS: usize = 1024;
+/// What hyper waits by default.
+const REQUEST_HEAD_TIME: Duration = Duration::from_secs(30);
+/// What nginx takes by default: browsers bring cookies, and proxies their tokens.
+const REQUEST_HEAD_BYTES: usize = 32 << 10;
+/// What Apache takes by default.
+const REQUEST_HEADER_FIELDS: usize = 100;
+/// The largest answer goes in this time over three megabits a second, a usual one over a modem.
+const RESPONSE_WRITE_TIME: Duration = Duration::from_secs(60);
+/// As long as a request may take that came just before the signal.
+const DRAIN_TIME: Duration = Duration::from_secs(30);

@@ -27,6 +27,8 @@ pub enum Refusal {
     LargeHeader,
     /// As many requests as fit are being answered.
     Busy,
+    /// The bodies of requests take as much memory as they may.
+    Crowded,
     /// The component did not answer in time.
     Deadline,
     /// The component failed; the log says how.
@@ -48,7 +50,9 @@ impl Refusal {
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "The request body took too long to arrive."),
             Self::LargeBody => (StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
             Self::LargeHeader => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request header is too large."),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Try again in a moment."),
+            Self::Busy | Self::Crowded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Try again in a moment.")
+            }
             Self::Deadline => (StatusCode::SERVICE_UNAVAILABLE, "The request took too long and was given up."),
             Self::Failed => (StatusCode::SERVICE_UNAVAILABLE, "The request could not be answered. Try again."),
         }
@@ -78,7 +82,7 @@ impl Refusal {
 
     /// Whether bytes of the request may still be under way, so that the connection cannot serve another one.
     fn leaves_request_unread(self) -> bool {
-        matches!(self, Self::BrokenBody | Self::SlowBody | Self::LargeBody)
+        matches!(self, Self::BrokenBody | Self::SlowBody | Self::LargeBody | Self::Crowded)
     }
 }
 

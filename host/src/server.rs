@@ -6,6 +6,8 @@
 //! TLS ends at a proxy in front.
 
 mod connection;
+mod http2_streams;
+mod timed_stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -86,7 +86,7 @@ impl WorkerState for Reuse {
         in_flight: InFlight,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
-        store.data_mut().set_deadline(Instant::now() + self.services.limits.request_time);
+        store.data_mut().set_deadline(Instant::now() + self.services.limits.request_time + DEADLINE_GRACE);
         // The future lives as long as the guest works on the request. It never ends by itself: time is kept by
         // `Expiration`, outside of the store's event loop, where a busy guest cannot hold it up.
         Box::pin(async move {
@@ -130,7 +130,8 @@ impl WorkerExpiration for Expiration {
     }
 }
 
-/// The epoch interrupts a guest that computes; this much later the worker is dropped even if it waits for the host.
+/// A guest is interrupted, and dropped if it waits, this much after the host has given its request up: a guest that is
+/// interrupted first leaves only word that it never answered, and its caller would not be told why.
 const DEADLINE_GRACE: Duration = Duration::from_millis(100);
 /// An instance that has grown beyond this for one large answer gives its memory back.
 const REUSED_MEMORY_BYTES: usize = 16 << 20;

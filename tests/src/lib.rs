@@ -18,6 +18,7 @@
 //! - [`golden`] reads the recorded cases of `golden/*.json` and turns answers into comparable facts;
 //!   [`differences`] reads `golden/differences.toml`, the list of what we answer differently on purpose.
 //! - [`layers`] finds the import arrows between the component's modules.
+//! - [`limit_table`] finds the limits in the sources and makes a table of them.
 //!
 //! The scenarios themselves stand in `tests/`, one file per subject.
 
@@ -28,6 +29,7 @@ pub mod harness;
 pub mod hosts;
 pub mod http_client;
 pub mod layers;
+pub mod limit_table;
 pub mod mcp_request;
 pub mod origin;
 pub mod redis_process;

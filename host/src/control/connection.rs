@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use crate::host::{Host, HostError};
 use crate::operator::OperatorError;
 use crate::operator::json::{self, ErrorAnswer, GrantsAnswer, Question, RevocationAnswer};
-use crate::request_body;
+use crate::request_body::{self, BodyRoom};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -49,8 +49,9 @@ async fn answer(host: &Host, request: Request<Incoming>) -> Answer {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let body = match request_body::read(request.into_body(), BODY_BYTES, CLIENT_TIME).await {
-        Ok(body) => body,
+    let room = BodyRoom::new(BODY_BYTES);
+    let body = match request_body::read(request.into_body(), BODY_BYTES, CLIENT_TIME, &room).await {
+        Ok(read) => read.bytes,
         Err(refusal) => return refuse(refusal.status(), "invalid-body", "The question is too large or incomplete."),
     };
     match Question::parse(&body) {

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
+use crate::request_body::BodyRoom;
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
 use crate::wall_clock::{self, WallClock};
@@ -114,6 +115,7 @@ impl HostBuilder {
         let engine = component::engine(&self.limits).map_err(HostError::Component)?;
         let component = component::load(&engine, &self.component).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
+        let body_room = BodyRoom::new(self.limits.request_bodies_bytes);
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
@@ -124,7 +126,7 @@ impl HostBuilder {
             component: ProxyPre::P2(proxy),
         });
         tick_epochs(&engine);
-        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits })))
+        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits, body_room })))
     }
 
     fn services(self) -> Result<Services, HostError> {

@@ -8,10 +8,12 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::http2_streams::Http2Streams;
+use super::timed_stream::TimedStream;
 use crate::host::{ClientAddress, Host};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, ResponseBody};
@@ -50,7 +52,7 @@ impl Connection {
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
             .max_buf_size(limits.request_head_bytes * HARD_LIMIT)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             // What a client does wrong on its own connection is no event of ours.
@@ -64,55 +66,66 @@ impl Connection {
         let limits = *self.host.limits();
         let service = service_fn(move |request| answer(self.clone(), request));
         let header_bytes = u32::try_from(limits.request_head_bytes * HARD_LIMIT).unwrap_or(u32::MAX);
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let streams = Http2Streams::new(limits.request_body_time + limits.request_time + limits.response_write_time);
+        let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .max_header_list_size(header_bytes)
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(limits.request_head_time)
             .keep_alive_timeout(limits.request_head_time)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+            _ = stopping.changed() => {}
+            () = streams.idle(limits.request_head_time) => {}
         }
+        connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
 }
 
 async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
-    if !header_fits(request.headers(), request.uri().path().len(), connection.host.limits()) {
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if !header_fits(request.headers(), target_bytes, connection.host.limits()) {
         return Ok(Refusal::LargeHeader.response(request.uri().path()));
     }
     request.extensions_mut().insert(ClientAddress(connection.peer));
     Ok(connection.host.handle(request).await)
 }
 
-fn header_fits(headers: &HeaderMap, path_bytes: usize, limits: &Limits) -> bool {
+fn header_fits(headers: &HeaderMap, target_bytes: usize, limits: &Limits) -> bool {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES).sum();
-    headers.len() <= limits.request_header_fields && path_bytes + bytes <= limits.request_head_bytes
+    headers.len() <= limits.request_header_fields && target_bytes + bytes <= limits.request_head_bytes
 }
 
-/// HTTP/2 with prior knowledge begins with `PRI`, which is no method (RFC 9113, section 3.4). Three bytes tell; a
-/// client that does not send them in time is left.
+/// HTTP/2 with prior knowledge begins with a preface that no request of HTTP/1.1 begins with (RFC 9113, section 3.4).
+/// All of it is waited for here: hyper waits for the rest of it without any limit of time.
 async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
     let end = Instant::now() + time;
+    let mut start = [0; PREFACE.len()];
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let mut start = [0; 3];
-        match tokio::time::timeout(left, stream.peek(&mut start)).await {
+        let begun = match tokio::time::timeout(left, stream.peek(&mut start)).await {
             Err(_) | Ok(Err(_) | Ok(0)) => return None,
-            Ok(Ok(3)) if &start == b"PRI" => return Some(Version::Http2),
-            Ok(Ok(count)) if count == 3 || start.first() != Some(&b'P') => return Some(Version::Http1),
-            // Peeking again answers at once with the same bytes.
-            Ok(Ok(_)) => tokio::time::sleep(PEEK_PAUSE.min(left)).await,
+            Ok(Ok(count)) => start.get(..count)?,
+        };
+        if !PREFACE.starts_with(begun) {
+            return Some(Version::Http1);
         }
-        if Instant::now() >= end {
+        if begun.len() == PREFACE.len() {
+            return Some(Version::Http2);
+        }
+        if left.is_zero() {
             return None;
         }
+        // Peeking again answers at once with the same bytes.
+        tokio::time::sleep(PEEK_PAUSE.min(left)).await;
     }
 }
 
+/// What an HTTP/2 connection with prior knowledge begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper breaks off at this multiple of our limits with an empty 431; below it, the answer is ours.
 const HARD_LIMIT: usize = 2;
 /// What a field takes on the wire beside name and value: colon, space, line end.

@@ -87,7 +87,7 @@ async fn slow_and_large_clients_are_refused() {
         "x".repeat(1001)
     );
     assert!(exchange(address, chunked.as_bytes()).await.starts_with("HTTP/1.1 413"));
-    for start in ["", "P", "PO", "GET / HT"] {
+    for start in ["", "P", "PO", "PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r", "GET / HT"] {
         assert_eq!(exchange(address, start.as_bytes()).await, "", "{start:?} is closed");
     }
 }
@@ -98,8 +98,10 @@ async fn a_header_beyond_the_limits_is_431_with_security_headers() {
     let address = running.address;
     let many = "a: b\r\n".repeat(101);
     let long = format!("a: {}\r\n", "x".repeat(33 << 10));
-    for fields in [many, long] {
-        let answer = exchange(address, format!("GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").as_bytes()).await;
+    let query = "x".repeat(33 << 10);
+    for (query, fields) in [("", &*many), ("", &*long), (&*query, "")] {
+        let request = format!("GET /?{query} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        let answer = exchange(address, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{}", answer.lines().next().unwrap_or_default());
         assert!(answer.contains("x-frame-options: DENY"));
     }

@@ -17,21 +17,26 @@ impl OurProgram {
     pub fn with_store(store: &str) -> Self {
         OurProgram { store: store.to_owned() }
     }
+
+    /// Starts the program and waits until it answers.
+    ///
+    /// # Errors
+    /// When there is no program, or it does not answer: why.
+    pub async fn launch(&self, launch: &Launch) -> Result<Program, String> {
+        let store = self.store.replace("{state}", &launch.state.to_string_lossy());
+        let mut command = Command::new(program()?);
+        command
+            .env_clear()
+            .envs(launch.settings.iter().cloned())
+            .args(["serve", "--listen", &launch.listen.to_string(), "--store", &store, "--control"])
+            .arg(launch.state.join("control.sock"));
+        Program::start(command, launch.listen, &launch.state).await
+    }
 }
 
 impl HostUnderTest for OurProgram {
     fn start<'a>(&'a self, launch: &'a Launch) -> Starting<'a> {
-        Box::pin(async move {
-            let store = self.store.replace("{state}", &launch.state.to_string_lossy());
-            let mut command = Command::new(program()?);
-            command
-                .env_clear()
-                .envs(launch.settings.iter().cloned())
-                .args(["serve", "--listen", &launch.listen.to_string(), "--store", &store, "--control"])
-                .arg(launch.state.join("control.sock"));
-            let program = Program::start(command, launch.listen, &launch.state).await?;
-            Ok(Box::new(program) as Box<dyn Running>)
-        })
+        Box::pin(async move { Ok(Box::new(self.launch(launch).await?) as Box<dyn Running>) })
     }
 }
 

@@ -35,6 +35,14 @@ impl Program {
         }
     }
 
+    /// The memory that it takes, in bytes; `None` where the system does not tell.
+    pub fn resident_bytes(&self) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: usize = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes << 10)
+    }
+
     async fn answers(&mut self, listen: SocketAddr) -> bool {
         let end = Instant::now() + START;
         while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
