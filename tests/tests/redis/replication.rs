@@ -1,7 +1,6 @@
 //! A primary with a replica: what is acknowledged is on both, and survives a failover.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use plausible_mcp_host::oauth_store::{OauthStore, RedisStore, StoreError};
 use plausible_mcp_tests::redis_process::RedisProcess;
