@@ -126,7 +126,7 @@ impl Host {
         if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {
             head.headers.insert(CLIENT_ADDRESS, address);
         }
-        let in_flight = self.0.permits.admit().ok_or(Refusal::Busy)?;
+        let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
         match tokio::time::timeout(limits.request_time, self.ask(in_flight.clone(), request)).await {
             Ok(answer) => {

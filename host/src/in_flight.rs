@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! admit ──> waited for ── answered ──> finishing ──> done
-//!                              └─ no room: waited for until it is done
+//!   └─ no room for a while: refused    └─ no room: waited for until it is done
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::limits::Limits;
 
@@ -41,9 +43,10 @@ impl Permits {
         }
     }
 
-    /// A permit for a request that somebody waits for; `None` when there are too many.
-    pub(crate) fn admit(&self) -> Option<InFlight> {
-        let permit = self.waited_for.semaphore.clone().try_acquire_owned().ok()?;
+    /// A permit for a request that somebody waits for, in the order in which they came; `None` when there is still none
+    /// after `time`.
+    pub(crate) async fn admit(&self, time: Duration) -> Option<InFlight> {
+        let permit = timeout(time, self.waited_for.semaphore.clone().acquire_owned()).await.ok()?.ok()?;
         Some(InFlight { permit: Arc::new(Mutex::new(permit)), finishing: self.finishing.semaphore.clone() })
     }
 
@@ -78,44 +81,58 @@ mod tests {
 
     use super::*;
 
+    const AT_ONCE: Duration = Duration::ZERO;
+
     fn permits(concurrent_requests: u32, finishing_requests: u32) -> Permits {
         Permits::new(&Limits { concurrent_requests, finishing_requests, ..Limits::default() })
     }
 
-    #[test]
-    fn an_answered_request_makes_room_while_the_guest_goes_on() {
+    #[tokio::test]
+    async fn an_answered_request_makes_room_while_the_guest_goes_on() {
         let permits = permits(1, 1);
-        let first = permits.admit().unwrap();
+        let first = permits.admit(AT_ONCE).await.unwrap();
         let guest = first.clone();
-        assert!(permits.admit().is_none());
+        assert!(permits.admit(AT_ONCE).await.is_none());
         first.answered();
         drop(first);
-        let second = permits.admit().expect("the first one is answered");
-        assert!(permits.admit().is_none());
+        let second = permits.admit(AT_ONCE).await.expect("the first one is answered");
+        assert!(permits.admit(AT_ONCE).await.is_none());
         drop((guest, second));
         assert!(permits.all_returned().now_or_never().is_some());
     }
 
-    #[test]
-    fn when_too_many_are_finishing_they_count_as_waited_for() {
+    #[tokio::test]
+    async fn when_too_many_are_finishing_they_count_as_waited_for() {
         let permits = permits(2, 1);
-        let guests: Vec<_> = (0..2).map(|_| permits.admit().unwrap()).inspect(InFlight::answered).collect();
-        let third = permits.admit().expect("one of the two is finishing");
-        assert!(permits.admit().is_none(), "the other one still counts");
+        let guests = [permits.admit(AT_ONCE).await.unwrap(), permits.admit(AT_ONCE).await.unwrap()];
+        guests.iter().for_each(InFlight::answered);
+        let third = permits.admit(AT_ONCE).await.expect("one of the two is finishing");
+        assert!(permits.admit(AT_ONCE).await.is_none(), "the other one still counts");
         drop(guests);
-        assert!(permits.admit().is_some());
+        assert!(permits.admit(AT_ONCE).await.is_some());
         drop(third);
     }
 
-    #[test]
-    fn a_host_is_drained_when_the_last_guest_is_done() {
+    #[tokio::test]
+    async fn a_host_is_drained_when_the_last_guest_is_done() {
         let permits = permits(2, 2);
-        let request = permits.admit().unwrap();
+        let request = permits.admit(AT_ONCE).await.unwrap();
         let guest = request.clone();
         request.answered();
         drop(request);
         assert!(permits.all_returned().now_or_never().is_none(), "the guest is still at work");
         drop(guest);
         assert!(permits.all_returned().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn one_too_many_waits_for_its_turn_and_not_for_ever() {
+        let permits = permits(1, 1);
+        let first = permits.admit(AT_ONCE).await.unwrap();
+        let mut second = Box::pin(permits.admit(Duration::from_secs(60)));
+        assert!(second.as_mut().now_or_never().is_none(), "the first one is under way");
+        assert!(permits.admit(Duration::from_millis(1)).await.is_none());
+        drop(first);
+        assert!(second.now_or_never().flatten().is_some());
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests inside the component at one time; one more is answered 503. Each may hold an instance.
+    /// Requests inside the component at one time; one more waits. Each may hold an instance.
     pub concurrent_requests: u32,
+    /// Time that a request waits to be let in; 503 after it.
+    pub admission_time: Duration,
     /// Requests whose answer is complete while the component still works on something that nobody waits for, as a
     /// report. Further ones count among `concurrent_requests` until they are done. Each holds an instance.
     pub finishing_requests: u32,
@@ -46,6 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_requests: CONCURRENT_REQUESTS,
+            admission_time: ADMISSION_TIME,
             finishing_requests: FINISHING_REQUESTS,
             request_body_bytes: REQUEST_BODY_BYTES,
             request_body_time: REQUEST_BODY_TIME,
@@ -68,6 +71,8 @@ impl Default for Limits {
 /// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
 const CONCURRENT_REQUESTS: u32 = 128;
 
+/// A burst of a thousand small requests is over in less; who waits longer had better come back later.
+const ADMISSION_TIME: Duration = Duration::from_secs(1);
 /// A report takes a tenth of a second: enough for 300 of them a second.
 const FINISHING_REQUESTS: u32 = 32;
 /// What the component reads at most, at `/mcp`; everywhere else it reads less.

@@ -64,7 +64,8 @@ async fn guests_that_compute_without_end_are_stopped_while_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn when_guests_compute_in_every_place_others_are_turned_away_at_once_and_served_later() {
-    let host = hosting(Limits { request_time: REQUEST_TIME, concurrent_requests: 2, ..Limits::default() }).await;
+    let limits = Limits { concurrent_requests: 2, admission_time: Duration::ZERO, ..Limits::default() };
+    let host = hosting(Limits { request_time: REQUEST_TIME, ..limits }).await;
     let spinning = [COMPUTES, COMPUTES].map(|what| insisting(&host, what));
     let turned_away = loop {
         let answer = host.send(&to(ANSWERS)).await;
