@@ -82,7 +82,7 @@ impl Connection {
 
 async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     if !header_fits(request.headers(), request.uri().path().len(), connection.host.limits()) {
-        return Ok(Refusal::LargeHeader.response(request.uri().path()));
+        return Ok(connection.host.refuse(&request, Refusal::LargeHeader));
     }
     request.extensions_mut().insert(ClientAddress(connection.peer));
     Ok(connection.host.handle(request).await)
