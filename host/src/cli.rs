@@ -7,6 +7,7 @@ mod grants;
 mod health;
 mod run;
 mod store;
+mod traces;
 
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;

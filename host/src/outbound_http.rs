@@ -23,7 +23,7 @@ use flight::{Flight, Flights};
 use observed::Observed;
 pub use policy::HttpPolicy;
 pub use trust::OutboundError;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
 
 /// What all instances share: connections and exchanges under way.

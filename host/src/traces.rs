@@ -1,12 +1,18 @@
 //! The port through which an operator's tracing gets spans: one of each request, and within it one of each call to an
-//! upstream.
+//! upstream. `OtlpTraces` sends them to a collector; an application that embeds the host may take them elsewhere.
 //!
 //! What a span is told is from fixed sets. No path, query, header or body of a request gets here, and of a call only
 //! the host name of an upstream that the operator chose.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::sync::Arc;
 
 use http::StatusCode;
+
+#[cfg(feature = "otlp")]
+pub use otlp::{OtlpError, OtlpTraces};
 
 /// Where spans go. Everything here happens on the way of a request, so nothing may wait.
 pub trait Traces: Send + Sync + 'static {

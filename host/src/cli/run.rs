@@ -7,6 +7,7 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::traces::Exporter;
 use super::{CliError, ServeArguments, Source, check, failed};
 use crate::admin::AdminServer;
 use crate::control::{self, ControlSocket};
@@ -32,16 +33,21 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     require_two_addresses(&arguments)?;
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
+    let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
     let opened = arguments.store.open(&settings).await?;
     let builder = builder(settings, arguments.listen)?.oauth_store(opened.store).rate_limit(opened.rate_limit);
-    let host = arguments.source.host_with(builder).await?;
+    let host = arguments.source.host_with(exporter.attach(builder)).await?;
     let admin = admin_server(arguments.admin.0, &host).await?;
     let serving = listen_and_serve(host, arguments.listen, arguments.control.as_deref(), told);
-    let Some(admin) = admin else { return serving.await };
-    tokio::select! {
-        served = serving => served,
-        never = admin.run() => match never {},
-    }
+    let served = match admin {
+        Some(admin) => tokio::select! {
+            served = serving => served,
+            never = admin.run() => match never {},
+        },
+        None => serving.await,
+    };
+    exporter.finish().await;
+    served
 }
 
 async fn listen_and_serve(
