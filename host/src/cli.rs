@@ -7,11 +7,13 @@ mod grants;
 mod health;
 mod run;
 mod store;
+mod traces;
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
@@ -75,9 +77,9 @@ struct ServeArguments {
     source: Source,
     #[command(flatten)]
     store: StoreArgument,
-    /// Address for /metrics and /readyz
-    #[arg(long, value_name = "ADDR")]
-    admin: Option<SocketAddr>,
+    /// Address for /metrics and /readyz [default: none]
+    #[arg(long, value_name = "ADDR", env = "PLAUSIBLE_MCP_ADMIN", default_value = "", hide_default_value = true)]
+    admin: AdminAddress,
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -85,6 +87,21 @@ struct ServeArguments {
     /// instance of its own
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instance_requests)]
     instance_requests: NonZeroUsize,
+}
+
+/// Where the operator's listener is. Empty in the environment is the same as absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AdminAddress(Option<SocketAddr>);
+
+impl FromStr for AdminAddress {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        match text.trim() {
+            "" => Ok(Self(None)),
+            address => address.parse().map(|address| Self(Some(address))),
+        }
+    }
 }
 
 #[cfg(feature = "compose")]
@@ -246,6 +263,17 @@ mod tests {
         assert!(parses("plausible-mcp grants revoke --user a@b.c"));
         assert!(!parses("plausible-mcp grants revoke"));
         assert!(!parses("plausible-mcp grants revoke --all --user a@b.c"));
+    }
+
+    #[test]
+    fn an_empty_address_for_the_operator_is_none() {
+        let address = Ok(AdminAddress(Some(SocketAddr::from(([127, 0, 0, 1], 9090)))));
+        assert_eq!("127.0.0.1:9090".parse(), address);
+        assert_eq!("".parse(), Ok(AdminAddress(None)));
+        let parses = |line: &str| CommandLine::try_parse_from(line.split(' ')).is_ok();
+        assert!(parses("plausible-mcp serve"));
+        assert!(parses("plausible-mcp serve --admin [::1]:9090"));
+        assert!(!parses("plausible-mcp serve --admin 9090"));
     }
 
     #[test]

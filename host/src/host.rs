@@ -1,6 +1,8 @@
 //! The embeddable host: one component with what it needs, and no listening socket.
 
 mod builder;
+mod observed;
+mod readiness;
 mod service;
 
 use std::net::IpAddr;
@@ -18,15 +20,20 @@ use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler};
 
 use crate::bindings::OperatorPre;
 use crate::component::ComponentError;
-use crate::in_flight::{InFlight, Permits};
+use crate::in_flight::Permits;
 use crate::instance::{Instance, Services};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::oauth_store::OauthStore;
 use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body::{self, BodyRoom, ReadBody};
-use crate::worker::Workers;
+use crate::traces::{RequestSpan, Traces};
+use crate::worker::{Admitted, Workers};
 pub use builder::HostBuilder;
+use observed::Observed;
+pub use readiness::NotReady;
+use readiness::Stage;
 
 /// Why a host cannot start, or cannot ask the component.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +77,8 @@ struct Running {
     handler: ProxyHandler<Workers>,
     permits: Permits,
     body_room: BodyRoom,
+    traces: Option<Arc<dyn Traces>>,
+    stage: Stage,
 }
 
 impl Host {
@@ -85,13 +94,26 @@ impl Host {
         B: Body<Data = Bytes> + Send,
     {
         let path = request.uri().path().to_owned();
-        match self.answer(request).await {
+        let observed = self.observed(&request);
+        let response = match self.answer(request, observed.span()).await {
             Ok(response) => response,
             Err(refusal) => {
                 tracing::warn!(event = "refused", path, refusal = ?refusal, "the host answered by itself");
+                observed.refused(refusal);
                 refusal.response(&path)
             }
-        }
+        };
+        observed.answered(response.status());
+        response
+    }
+
+    /// Answers a request with `refusal` before the component is asked.
+    pub(crate) fn refuse<B>(&self, request: &Request<B>, refusal: Refusal) -> Response<ResponseBody> {
+        let observed = self.observed(request);
+        observed.refused(refusal);
+        let response = refusal.response(request.uri().path());
+        observed.answered(response.status());
+        response
     }
 
     /// The paths that the component serves, for an application that keeps other paths to itself. `/mcp` may stand under
@@ -106,12 +128,25 @@ impl Host {
         &self.0.services.limits
     }
 
+    /// What this host has counted since it was made.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.services.metrics
+    }
+
     /// Waits until the component works on no request, or until `time` is over; tells which.
     pub async fn drained(&self, time: Duration) -> bool {
         tokio::time::timeout(time, self.0.permits.all_returned()).await.is_ok()
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Refusal>
+    fn observed<B>(&self, request: &Request<B>) -> Observed {
+        Observed::start(self.metrics().clone(), self.0.traces.as_deref(), request)
+    }
+
+    async fn answer<B>(
+        &self,
+        request: Request<B>,
+        span: Option<Arc<dyn RequestSpan>>,
+    ) -> Result<Response<ResponseBody>, Refusal>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -121,14 +156,11 @@ impl Host {
         let read =
             request_body::read(body, limits.request_body_bytes, limits.request_body_time, &self.0.body_room).await?;
         let ReadBody { bytes: body, room: _room } = read;
-        head.headers.remove(CLIENT_ADDRESS);
-        let client = head.extensions.get::<ClientAddress>().map(|client| client.0.to_canonical().to_string());
-        if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {
-            head.headers.insert(CLIENT_ADDRESS, address);
-        }
+        tell_guest(&mut head, span.as_deref());
         let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
+        let admitted = Admitted { in_flight: in_flight.clone(), span };
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(in_flight.clone(), request)).await {
+        match tokio::time::timeout(limits.request_time, self.ask(admitted, request)).await {
             Ok(answer) => {
                 in_flight.answered();
                 answer
@@ -137,8 +169,8 @@ impl Host {
         }
     }
 
-    async fn ask(&self, in_flight: InFlight, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
-        let answer = self.0.handler.handle(in_flight, request).await.map_err(|error| failure(&error))?;
+    async fn ask(&self, admitted: Admitted, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
+        let answer = self.0.handler.handle(admitted, request).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");
@@ -154,6 +186,19 @@ impl Host {
 
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
+    }
+}
+
+/// Headers that the host alone may write: the client's address and, where requests are traced, the trace.
+fn tell_guest(head: &mut http::request::Parts, span: Option<&dyn RequestSpan>) {
+    head.headers.remove(CLIENT_ADDRESS);
+    let client = head.extensions.get::<ClientAddress>().map(|client| client.0.to_canonical().to_string());
+    if let Some(address) = client.and_then(|address| HeaderValue::try_from(address).ok()) {
+        head.headers.insert(CLIENT_ADDRESS, address);
+    }
+    if let Some(span) = span {
+        head.headers.remove(TRACEPARENT);
+        head.headers.extend(HeaderValue::try_from(span.traceparent()).ok().map(|value| (TRACEPARENT, value)));
     }
 }
 
@@ -180,6 +225,8 @@ fn failure(error: &wasmtime::Error) -> Refusal {
 
 /// Carries the peer's address to the component.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("plausible-mcp-client-addr");
+/// <https://www.w3.org/TR/trace-context/#traceparent-header>.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// DESIGN of the HTTP surface; the component answers everything else with 404.
 const ROUTES: [&str; 12] = [
     "/mcp",

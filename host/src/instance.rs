@@ -14,10 +14,12 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpHooks, WasiHttpView};
 
 use crate::guest_output::{GuestOutput, LineSink};
 use crate::limits::Limits;
+use crate::metrics::{End, LiveInstance, Metrics};
 use crate::oauth_store::{self, OauthStoreState};
 use crate::outbound_http::{self, OutboundHttpState};
 use crate::rate_limit::{self, RateLimitState};
 use crate::secrets::{self, SecretsState};
+use crate::traces::RequestSpan;
 use crate::wall_clock::{HostClock, WallClock};
 
 /// What all instances of one host share.
@@ -26,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) log: LineSink,
     pub(crate) wall_clock: WallClock,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
     pub(crate) oauth_store: OauthStoreState,
     pub(crate) outbound_http: OutboundHttpState,
     pub(crate) rate_limit: RateLimitState,
@@ -41,12 +44,21 @@ pub(crate) struct Instance {
     hooks: NoOutgoingHttp,
     memory: MemoryLimit,
     deadline: Instant,
+    span: Option<Arc<dyn RequestSpan>>,
+    live: LiveInstance,
 }
 
 impl Instance {
-    /// Sets the moment after which the guest is interrupted wherever it is.
-    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+    /// A request begins: the guest is interrupted at `deadline` wherever it is, and what it asks upstreams is done
+    /// within `span`.
+    pub(crate) fn begins(&mut self, deadline: Instant, span: Option<Arc<dyn RequestSpan>>) {
         self.deadline = deadline;
+        self.span = span;
+    }
+
+    /// Says why the instance is about to be dropped.
+    pub(crate) fn ends(&mut self, end: End) {
+        self.live.ends(end);
     }
 
     /// The size of the instance's linear memory in bytes, as it is known now and later.
@@ -72,6 +84,8 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
         hooks: NoOutgoingHttp,
         memory: MemoryLimit { largest: services.limits.instance_memory_bytes, bytes: Arc::default() },
         deadline: Instant::now() + services.limits.request_time,
+        span: None,
+        live: LiveInstance::started(&services.metrics),
         services: services.clone(),
     };
     let mut store = Store::new(engine, instance);
@@ -101,7 +115,7 @@ pub(crate) fn link(
     )?;
     oauth_store::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.oauth_store.view())?;
     outbound_http::add_to_linker(&mut linker, |instance: &mut Instance| {
-        instance.services.outbound_http.view(&mut instance.table)
+        instance.services.outbound_http.view(&mut instance.table).within(instance.span.as_ref())
     })?;
     rate_limit::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.rate_limit.view())?;
     secrets::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.secrets.view())?;

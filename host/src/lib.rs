@@ -21,6 +21,7 @@ mod host;
 mod in_flight;
 mod instance;
 mod limits;
+mod metrics;
 mod refusal;
 mod request_body;
 mod settings;
@@ -33,7 +34,9 @@ pub mod rate_limit;
 #[cfg(feature = "redis")]
 mod redis_server;
 pub mod secrets;
+pub mod traces;
 
+mod admin;
 mod operator;
 mod server;
 
@@ -47,12 +50,14 @@ pub mod demo;
 mod log;
 pub mod stdio;
 
+pub use admin::{AdminError, AdminServer};
 pub use cli::{CliError, CommandLine};
 pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
 pub use guest_output::{LineSink, standard_error};
-pub use host::{ClientAddress, Host, HostBuilder, HostError};
+pub use host::{ClientAddress, Host, HostBuilder, HostError, NotReady};
 pub use limits::Limits;
 pub use log::install_log;
+pub use metrics::Metrics;
 pub use operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 pub use outbound_http::{HttpPolicy, OutboundError};
 #[cfg(feature = "redis")]

@@ -5,6 +5,7 @@ mod address;
 mod client;
 mod failure;
 mod flight;
+mod observed;
 mod policy;
 mod request;
 mod resolver;
@@ -15,11 +16,14 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::outbound_http as wit;
+use crate::metrics::Metrics;
+use crate::traces::RequestSpan;
 use client::Clients;
 use flight::{Flight, Flights};
+use observed::Observed;
 pub use policy::HttpPolicy;
 pub use trust::OutboundError;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
 
 /// What all instances share: connections and exchanges under way.
@@ -27,6 +31,7 @@ pub(crate) use trust::client_tls;
 pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
+    metrics: Option<Metrics>,
 }
 
 /// A request under way, as the component holds it. Dropping the last holder gives the request up.
@@ -37,6 +42,7 @@ pub struct Exchange(Arc<Flight>);
 pub struct OutboundHttpView<'a> {
     state: &'a OutboundHttpState,
     table: &'a mut ResourceTable,
+    span: Option<&'a Arc<dyn RequestSpan>>,
 }
 
 impl OutboundHttpState {
@@ -46,12 +52,26 @@ impl OutboundHttpState {
     /// # Errors
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
-        Ok(Self { clients: Arc::new(Clients::new(extra_ca_file, policy)?), flights: Arc::default() })
+        Ok(Self { clients: Arc::new(Clients::new(extra_ca_file, policy)?), flights: Arc::default(), metrics: None })
+    }
+
+    /// The same with its exchanges counted.
+    pub(crate) fn counted(mut self, metrics: &Metrics) -> Self {
+        self.metrics = Some(metrics.clone());
+        self
     }
 
     /// For [`add_to_linker`]; `table` is that of the store.
     pub fn view<'a>(&'a self, table: &'a mut ResourceTable) -> OutboundHttpView<'a> {
-        OutboundHttpView { state: self, table }
+        OutboundHttpView { state: self, table, span: None }
+    }
+}
+
+impl<'a> OutboundHttpView<'a> {
+    /// What is sent is done for the request of `span`.
+    pub(crate) fn within(mut self, span: Option<&'a Arc<dyn RequestSpan>>) -> Self {
+        self.span = span;
+        self
     }
 }
 
@@ -59,7 +79,15 @@ impl wit::Host for OutboundHttpView<'_> {
     fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
         let coalesce = request.coalesce.clone();
         let clients = self.state.clients.clone();
-        let flight = self.state.flights.start(coalesce, async move { clients.exchange(request).await });
+        let (metrics, span) = (self.state.metrics.clone(), self.span.cloned());
+        let flight = self.state.flights.start(coalesce, async move {
+            // Not before: an exchange that is shared instead does not come here.
+            let observed = Observed::start(metrics, span.as_deref(), &request);
+            let request = observed.sent(request);
+            let outcome = clients.exchange(request).await;
+            observed.ended(&outcome);
+            outcome
+        });
         Ok(self.table.push(Exchange(flight))?)
     }
 }

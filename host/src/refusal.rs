@@ -41,6 +41,34 @@ impl Refusal {
         self.wire().0
     }
 
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::HostHeader,
+        Self::BrokenBody,
+        Self::SlowBody,
+        Self::LargeBody,
+        Self::LargeHeader,
+        Self::Busy,
+        Self::Crowded,
+        Self::Deadline,
+        Self::Failed,
+    ];
+
+    /// Its name among metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::HostHeader => "host_header",
+            Self::BrokenBody => "broken_body",
+            Self::SlowBody => "slow_body",
+            Self::LargeBody => "large_body",
+            Self::LargeHeader => "large_header",
+            Self::Busy => "busy",
+            Self::Crowded => "crowded",
+            Self::Deadline => "deadline",
+            Self::Failed => "failed",
+        }
+    }
+
     fn wire(self) -> (StatusCode, &'static str) {
         match self {
             Self::HostHeader => {

@@ -71,6 +71,7 @@ impl Server {
     /// Answers requests until `shutdown` is ready. Then no connection is accepted any more, requests in flight finish
     /// within `Limits::drain_time`, and it returns: `true` if all of them did.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
+        self.host.is_listening();
         let slots = Arc::new(Semaphore::new(self.host.limits().connections));
         let (stop, stopping) = watch::channel(());
         let mut shutdown = std::pin::pin!(shutdown);
@@ -87,6 +88,7 @@ impl Server {
                 drop(slot);
             });
         }
+        self.host.is_draining();
         drop(self.listener);
         drop(stop);
         drain(&self.host, &slots).await
@@ -108,7 +110,7 @@ pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Se
 }
 
 /// One connection, once there is a slot for it. `None` when the system cannot give one now.
-async fn accept(
+pub(crate) async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {

@@ -7,14 +7,14 @@
 //! has been idle for a while.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
-use wasmtime::{Engine, Store, StoreContextMut};
+use wasmtime::{Engine, Store, StoreContextMut, Trap};
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{
     HandlerState, Instance as Worker, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
@@ -22,6 +22,8 @@ use wasmtime_wasi_http::handler::{
 
 use crate::in_flight::InFlight;
 use crate::instance::{Instance, Services, new_store};
+use crate::metrics::End;
+use crate::traces::RequestSpan;
 
 /// Starts instances.
 pub(crate) struct Workers {
@@ -30,10 +32,18 @@ pub(crate) struct Workers {
     pub(crate) component: ProxyPre<Instance>,
 }
 
+/// What goes along with a request to its worker.
+pub(crate) struct Admitted {
+    pub(crate) in_flight: InFlight,
+    pub(crate) span: Option<Arc<dyn RequestSpan>>,
+}
+
 /// When one worker takes its next request.
 pub(crate) struct Reuse {
     services: Arc<Services>,
     memory: Arc<AtomicUsize>,
+    /// Why it takes no more, once it takes no more.
+    retired: OnceLock<End>,
 }
 
 /// When one worker is dropped for its use of time.
@@ -62,18 +72,19 @@ impl HandlerState for Workers {
                 idle_time: limits.instance_idle_time,
                 timer: Box::pin(tokio::time::sleep(limits.instance_idle_time)),
             },
-            state: Reuse { services: self.services.clone(), memory },
+            state: Reuse { services: self.services.clone(), memory, retired: OnceLock::new() },
         })
     }
 }
 
 impl WorkerState for Reuse {
     type StoreData = Instance;
-    type RequestData = InFlight;
+    type RequestData = Admitted;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         let grown = self.memory.load(Ordering::Relaxed) > REUSED_MEMORY_BYTES;
         if grown || total >= self.services.limits.instance_requests.get() {
+            self.retired.get_or_init(|| if grown { End::Memory } else { End::Requests });
             return ShouldAccept::Never;
         }
         // A WASI 0.2 guest blocks while it waits, so an instance serves one request at a time.
@@ -83,10 +94,11 @@ impl WorkerState for Reuse {
     fn on_request_start(
         &self,
         mut store: StoreContextMut<'_, Instance>,
-        in_flight: InFlight,
+        Admitted { in_flight, span }: Admitted,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
-        store.data_mut().set_deadline(Instant::now() + self.services.limits.request_time + DEADLINE_GRACE);
+        let deadline = Instant::now() + self.services.limits.request_time + DEADLINE_GRACE;
+        store.data_mut().begins(deadline, span);
         // The future lives as long as the guest works on the request. It never ends by itself: time is kept by
         // `Expiration`, outside of the store's event loop, where a busy guest cannot hold it up.
         Box::pin(async move {
@@ -95,16 +107,31 @@ impl WorkerState for Reuse {
         })
     }
 
-    fn drop(&self, store: Store<Instance>, result: wasmtime::Result<()>) {
+    fn drop(&self, mut store: Store<Instance>, result: wasmtime::Result<()>) {
+        let end = match &result {
+            Ok(()) => self.retired.get().copied().unwrap_or(End::Idle),
+            Err(error) => end_by(error),
+        };
+        store.data_mut().ends(end);
         drop(store);
-        // A worker that is dropped with its runtime is reported as one that panicked.
-        let ended_with_runtime =
-            |error: &wasmtime::Error| error.to_string() == "worker panicked" && !std::thread::panicking();
         if let Err(error) = result
-            && !ended_with_runtime(&error)
+            && end != End::Stopped
         {
             tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
         }
+    }
+}
+
+/// What an instance ended by. Some of the causes have no type of their own, and are known by their text.
+fn end_by(error: &wasmtime::Error) -> End {
+    if matches!(error.downcast_ref(), Some(Trap::Interrupt)) {
+        return End::Deadline;
+    }
+    match error.to_string().as_str() {
+        "guest timed out" => End::Deadline,
+        // A worker that is dropped with its runtime is reported as one that panicked.
+        "worker panicked" if !std::thread::panicking() => End::Stopped,
+        _ => End::Trap,
     }
 }
 

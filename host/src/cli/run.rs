@@ -7,7 +7,9 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::traces::Exporter;
 use super::{CliError, ServeArguments, Source, check, failed};
+use crate::admin::AdminServer;
 use crate::control::{self, ControlSocket};
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
@@ -29,17 +31,37 @@ pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
 }
 
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
-    refuse_what_is_missing(&arguments)?;
+    require_two_addresses(&arguments)?;
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
+    let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
     let opened = arguments.store.open(&settings).await?;
     let limits = Limits { instance_requests: arguments.instance_requests, ..Limits::default() };
     let builder = builder(settings, arguments.listen)?.limits(limits);
     let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
-    let host = arguments.source.host_with(builder).await?;
+    let host = arguments.source.host_with(exporter.attach(builder)).await?;
+    let admin = admin_server(arguments.admin.0, &host).await?;
+    let serving = listen_and_serve(host, arguments.listen, arguments.control.as_deref(), told);
+    let served = match admin {
+        Some(admin) => tokio::select! {
+            served = serving => served,
+            never = admin.run() => match never {},
+        },
+        None => serving.await,
+    };
+    exporter.finish().await;
+    served
+}
+
+async fn listen_and_serve(
+    host: Host,
+    address: SocketAddr,
+    control: Option<&Path>,
+    told: impl Future<Output = ()>,
+) -> Result<(), CliError> {
     check::before_serving(&host).await?;
-    let server = Server::bind(arguments.listen, host.clone()).await.map_err(failed)?;
-    let control = control_socket(arguments.control.as_deref())?;
+    let server = Server::bind(address, host.clone()).await.map_err(failed)?;
+    let control = control_socket(control)?;
     let address = server.address();
     tracing::info!(event = "listening", %address, "listening");
     let (stop, mut stopping) = watch::channel(());
@@ -71,11 +93,20 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
     stdio::serve(host, &key, tokio::io::stdin(), tokio::io::stdout()).await.map_err(failed)
 }
 
-fn refuse_what_is_missing(arguments: &ServeArguments) -> Result<(), CliError> {
-    match arguments.admin {
-        Some(_) => Err(CliError::Usage("--admin is not in this build yet".to_owned())),
-        None => Ok(()),
+/// The operator's listener, where one is asked for. It is there before the server listens, and says so.
+async fn admin_server(address: Option<SocketAddr>, host: &Host) -> Result<Option<AdminServer>, CliError> {
+    let Some(address) = address else { return Ok(None) };
+    let admin = AdminServer::bind(address, host.clone()).await.map_err(failed)?;
+    tracing::info!(event = "admin_listening", address = %admin.address(), "listening for /metrics and /readyz");
+    Ok(Some(admin))
+}
+
+/// Both could not be listened on, and the error would not say why.
+fn require_two_addresses(arguments: &ServeArguments) -> Result<(), CliError> {
+    if arguments.listen.port() != 0 && arguments.admin.0 == Some(arguments.listen) {
+        return Err(CliError::Usage(format!("--listen and --admin are both {}; choose two", arguments.listen)));
     }
+    Ok(())
 }
 
 /// What the host of `serve` is made of.

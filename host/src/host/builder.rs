@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
 
+use super::readiness::Stage;
 use super::{Host, HostError, Running};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentSource};
@@ -13,12 +14,14 @@ use crate::guest_output::{self, LineSink};
 use crate::in_flight::Permits;
 use crate::instance::{self, Services};
 use crate::limits::Limits;
+use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::request_body::BodyRoom;
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
+use crate::traces::Traces;
 use crate::wall_clock::{self, WallClock};
 use crate::worker::Workers;
 
@@ -34,6 +37,7 @@ pub struct HostBuilder {
     http: HttpPolicy,
     wall_clock: WallClock,
     log: LineSink,
+    traces: Option<Arc<dyn Traces>>,
 }
 
 impl HostBuilder {
@@ -48,6 +52,7 @@ impl HostBuilder {
             http: HttpPolicy::default(),
             wall_clock: wall_clock::system(),
             log: guest_output::standard_error(),
+            traces: None,
         }
     }
 
@@ -106,16 +111,23 @@ impl HostBuilder {
         self
     }
 
+    /// Receives a span of each request and of each call to an upstream. Default: nobody, which costs nothing.
+    pub fn traces(mut self, traces: Arc<dyn Traces>) -> Self {
+        self.traces = Some(traces);
+        self
+    }
+
     /// Loads the component and everything it imports. Starts nothing that outlives the host but one timer thread,
     /// which ends with it.
     ///
     /// # Errors
     /// When the component, the settings' files or the engine cannot be used.
-    pub async fn build(self) -> Result<Host, HostError> {
+    pub async fn build(mut self) -> Result<Host, HostError> {
         let engine = component::engine(&self.limits).map_err(HostError::Component)?;
         let component = component::load(&engine, &self.component).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
         let body_room = BodyRoom::new(self.limits.request_bodies_bytes);
+        let traces = self.traces.take();
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
@@ -126,20 +138,25 @@ impl HostBuilder {
             component: ProxyPre::P2(proxy),
         });
         tick_epochs(&engine);
-        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits, body_room })))
+        let stage = Stage::default();
+        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits, body_room, traces, stage })))
     }
 
     fn services(self) -> Result<Services, HostError> {
+        let metrics = Metrics::new();
         let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http);
+        let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
+        let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
         Ok(Services {
             environment: self.settings.environment(),
             log: self.log,
             wall_clock: self.wall_clock,
             limits: self.limits,
-            oauth_store: OauthStoreState::new(self.oauth_store),
-            outbound_http: outbound_http.map_err(HostError::Outbound)?,
-            rate_limit: RateLimitState::new(self.rate_limit),
+            oauth_store: OauthStoreState::new(Arc::new(oauth_store)),
+            outbound_http: outbound_http.map_err(HostError::Outbound)?.counted(&metrics),
+            rate_limit: RateLimitState::new(Arc::new(rate_limit)),
             secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
+            metrics,
         })
     }
 }

@@ -36,7 +36,7 @@ impl std::fmt::Display for OutboundError {
 impl std::error::Error for OutboundError {}
 
 /// TLS for other clients than the HTTP client, with the same trust.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) fn client_tls(extra_ca_file: Option<&str>) -> Result<ClientConfig, OutboundError> {
     let extra = extra_ca_file.map(|file| extra_authorities(Path::new(file))).transpose()?;
     tls_configuration(&extra.unwrap_or_default())

@@ -88,7 +88,7 @@ impl Connection {
 async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if !header_fits(request.headers(), target_bytes, connection.host.limits()) {
-        return Ok(Refusal::LargeHeader.response(request.uri().path()));
+        return Ok(connection.host.refuse(&request, Refusal::LargeHeader));
     }
     request.extensions_mut().insert(ClientAddress(connection.peer));
     Ok(connection.host.handle(request).await)

@@ -1,0 +1,159 @@
+//! What the host counts, for an operator's monitoring. Each file counts one part and says where it is called from.
+//!
+//! Labels are from fixed sets: a route or a method that is not known counts as `other`, and no label holds a host name,
+//! an address, a key or anything else that a caller or an upstream chose. What nobody asked for yet is there with zero
+//! where its labels are known beforehand, so that a first failure is seen as an increase.
+
+mod calls;
+mod instances;
+mod rate_limit;
+mod requests;
+mod store;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use calls::Calls;
+use instances::Instances;
+pub(crate) use instances::{End, LiveInstance};
+pub(crate) use rate_limit::CountedRateLimit;
+use rate_limit::Refusals;
+pub(crate) use requests::RequestLabels;
+use requests::Requests;
+pub(crate) use store::CountedStore;
+use store::Operations;
+
+/// The counters of one host. Clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Parts>);
+
+struct Parts {
+    registry: Registry,
+    requests: Requests,
+    instances: Instances,
+    operations: Operations,
+    calls: Calls,
+    rate_limit: Refusals,
+}
+
+impl Metrics {
+    /// The `Content-Type` of [`Metrics::encode`].
+    pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("plausible_mcp");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        let requests = Requests::registered(&mut registry);
+        let instances = Instances::registered(&mut registry);
+        let operations = Operations::registered(&mut registry);
+        let calls = Calls::registered(&mut registry);
+        let rate_limit = Refusals::registered(&mut registry);
+        Self(Arc::new(Parts { registry, requests, instances, operations, calls, rate_limit }))
+    }
+
+    /// Everything that was counted, in the text format of Prometheus, version 0.0.4.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = prometheus_text::encode(&mut text, &self.0.registry);
+        text
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.0.requests
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.0.calls
+    }
+
+    fn instances(&self) -> &Instances {
+        &self.0.instances
+    }
+
+    fn operations(&self) -> &Operations {
+        &self.0.operations
+    }
+
+    fn rate_limit(&self) -> &Refusals {
+        &self.0.rate_limit
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Metrics")
+    }
+}
+
+/// For what takes as long as a request to an upstream, up to the deadline of a request.
+fn long() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+/// For what is done in microseconds on this machine, or in milliseconds over a network.
+fn short() -> Histogram {
+    Histogram::new([0.000_01, 0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::oauth_store::{MemoryStore, OauthStore as _};
+
+    #[test]
+    fn every_name_is_ours_and_has_its_unit() {
+        let text = Metrics::new().encode();
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            assert!(name.starts_with("plausible_mcp_"), "{name}");
+            let (name, kind) = name.split_once(' ').unwrap();
+            match kind {
+                "counter" => assert!(name.ends_with("_total"), "{name}"),
+                "histogram" => assert!(name.ends_with("_seconds"), "{name}"),
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_readme_names_every_metric() {
+        let readme = include_str!("../../README.md");
+        let metrics = Metrics::new();
+        // What has unknown labels is there from its first use on.
+        let labels = RequestLabels { route: "/mcp", method: "POST" };
+        metrics.requests().ended(labels, Some(StatusCode::OK), Duration::ZERO);
+        metrics.requests().ended(labels, None, Duration::ZERO);
+        metrics.calls().ended("2xx", Duration::ZERO);
+        let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
+        assert_eq!(store.get("a").await, Ok(None));
+        let text = metrics.encode();
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 14, "{text}");
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
+            let name = line.split(' ').next().unwrap();
+            assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
+        }
+    }
+
+    #[test]
+    fn what_is_known_beforehand_begins_with_zero() {
+        let text = Metrics::new().encode();
+        for line in [
+            "plausible_mcp_http_requests_in_flight 0",
+            "plausible_mcp_instances 0",
+            "plausible_mcp_instances_dropped_total{reason=\"trap\"} 0",
+            "plausible_mcp_refusals_total{reason=\"deadline\"} 0",
+            "plausible_mcp_rate_limit_refusals_total 0",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+        }
+    }
+}

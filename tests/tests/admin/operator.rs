@@ -1,0 +1,59 @@
+//! The operator's listener of a host, and what asks it.
+
+use std::net::SocketAddr;
+
+use plausible_mcp_host::{AdminServer, Host};
+use plausible_mcp_tests::http_client::{self, Answer, Request};
+use tokio::task::JoinHandle;
+
+/// The listener. It stops when it is dropped.
+pub(crate) struct Operator {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Operator {
+    /// Listens on a free port.
+    pub(crate) async fn of(host: &Host) -> Self {
+        let server = AdminServer::bind(SocketAddr::from(([127, 0, 0, 1], 0)), host.clone()).await.expect("a free port");
+        let address = server.address();
+        let serving = tokio::spawn(async move { match server.run().await {} });
+        Self { address, serving }
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
+        let answer = http_client::send(self.address, &Request::new(method, path)).await;
+        answer.expect("the listener is reached").expect("the listener answers")
+    }
+
+    /// All metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.ask("GET", "/metrics").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        answer.text()
+    }
+
+    /// The value of one metric with its labels; 0 where it is not there.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        value(&self.metrics().await, name)
+    }
+
+    /// Status and text of the readiness.
+    pub(crate) async fn readiness(&self) -> (u16, String) {
+        let answer = self.ask("GET", "/readyz").await;
+        (answer.status, answer.text().trim_end().to_owned())
+    }
+}
+
+/// The value of one metric with its labels among `metrics`; 0 where it is not there.
+pub(crate) fn value(metrics: &str, name: &str) -> f64 {
+    let rest = |line: &'_ str| line.strip_prefix("plausible_mcp_")?.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    metrics.lines().find_map(rest).unwrap_or(0.0)
+}
