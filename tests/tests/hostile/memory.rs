@@ -21,14 +21,12 @@ async fn a_server_under_attack_takes_bounded_memory_and_gives_back_what_it_took(
         return eprintln!("skipped: this system does not tell how much memory a process takes");
     };
     let mut rounds = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..ROUNDS {
         rounds.push(attacked(&program, launch.listen).await);
     }
     let mebibytes: Vec<_> = rounds.iter().map(|bytes| bytes >> 20).collect();
     eprintln!("{} MiB before, {mebibytes:?} MiB under attack", before >> 20);
     assert!(rounds.iter().all(|bytes| *bytes < before + GROWTH), "{mebibytes:?} MiB after {} MiB", before >> 20);
-    // What one round takes, the next one finds.
-    assert!(rounds[3] < rounds[1] + LEAK, "it grows with every round: {mebibytes:?} MiB");
 }
 
 /// Does all of it at once; the memory that the server takes then, in bytes.
@@ -66,5 +64,5 @@ const UNREAD: usize = 40;
 /// What all this may take: forty bodies of a mebibyte, which are copied as they grow, 26 MiB of heads, and the
 /// instances that a server with more to do keeps. About 90 MiB were seen.
 const GROWTH: usize = 192 << 20;
-/// What may come and go from one round to the next.
-const LEAK: usize = 32 << 20;
+/// So many that more than `GROWTH` would be taken if one round kept what the bodies took.
+const ROUNDS: usize = 6;
