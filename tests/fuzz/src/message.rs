@@ -65,9 +65,9 @@ pub fn check(response: &Response, also: &[u16]) {
     for name in ["cache-control", "referrer-policy", "x-content-type-options", "x-frame-options"] {
         assert!(header(response, name).is_some(), "no {name}");
     }
-    // RFC 9110 §15.5.2 and §15.5.6: both are a MUST. A client that sent its secret in the body is told by RFC 6749 §5.2.
+    // The first two are a MUST of RFC 9110 §15.5.2 and §15.5.6. A client that sent its secret in the body is told by RFC 6749 §5.2.
     let is_told = text.contains("\"invalid_client\"");
-    for (status, name) in [(401, "www-authenticate"), (405, "allow")] {
+    for (status, name) in [(401, "www-authenticate"), (405, "allow"), (429, "retry-after"), (503, "retry-after")] {
         assert!(response.status != status || header(response, name).is_some() || is_told, "{status} without {name}");
     }
     assert!(!text.contains("<script"), "a page without scripts has one: {text}");
