@@ -161,7 +161,7 @@ struct DeltaContent {
     percent: Option<Value>,
 }
 
-/// A difference; `None` where a side has no value, and no percentage of zero.
+/// A difference; `None` where a side has no value or the difference is beyond all numbers, and no percentage of zero.
 #[derive(Debug, PartialEq)]
 struct Delta {
     absolute: Option<f64>,
@@ -171,8 +171,9 @@ struct Delta {
 impl Delta {
     fn between(a: &MetricValue, b: &MetricValue) -> Delta {
         let (Some(a), Some(b)) = (a.number(), b.number()) else { return Delta { absolute: None, percent: None } };
-        let percent = (a != 0.0).then(|| round((b - a) / a * 100.0));
-        Delta { absolute: Some(round(b - a)), percent }
+        let finite = |number: &f64| number.is_finite();
+        let percent = (a != 0.0).then(|| round((b - a) / a * 100.0)).filter(finite);
+        Delta { absolute: Some(round(b - a)).filter(finite), percent }
     }
 }
 
@@ -259,5 +260,7 @@ mod tests {
             Some(25.0),
         );
         check(json!({"currency": "EUR"}), json!(1), None, None);
+        check(json!(-1e308), json!(1e308), None, None);
+        check(json!(1e-308), json!(1), Some(1.0), None);
     }
 }

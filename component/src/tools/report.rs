@@ -59,7 +59,8 @@ impl<'a> Report<'a> {
         Some(u64::from(page.offset) + self.rows.len() as u64)
     }
 
-    /// Sums of what adds up, when every row is there and every event belongs to one row.
+    /// Sums of what adds up, when every row is there and every event belongs to one row. A sum beyond all numbers, which
+    /// no site's counts come to, is none.
     fn totals(&self) -> Vec<(Metric, f64)> {
         let complete = !self.truncated && self.query.page.is_none_or(|page| page.offset == 0) && self.rows.len() > 1;
         if !complete || !self.query.dimensions.iter().all(Dimension::partitions_events) {
@@ -67,7 +68,7 @@ impl<'a> Report<'a> {
         }
         let metrics = self.query.metrics.iter().enumerate().filter(|(_, metric)| metric.is_additive());
         let sum = |at: usize| self.rows.iter().filter_map(|(row, _)| row.metrics.get(at)?.number()).sum();
-        metrics.map(|(at, metric)| (*metric, sum(at))).collect()
+        metrics.map(|(at, metric)| (*metric, sum(at))).filter(|(_, total): &(_, f64)| total.is_finite()).collect()
     }
 
     fn text(&self) -> String {

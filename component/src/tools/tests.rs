@@ -297,6 +297,8 @@ fn totals_are_given_only_for_what_adds_up() {
     let mut cut = by("visit:source", ["visitors", "pageviews"]);
     cut["limit"] = json!(2);
     assert_eq!(total(cut, rows), None, "there may be more rows");
+    let huge = r#"[{"dimensions":["a"],"metrics":[1,1e308]},{"dimensions":["b"],"metrics":[3,1e308]}]"#;
+    assert_eq!(total(by("visit:source", ["visitors", "pageviews"]), huge), None, "JSON has no infinity");
 }
 
 #[test]
