@@ -19,7 +19,8 @@ const redirectUri = 'http://127.0.0.1:18999/callback';
 
 const { publicUrl, settings, stop } = await startProvider();
 const state = await mkdtemp(join(tmpdir(), 'plausible-mcp-'));
-const environment = { ...settings, PATH: process.env.PATH, HOME: process.env.HOME, RATE_LIMIT_PER_MINUTE: '6000' };
+const { PATH, HOME, WASMTIME } = process.env;
+const environment = { ...settings, PATH, HOME, ...(WASMTIME && { WASMTIME }), RATE_LIMIT_PER_MINUTE: '6000' };
 const start = () => serve(publicUrl, host, [component, state, new URL(publicUrl).host], environment);
 
 process.env.INTEROP_SIGN_IN = `${publicUrl}/internal`;
