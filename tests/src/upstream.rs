@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// A request that arrived.
@@ -87,6 +88,31 @@ impl Drop for Upstream {
     }
 }
 
+/// The replies that [`Upstream::holding`] holds back. Clones are of the same ones.
+#[derive(Debug, Clone)]
+pub struct Held {
+    arrived: Arc<Semaphore>,
+    released: Arc<Semaphore>,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Held { arrived: Arc::new(Semaphore::new(0)), released: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Held {
+    /// Waits until so many further requests have arrived.
+    pub async fn arrived(&self, count: u32) {
+        self.arrived.acquire_many(count).await.expect(NEVER_CLOSED).forget();
+    }
+
+    /// Lets so many replies go, of requests that have arrived or will.
+    pub fn release(&self, count: usize) {
+        self.released.add_permits(count);
+    }
+}
+
 impl Upstream {
     /// Starts a server on a free loopback port that asks `behaviour` for each reply.
     pub async fn start<B>(behaviour: B) -> Self
@@ -110,6 +136,24 @@ impl Upstream {
             Box::pin(async move { reply })
         })
         .await
+    }
+
+    /// Starts a server that holds its replies back until they are let go, and what lets them go.
+    pub async fn holding<B>(behaviour: B) -> (Self, Held)
+    where
+        B: Fn(&Received) -> Reply + Send + Sync + 'static,
+    {
+        let held = Held::default();
+        let (gate, behaviour) = (held.clone(), Arc::new(behaviour));
+        let upstream = Upstream::start(move |received| {
+            let (gate, behaviour) = (gate.clone(), Arc::clone(&behaviour));
+            Box::pin(async move {
+                gate.arrived.add_permits(1);
+                gate.released.acquire().await.expect(NEVER_CLOSED).forget();
+                behaviour(&received)
+            })
+        });
+        (upstream.await, held)
     }
 
     /// The value of `PLAUSIBLE_BASE_URL` that leads here.
@@ -187,3 +231,5 @@ impl fmt::Display for Closed {
 }
 
 impl std::error::Error for Closed {}
+
+const NEVER_CLOSED: &str = "the semaphore is never closed";

@@ -1,6 +1,5 @@
 //! A host that is told to stop finishes what it has begun.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_tests::harness::{Harness, simulated};
@@ -9,33 +8,21 @@ use plausible_mcp_tests::mcp_request::{DEMO_SITE, call};
 use plausible_mcp_tests::upstream::Upstream;
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_and_new_ones_are_not_taken() {
-    let (arrived, released) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let plausible = Arc::new(simulated());
-    let (arrival, release) = (Arc::clone(&arrived), Arc::clone(&released));
-    let upstream = Upstream::start(move |received| {
-        let (arrival, release, plausible) = (Arc::clone(&arrival), Arc::clone(&release), Arc::clone(&plausible));
-        Box::pin(async move {
-            arrival.add_permits(1);
-            release.acquire().await.expect("the semaphore is never closed").forget();
-            plausible(&received)
-        })
-    })
-    .await;
+    let (upstream, held) = Upstream::holding(simulated()).await;
     let mut host = Harness::start(upstream, &[]).await;
     let address = host.address();
     let arguments = json!({ "site_id": DEMO_SITE, "date_range": "7d", "dimension": "event:page" });
     let request = call("get_breakdown", arguments);
     let in_flight = tokio::spawn(async move { http_client::send(address, &request).await });
-    arrived.acquire().await.expect("the semaphore is never closed").forget();
+    held.arrived(1).await;
     host.begin_stop();
     while TcpStream::connect(address).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    released.add_permits(1);
+    held.release(1);
     let answer = in_flight.await.expect("no panic").expect("the host is reached").expect("an answer");
     assert_eq!(answer.status, 200);
     assert!(answer.json()["result"]["structuredContent"].is_object(), "{}", answer.text());

@@ -11,7 +11,6 @@ use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::mcp_request::DEMO_SITE;
 use plausible_mcp_tests::upstream::{Received, Reply, Upstream};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 async fn host(plausible: &Upstream, sentry: &Upstream, limits: Limits) -> Host {
     let dsn = sentry.base_url().replace("http://", "http://0123456789abcdef@") + "/7";
@@ -46,21 +45,12 @@ fn envelopes(sentry: &Upstream) -> Vec<Received> {
 
 #[tokio::test]
 async fn a_report_leaves_when_the_caller_has_the_answer() {
-    let released = Arc::new(Semaphore::new(0));
-    let release = Arc::clone(&released);
-    let sentry = Upstream::start(move |_| {
-        let release = Arc::clone(&release);
-        Box::pin(async move {
-            release.acquire().await.expect("the semaphore is never closed").forget();
-            Reply::json(200, "{}")
-        })
-    })
-    .await;
+    let (sentry, held) = Upstream::holding(|_| Reply::json(200, "{}")).await;
     let plausible = Upstream::answering(simulated()).await;
     let host = host(&plausible, &sentry, Limits::default()).await;
     assert_eq!(call(&host).await, 200, "Sentry has not answered yet");
     assert!(!host.drained(Duration::from_millis(10)).await, "the report is under way");
-    released.add_permits(1);
+    held.release(1);
     assert!(host.drained(Duration::from_secs(5)).await);
     let reports = envelopes(&sentry);
     let [report] = reports.as_slice() else { panic!("{reports:?}") };

@@ -13,7 +13,6 @@ use plausible_mcp_tests::http_client;
 use plausible_mcp_tests::mcp_request::{DEMO_SITE, call};
 use plausible_mcp_tests::upstream::Upstream;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use super::operator::Operator;
 
@@ -26,31 +25,21 @@ async fn a_host_that_nobody_can_reach_yet_is_not_ready() {
 
 #[tokio::test]
 async fn a_host_is_ready_until_it_drains_and_the_operator_sees_it_drain() {
-    let (arrived, released) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (arrival, release, plausible) = (Arc::clone(&arrived), Arc::clone(&released), Arc::new(simulated()));
-    let upstream = Upstream::start(move |received| {
-        let (arrival, release, plausible) = (Arc::clone(&arrival), Arc::clone(&release), Arc::clone(&plausible));
-        Box::pin(async move {
-            arrival.add_permits(1);
-            release.acquire().await.expect("the semaphore is never closed").forget();
-            plausible(&received)
-        })
-    })
-    .await;
+    let (upstream, held) = Upstream::holding(simulated()).await;
     let mut host = Harness::start(upstream, &[]).await;
     let operator = Operator::of(host.host()).await;
     assert_eq!(operator.readiness().await, (200, "ready".to_owned()));
     let arguments = json!({ "site_id": DEMO_SITE, "date_range": "7d", "dimension": "event:page" });
     let (address, request) = (host.address(), call("get_breakdown", arguments));
     let in_flight = tokio::spawn(async move { http_client::send(address, &request).await });
-    arrived.acquire().await.expect("the semaphore is never closed").forget();
+    held.arrived(1).await;
     assert!(operator.metric("http_requests_in_flight").await >= 1.0);
     host.begin_stop();
     while operator.readiness().await.0 == 200 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(operator.readiness().await, (503, "draining".to_owned()));
-    released.add_permits(1);
+    held.release(1);
     assert_eq!(in_flight.await.expect("no panic").expect("the host is reached").expect("an answer").status, 200);
     assert!(host.stopped().await);
 }

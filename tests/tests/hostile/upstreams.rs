@@ -1,7 +1,6 @@
 //! Upstreams that answer what no Plausible would: the caller gets a tool's error that says what is the matter, in time,
 //! and no more is read than is allowed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_tests::harness::Harness;
@@ -10,7 +9,6 @@ use plausible_mcp_tests::mcp_request::call;
 use plausible_mcp_tests::stub_sites;
 use plausible_mcp_tests::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use crate::raw_upstream::{RawUpstream, Script};
 use crate::{ends, still_answers};
@@ -118,17 +116,7 @@ async fn an_answer_that_would_swell_in_memory_is_not_read() {
 
 #[tokio::test]
 async fn while_plausible_takes_its_time_others_are_answered() {
-    let (arrived, released) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (arrival, release) = (Arc::clone(&arrived), Arc::clone(&released));
-    let upstream = Upstream::start(move |received| {
-        let (arrival, release) = (Arc::clone(&arrival), Arc::clone(&release));
-        Box::pin(async move {
-            arrival.add_permits(1);
-            release.acquire().await.expect("the semaphore is never closed").forget();
-            stub_sites::answer(&received)
-        })
-    })
-    .await;
+    let (upstream, held) = Upstream::holding(stub_sites::answer).await;
     let host = Harness::start(upstream, &[]).await;
     let mut waiting = tokio::task::JoinSet::new();
     for number in 1..=CALLS {
@@ -137,11 +125,11 @@ async fn while_plausible_takes_its_time_others_are_answered() {
         let (address, request) = (host.address(), call("get_breakdown", arguments));
         waiting.spawn(async move { http_client::send(address, &request).await });
     }
-    ends("the way to Plausible", arrived.acquire_many(CALLS)).await.expect("the semaphore is never closed").forget();
+    ends("the way to Plausible", held.arrived(CALLS)).await;
     for _ in 0..10 {
         still_answers(host.address()).await;
     }
-    released.add_permits(1000);
+    held.release(1000);
     for answer in ends("an answer", waiting.join_all()).await {
         let answer = answer.expect("the host is reached").expect("the host answers");
         assert_eq!(answer.json()["result"]["isError"], Value::Null, "{}", answer.text());
