@@ -22,7 +22,7 @@ impl Url {
             "http" => false,
             _ => return None,
         };
-        if rest.contains(['?', '#', '\\', '@']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        if !rest.bytes().all(is_legal) {
             return None;
         }
         let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
@@ -43,6 +43,12 @@ impl Url {
     pub fn is_protected(&self) -> bool {
         self.is_https || is_loopback_host(&self.host)
     }
+}
+
+/// Whether a byte may stand in the authority or path of a URL (RFC 3986 §3.2, §3.3). Whatever passes here may be sent in a
+/// header. `@` is refused in the path too: people read it as the end of user information.
+fn is_legal(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:/[]".contains(&byte)
 }
 
 /// The host of `host[:port]`, in lower case (RFC 3986 §3.2.2, §3.2.3).
@@ -98,6 +104,14 @@ mod tests {
             assert_eq!(Url::parse(text).map(|url| url.origin()).as_deref(), Some(origin), "{text}");
         }
         assert_eq!(Url::parse("https://mcp.example.com:70000"), None);
+    }
+
+    #[test]
+    fn what_a_header_cannot_carry_is_no_url() {
+        for text in ["https://a.example/ä", "https://a.example/a b", "https://a.example/\u{7f}", "https://a.example/\"<{|}>"] {
+            assert_eq!(Url::parse(text), None, "{text:?}");
+        }
+        assert!(Url::parse("https://a.example/%C3%A4/-._~!$&'()*+,;=:").is_some());
     }
 
     #[test]
