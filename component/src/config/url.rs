@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn what_a_header_cannot_carry_is_no_url() {
-        for text in ["https://a.example/ä", "https://a.example/a b", "https://a.example/\u{7f}", "https://a.example/\"<{|}>"] {
+        for text in
+            ["https://a.example/ä", "https://a.example/a b", "https://a.example/\u{7f}", "https://a.example/\"<{|}>"]
+        {
             assert_eq!(Url::parse(text), None, "{text:?}");
         }
         assert!(Url::parse("https://a.example/%C3%A4/-._~!$&'()*+,;=:").is_some());

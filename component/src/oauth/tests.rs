@@ -1,232 +1,27 @@
 //! The life of an authorization over a store: sequences, and interleavings of requests that race.
 
+mod bed;
 mod clients;
 mod transaction;
 
-use std::cell::{Cell, RefCell};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use bed::*;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::authorize::AuthorizationRequest;
-use super::bearer::{BearerError, Principal, authenticate};
-use super::code::{Exchange, RedeemError, redeem};
+use super::bearer::{BearerError, authenticate};
+use super::code::{Exchange, RedeemError};
 use super::grant::{Approval, Issued, abandon, begin};
 use super::keyring::KeyRing;
 use super::pkce::CodeChallenge;
-use super::refresh::{Refresh, RefreshError, refresh};
-use super::resource::Resource;
-use super::revoke::{Revoked, revoke, revoke_all, revoke_user};
+use super::refresh::RefreshError;
+use super::revoke::{Revoked, revoke_all, revoke_user};
 use super::token::Token;
 use super::vault::Vault;
-use crate::ports::{Clock, MemoryStore, OauthStore, SeededRandom, StoreError, Timestamp};
-
-// RFC 7636, Appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const REDIRECT_URI: &str = "http://127.0.0.1:5000/cb";
-const EMAIL: &str = "Ann.Secret@example.com";
-const SECOND: u64 = 1000;
-const HOUR: u64 = 3600 * SECOND;
-
-#[derive(Clone)]
-struct Hand(Rc<Cell<u64>>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.get())
-    }
-}
-
-/// Everything around the flows. The store gives way before each operation, so that a schedule decides who goes first.
-struct Bed {
-    clock: Hand,
-    store: GivingWay,
-    random: SeededRandom,
-    ring: RefCell<KeyRing>,
-    admitted: Cell<bool>,
-}
-
-struct GivingWay {
-    records: MemoryStore<Hand>,
-    operations: Cell<u32>,
-    /// The operation, counted from now, that takes effect and is reported as unknown.
-    unknown: Cell<Option<u32>>,
-}
-
-#[derive(Default)]
-struct Turn(bool);
-
-impl Future for Turn {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl GivingWay {
-    async fn turn(&self) {
-        self.operations.set(self.operations.get() + 1);
-        Turn::default().await;
-    }
-
-    fn report<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        match self.unknown.get() {
-            Some(0) => {
-                self.unknown.set(None);
-                Err(StoreError::UnknownOutcome)
-            }
-            left => {
-                self.unknown.set(left.map(|left| left - 1));
-                outcome
-            }
-        }
-    }
-}
-
-impl OauthStore for GivingWay {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.turn().await;
-        self.records.get(key).await
-    }
-
-    async fn put(&self, key: &str, value: &[u8], ttl: u32) -> Result<(), StoreError> {
-        self.turn().await;
-        self.report(self.records.put(key, value, ttl).await)
-    }
-
-    async fn create(&self, key: &str, value: &[u8], ttl: u32) -> Result<bool, StoreError> {
-        self.turn().await;
-        self.report(self.records.create(key, value, ttl).await)
-    }
-
-    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.turn().await;
-        self.records.take(key).await
-    }
-
-    async fn replace(&self, key: &str, old: &[u8], new: &[u8], ttl: Option<u32>) -> Result<bool, StoreError> {
-        self.turn().await;
-        self.report(self.records.replace(key, old, new, ttl).await)
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.turn().await;
-        self.report(self.records.delete(key).await)
-    }
-
-    async fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
-        self.turn().await;
-        self.records.keys(prefix, after, limit).await
-    }
-}
-
-/// Polls the futures in the order of `schedule`, then in turn, until all are done.
-fn interleave<'a, T>(futures: Vec<Pin<Box<dyn Future<Output = T> + 'a>>>, schedule: &[usize]) -> Vec<T> {
-    let mut running: Vec<_> = futures.into_iter().map(Some).collect();
-    let mut done: Vec<Option<T>> = running.iter().map(|_| None).collect();
-    let mut context = Context::from_waker(Waker::noop());
-    let count = running.len();
-    let order = schedule.iter().map(|index| index % count).chain((0..count).cycle());
-    for index in order {
-        if let Some(future) = &mut running[index]
-            && let Poll::Ready(output) = future.as_mut().poll(&mut context)
-        {
-            (done[index], running[index]) = (Some(output), None);
-        }
-        if running.iter().all(Option::is_none) {
-            break;
-        }
-    }
-    done.into_iter().map(|output| output.expect("all are done")).collect()
-}
-
-fn alone<'a, T>(future: impl Future<Output = T> + 'a) -> T {
-    interleave(vec![Box::pin(future)], &[]).pop().unwrap()
-}
-
-fn exchange(code: &str) -> Exchange<'_> {
-    Exchange { client_id: "c1", code, redirect_uri: None, verifier: Some(VERIFIER), resource: None }
-}
-
-fn resource() -> Resource {
-    Resource::of("https://mcp.example.com")
-}
-
-impl Bed {
-    fn new() -> Bed {
-        let clock = Hand(Rc::new(Cell::new(1_000 * HOUR)));
-        let records = MemoryStore::new(clock.clone());
-        let store = GivingWay { records, operations: Cell::new(0), unknown: Cell::new(None) };
-        let ring = RefCell::new(KeyRing::parse(&format!("{:064x}", 7)).unwrap());
-        Bed { clock, store, random: SeededRandom::new(1), ring, admitted: Cell::new(true) }
-    }
-
-    fn pass(&self, milliseconds: u64) {
-        self.clock.0.set(self.clock.0.get() + milliseconds);
-    }
-
-    fn code(&self) -> String {
-        let request = AuthorizationRequest {
-            client_id: "c1".into(),
-            redirect_uri: REDIRECT_URI.into(),
-            is_loopback: true,
-            challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
-            state: Some("client-state".into()),
-        };
-        let url = resource().url();
-        let approval =
-            Approval { request: &request, client_name: Some("A"), may_refresh: true, email: EMAIL, resource: &url };
-        let ring = self.ring.borrow().clone();
-        let vault = Vault::new(&self.store, &self.random, &ring);
-        alone(begin(&vault, self.clock.now(), approval)).unwrap().0.expose()
-    }
-
-    async fn redeem(&self, exchange: Exchange<'_>) -> Result<Issued, RedeemError> {
-        let ring = self.ring.borrow().clone();
-        let vault = Vault::new(&self.store, &self.random, &ring);
-        redeem(&vault, self.clock.now(), &resource(), &exchange, |_| self.admitted.get()).await
-    }
-
-    async fn refresh(&self, token: &Token) -> Result<Issued, RefreshError> {
-        self.refresh_as(&token.expose(), "c1", None).await
-    }
-
-    async fn refresh_as(&self, token: &str, client_id: &str, target: Option<&str>) -> Result<Issued, RefreshError> {
-        let ring = self.ring.borrow().clone();
-        let vault = Vault::new(&self.store, &self.random, &ring);
-        let request = Refresh { client_id, token, resource: target };
-        refresh(&vault, self.clock.now(), &resource(), &request, |email| email == EMAIL && self.admitted.get()).await
-    }
-
-    fn bearer(&self, token: &str) -> Result<Principal, BearerError> {
-        let ring = self.ring.borrow().clone();
-        let vault = Vault::new(&self.store, &self.random, &ring);
-        alone(authenticate(&vault, self.clock.now(), &resource(), token, |_| self.admitted.get()))
-    }
-
-    fn revoke(&self, token: &str, client_id: &str) -> Revoked {
-        let ring = self.ring.borrow().clone();
-        alone(revoke(&Vault::new(&self.store, &self.random, &ring), client_id, token)).unwrap()
-    }
-
-    fn signed_in(&self) -> Issued {
-        let code = self.code();
-        alone(self.redeem(exchange(&code))).unwrap()
-    }
-
-    fn is_admitted(&self, issued: &Issued) -> bool {
-        self.bearer(&issued.access.expose()).is_ok()
-    }
-}
-
-fn refresh_token(issued: &Issued) -> &Token {
-    issued.refresh.as_ref().expect("the client takes refresh tokens")
-}
+use crate::ports::{Clock as _, OauthStore, StoreError};
 
 #[test]
 fn a_code_redeems_once_and_its_tokens_admit_the_user() {
