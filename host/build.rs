@@ -144,8 +144,9 @@ const ADAPTERS: [((&str, &str), &str); 2] = [
 const PROFILE: &str = "component";
 const TARGET: &str = "wasm32-wasip2";
 /// What the components are made of, relative to the workspace.
-const WATCHED: [&str; 7] = [
+const WATCHED: [&str; 8] = [
     "component/src",
+    "component/build.rs",
     "component/Cargo.toml",
     "component/adapters",
     "wit",
