@@ -10,6 +10,8 @@ pub(crate) fn engine_configuration() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
+        // A WASI 0.2 guest has one task; the engine need not keep account of several at every call.
+        .concurrency_support(false)
         .epoch_interruption(true)
         .memory_init_cow(true)
         .memory_reservation(MEMORY_RESERVATION)

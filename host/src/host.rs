@@ -16,7 +16,6 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler};
 
 use crate::bindings::OperatorPre;
 use crate::component::ComponentError;
@@ -29,7 +28,7 @@ use crate::outbound_http::OutboundError;
 use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body::{self, BodyRoom, ReadBody};
 use crate::traces::{RequestSpan, Traces};
-use crate::worker::{Admitted, Workers};
+use crate::worker::{self, Admitted, Workers};
 pub use builder::HostBuilder;
 use observed::Observed;
 pub use readiness::NotReady;
@@ -74,7 +73,7 @@ struct Running {
     engine: Engine,
     services: Arc<Services>,
     operator: OperatorPre<Instance>,
-    handler: ProxyHandler<Workers>,
+    workers: Workers,
     permits: Permits,
     body_room: BodyRoom,
     traces: Option<Arc<dyn Traces>>,
@@ -170,7 +169,7 @@ impl Host {
     }
 
     async fn ask(&self, admitted: Admitted, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
-        let answer = self.0.handler.handle(admitted, request).await.map_err(|error| failure(&error))?;
+        let answer = self.0.workers.ask(admitted, request).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");
@@ -216,7 +215,7 @@ fn require_host(head: &http::request::Parts) -> Result<(), Refusal> {
 }
 
 fn failure(error: &wasmtime::Error) -> Refusal {
-    if error.is::<ExpirationError>() || matches!(error.downcast_ref(), Some(wasmtime::Trap::Interrupt)) {
+    if worker::is_interrupted(error) {
         return Refusal::Deadline;
     }
     tracing::error!(event = "component_failed", cause = format!("{error:?}"), "the component gave no answer");

@@ -1,7 +1,6 @@
 //! One instance of the component: the state in its store, what it is linked to, and its limits of memory and time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::HeaderName;
@@ -61,9 +60,9 @@ impl Instance {
         self.live.ends(end);
     }
 
-    /// The size of the instance's linear memory in bytes, as it is known now and later.
-    pub(crate) fn memory_bytes(&self) -> Arc<AtomicUsize> {
-        self.memory.bytes.clone()
+    /// The size of the instance's linear memory in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory.bytes
     }
 }
 
@@ -82,7 +81,7 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
             .build(),
         http: WasiHttpCtx::new(),
         hooks: NoOutgoingHttp,
-        memory: MemoryLimit { largest: services.limits.instance_memory_bytes, bytes: Arc::default() },
+        memory: MemoryLimit { largest: services.limits.instance_memory_bytes, bytes: 0 },
         deadline: Instant::now() + services.limits.request_time,
         span: None,
         live: LiveInstance::started(&services.metrics),
@@ -169,14 +168,14 @@ type OutgoingAnswer =
 /// Refuses to grow memory beyond the limit, and tells how large it is.
 struct MemoryLimit {
     largest: usize,
-    bytes: Arc<AtomicUsize>,
+    bytes: usize,
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let fits = desired <= self.largest;
         if fits {
-            self.bytes.store(desired, Ordering::Relaxed);
+            self.bytes = desired;
         }
         Ok(fits)
     }
@@ -195,10 +194,10 @@ mod tests {
 
     #[test]
     fn memory_grows_up_to_its_limit_and_no_further() {
-        let mut memory = MemoryLimit { largest: 64 << 20, bytes: Arc::default() };
+        let mut memory = MemoryLimit { largest: 64 << 20, bytes: 0 };
         for (desired, allowed) in [(1 << 20, true), (64 << 20, true), ((64 << 20) + 1, false), (4 << 30, false)] {
             assert_eq!(memory.memory_growing(0, desired, None).unwrap(), allowed, "{desired}");
         }
-        assert_eq!(memory.bytes.load(Ordering::Relaxed), 64 << 20, "a refused growth does not count");
+        assert_eq!(memory.bytes, 64 << 20, "a refused growth does not count");
     }
 }

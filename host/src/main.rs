@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use plausible_mcp_host::{CommandLine, install_log};
 
+/// A request takes a few hundred small allocations, a tenth of its time with the allocator of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let command_line = CommandLine::parse();

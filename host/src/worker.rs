@@ -1,160 +1,205 @@
-//! How instances are started, reused and dropped: the policy that `ProxyHandler` runs each worker under.
+//! How instances are started, reused and dropped.
 //!
 //! ```text
-//! start -> Idle -> Requests (one at a time) -> Idle -> ... -> dropped
+//! start -> at work on one request -> idle -> at work -> ... -> dropped
 //! ```
-//! A worker is dropped after a trap, after a deadline, after enough requests, when its memory has grown, or when it
-//! has been idle for a while.
+//! A WASI 0.2 guest blocks while it waits, so an instance has one request at a time. It is dropped after a trap, after a
+//! deadline, after enough requests, when its memory has grown, or when it has been idle for a while.
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
-use wasmtime::component::GuestTaskId;
-use wasmtime::{Engine, Store, StoreContextMut, Trap};
-use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::handler::{
-    HandlerState, Instance as Worker, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
-};
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+use wasmtime::{Engine, Store, Trap};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use crate::in_flight::InFlight;
 use crate::instance::{Instance, Services, new_store};
+use crate::limits::Limits;
 use crate::metrics::End;
 use crate::traces::RequestSpan;
 
-/// Starts instances.
-pub(crate) struct Workers {
-    pub(crate) engine: Engine,
-    pub(crate) services: Arc<Services>,
-    pub(crate) component: ProxyPre<Instance>,
-}
+/// All instances of one host.
+#[derive(Clone)]
+pub(crate) struct Workers(Arc<Shared>);
 
-/// What goes along with a request to its worker.
+/// What goes along with a request to its instance.
 pub(crate) struct Admitted {
     pub(crate) in_flight: InFlight,
     pub(crate) span: Option<Arc<dyn RequestSpan>>,
 }
 
-/// When one worker takes its next request.
-pub(crate) struct Reuse {
+/// What a guest makes of a request: `wasi:http/types.response-outparam`.
+type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
+
+struct Shared {
+    engine: Engine,
     services: Arc<Services>,
-    memory: Arc<AtomicUsize>,
-    /// Why it takes no more, once it takes no more.
-    retired: OnceLock<End>,
+    component: ProxyPre<Instance>,
+    idle: Mutex<Idle>,
 }
 
-/// When one worker is dropped for its use of time.
-pub(crate) struct Expiration {
-    request_time: Duration,
-    idle_time: Duration,
-    timer: Pin<Box<Sleep>>,
+/// Instances that wait for a request, the one that has waited longest first.
+#[derive(Default)]
+struct Idle {
+    workers: Vec<Worker>,
+    /// Whether a task looks after them.
+    is_swept: bool,
 }
 
-impl HandlerState for Workers {
-    type StoreData = Instance;
-    type WorkerExpiration = Expiration;
-    type WorkerState = Reuse;
-
-    async fn instantiate(&self) -> wasmtime::Result<Worker<Instance, Expiration, Reuse>> {
-        let mut store = new_store(&self.engine, &self.services);
-        let memory = store.data().memory_bytes();
-        let proxy = self.component.instantiate_async(&mut store).await?;
-        let limits = &self.services.limits;
-        Ok(Worker {
-            store,
-            proxy,
-            view: |instance| instance.http(),
-            expiration: Expiration {
-                request_time: limits.request_time + DEADLINE_GRACE,
-                idle_time: limits.instance_idle_time,
-                timer: Box::pin(tokio::time::sleep(limits.instance_idle_time)),
-            },
-            state: Reuse { services: self.services.clone(), memory, retired: OnceLock::new() },
-        })
-    }
+/// One instance.
+struct Worker {
+    store: Store<Instance>,
+    proxy: Proxy,
+    served: usize,
+    idle_since: Instant,
+    /// Why it is dropped, should that happen now.
+    end: End,
 }
 
-impl WorkerState for Reuse {
-    type StoreData = Instance;
-    type RequestData = Admitted;
-
-    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        let grown = self.memory.load(Ordering::Relaxed) > REUSED_MEMORY_BYTES;
-        if grown || total >= self.services.limits.instance_requests.get() {
-            self.retired.get_or_init(|| if grown { End::Memory } else { End::Requests });
-            return ShouldAccept::Never;
-        }
-        // A WASI 0.2 guest blocks while it waits, so an instance serves one request at a time.
-        if concurrent == 0 { ShouldAccept::Yes } else { ShouldAccept::No }
+impl Workers {
+    /// No instance yet: the first request starts the first one.
+    pub(crate) fn new(engine: Engine, services: Arc<Services>, component: ProxyPre<Instance>) -> Self {
+        Self(Arc::new(Shared { engine, services, component, idle: Mutex::default() }))
     }
 
-    fn on_request_start(
+    /// The guest's answer to a request. The guest may go on when it has answered, and does so when nobody waits for the
+    /// answer any more.
+    ///
+    /// # Errors
+    /// When the guest gave no answer: [`Trap::Interrupt`] when its time was over, else what it failed by.
+    pub(crate) async fn ask(
         &self,
-        mut store: StoreContextMut<'_, Instance>,
-        Admitted { in_flight, span }: Admitted,
-        _: GuestTaskId,
-    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
-        let deadline = Instant::now() + self.services.limits.request_time + DEADLINE_GRACE;
-        store.data_mut().begins(deadline, span);
-        // The future lives as long as the guest works on the request. It never ends by itself: time is kept by
-        // `Expiration`, outside of the store's event loop, where a busy guest cannot hold it up.
-        Box::pin(async move {
-            let _in_flight = in_flight;
-            std::future::pending().await
-        })
-    }
-
-    fn drop(&self, mut store: Store<Instance>, result: wasmtime::Result<()>) {
-        let end = match &result {
-            Ok(()) => self.retired.get().copied().unwrap_or(End::Idle),
-            Err(error) => end_by(error),
-        };
-        store.data_mut().ends(end);
-        drop(store);
-        if let Err(error) = result
-            && end != End::Stopped
-        {
-            tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
+        admitted: Admitted,
+        request: Request<WasiBody>,
+    ) -> wasmtime::Result<Response<HyperOutgoingBody>> {
+        let (answer, answered) = oneshot::channel();
+        let work = tokio::spawn(self.0.clone().work(admitted, request, answer));
+        match answered.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(code)) => Err(wasmtime::format_err!("the guest answered with the error {code:?}")),
+            Err(_) => match work.await {
+                Ok(Ok(())) => Err(wasmtime::format_err!("the guest gave no answer")),
+                Ok(Err(error)) => Err(error),
+                Err(panicked) => Err(panicked.into()),
+            },
         }
     }
 }
 
-/// What an instance ended by. Some of the causes have no type of their own, and are known by their text.
-fn end_by(error: &wasmtime::Error) -> End {
-    if matches!(error.downcast_ref(), Some(Trap::Interrupt)) {
-        return End::Deadline;
+impl Shared {
+    async fn work(
+        self: Arc<Self>,
+        admitted: Admitted,
+        request: Request<WasiBody>,
+        answer: oneshot::Sender<Answer>,
+    ) -> wasmtime::Result<()> {
+        let Admitted { in_flight: _in_flight, span } = admitted;
+        let mut worker = match self.take_idle() {
+            Some(worker) => worker,
+            None => self.start().await?,
+        };
+        let deadline = Instant::now() + self.limits().request_time + DEADLINE_GRACE;
+        worker.store.data_mut().begins(deadline, span);
+        let outcome = timeout_at(deadline.into(), worker.serve(request, answer)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
+        match outcome {
+            Ok(()) => self.keep(worker),
+            Err(error) => {
+                worker.drop_as(if is_interrupted(&error) { End::Deadline } else { End::Trap });
+                tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
+                Err(error)
+            }
+        }
     }
-    match error.to_string().as_str() {
-        "guest timed out" => End::Deadline,
-        // A worker that is dropped with its runtime is reported as one that panicked.
-        "worker panicked" if !std::thread::panicking() => End::Stopped,
-        _ => End::Trap,
+
+    async fn start(&self) -> wasmtime::Result<Worker> {
+        let mut store = new_store(&self.engine, &self.services);
+        let proxy = self.component.instantiate_async(&mut store).await?;
+        Ok(Worker { store, proxy, served: 0, idle_since: Instant::now(), end: End::Stopped })
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.services.limits
+    }
+
+    /// The instance that was used last: its memory is the most likely to be in the caches still, and the others may end.
+    fn take_idle(&self) -> Option<Worker> {
+        self.idle().workers.pop()
+    }
+
+    /// Keeps an instance for the next request, or drops it.
+    fn keep(self: Arc<Self>, mut worker: Worker) -> wasmtime::Result<()> {
+        if worker.store.data().memory_bytes() > REUSED_MEMORY_BYTES {
+            worker.drop_as(End::Memory);
+        } else if worker.served >= self.limits().instance_requests.get() {
+            worker.drop_as(End::Requests);
+        } else {
+            worker.idle_since = Instant::now();
+            let mut idle = self.idle();
+            idle.workers.push(worker);
+            if !std::mem::replace(&mut idle.is_swept, true) {
+                tokio::spawn(sweep(Arc::downgrade(&self)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the instances that have been idle for too long; when the next one will have been, if there is one.
+    fn expired(&self) -> (Vec<Worker>, Option<Instant>) {
+        let (now, allowed) = (Instant::now(), self.limits().instance_idle_time);
+        let mut idle = self.idle();
+        let count = idle.workers.partition_point(|worker| worker.idle_since + allowed <= now);
+        let expired = idle.workers.drain(..count).collect();
+        let next = idle.workers.first().map(|worker| worker.idle_since + allowed);
+        idle.is_swept = next.is_some();
+        (expired, next)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl WorkerExpiration for Expiration {
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
-        let allowed = match status {
-            WorkerStatus::Idle => self.idle_time,
-            WorkerStatus::Requests | WorkerStatus::PostReturn => self.request_time,
-        };
-        let end = start + allowed;
-        if Instant::now() >= end {
-            return Poll::Ready(());
-        }
-        // The timer is moved only when it would ring too late or has rung: moving it for every request costs more
-        // than waking up early now and then.
-        if self.timer.deadline().into_std() > end || self.timer.is_elapsed() {
-            self.timer.as_mut().reset(end.into());
-        }
-        while self.timer.as_mut().poll(context).is_ready() {
-            self.timer.as_mut().reset(end.into());
-        }
-        Poll::Pending
+/// Drops instances that have been idle for too long, for as long as there are idle ones.
+async fn sweep(shared: Weak<Shared>) {
+    while let Some(alive) = shared.upgrade() {
+        let (expired, next) = alive.expired();
+        expired.into_iter().for_each(|worker| worker.drop_as(End::Idle));
+        drop(alive);
+        let Some(next) = next else { return };
+        tokio::time::sleep_until(next.into()).await;
     }
+}
+
+impl Worker {
+    async fn serve(&mut self, request: Request<WasiBody>, answer: oneshot::Sender<Answer>) -> wasmtime::Result<()> {
+        self.served += 1;
+        let mut http = self.store.data_mut().http();
+        let request = http.new_incoming_request(Scheme::Http, request)?;
+        let answer = http.new_response_outparam(answer)?;
+        self.proxy.wasi_http_incoming_handler().call_handle(&mut self.store, request, answer).await
+    }
+
+    fn drop_as(mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.store.data_mut().ends(self.end);
+    }
+}
+
+/// Whether the time of a request was over.
+pub(crate) fn is_interrupted(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Trap::Interrupt))
 }
 
 /// A guest is interrupted, and dropped if it waits, this much after the host has given its request up: a guest that is

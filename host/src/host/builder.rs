@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Engine;
-use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use super::readiness::Stage;
 use super::{Host, HostError, Running};
@@ -131,15 +131,11 @@ impl HostBuilder {
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
-        let proxy = wasmtime_wasi_http::p2::bindings::ProxyPre::new(linked).map_err(mismatch)?;
-        let handler = ProxyHandler::new(Workers {
-            engine: engine.clone(),
-            services: services.clone(),
-            component: ProxyPre::P2(proxy),
-        });
+        let proxy = ProxyPre::new(linked).map_err(mismatch)?;
+        let workers = Workers::new(engine.clone(), services.clone(), proxy);
         tick_epochs(&engine);
         let stage = Stage::default();
-        Ok(Host(Arc::new(Running { engine, services, operator, handler, permits, body_room, traces, stage })))
+        Ok(Host(Arc::new(Running { engine, services, operator, workers, permits, body_room, traces, stage })))
     }
 
     fn services(self) -> Result<Services, HostError> {
