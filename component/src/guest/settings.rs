@@ -19,5 +19,11 @@ pub fn with_setup<T>(use_setup: impl FnOnce(&Result<Setup, ConfigError>) -> T) -
 
 /// Reads the settings anew.
 pub fn read() -> Result<Setup, ConfigError> {
-    Setup::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| HostSecrets.secret(name)))
+    // All at once: most names are not there, and to look for each by itself costs a fresh instance more than the rest.
+    let environment: Vec<(String, String)> = std::env::vars().filter(|(_, value)| !value.is_empty()).collect();
+    let in_environment = |wanted: &str| environment.iter().find(|(name, _)| name == wanted);
+    Setup::read(|name| match in_environment(name) {
+        Some((_, value)) => Some(value.clone()),
+        None => HostSecrets.secret(name),
+    })
 }

@@ -37,8 +37,13 @@ impl Catalogue {
             (false, false) => plain,
         };
         list.get_or_init(|| {
-            let tools: Vec<String> = (self.definitions)().iter().map(|tool| tool.json(revision)).collect();
-            format!("[{}]", tools.join(","))
+            let mut list = String::with_capacity(LIST_BYTES);
+            for (index, tool) in (self.definitions)().iter().enumerate() {
+                list.push(if index == 0 { '[' } else { ',' });
+                tool.write_json(revision, &mut list);
+            }
+            list.push(']');
+            list
         })
     }
 
@@ -47,3 +52,6 @@ impl Catalogue {
         (self.definitions)().iter().map(|tool| tool.name).collect()
     }
 }
+
+/// Room for the list of tools, so that it is not moved while it grows. A list that is longer takes more.
+const LIST_BYTES: usize = 32 * 1024;

@@ -22,7 +22,7 @@ pub async fn modern<T: ToolSet>(server: &Server<'_, T>, request: Request) -> Res
         "server/discover" => format!("{},{}", discovery(server), caching(CacheScope::Public)),
         "tools/list" => {
             let list = tool_list(server, &request.params, Revision::V2026_07_28)?;
-            format!("{list},{}", caching(server.cache_scope))
+            format!("\"tools\":{list},{}", caching(server.cache_scope))
         }
         "tools/call" => {
             let result = call_tool(server, request.params).await?;
@@ -43,7 +43,7 @@ pub async fn legacy<T: ToolSet>(
     let members = match request.method.as_str() {
         "initialize" => initialize(server, &request.params)?,
         "ping" => String::new(),
-        "tools/list" => tool_list(server, &request.params, revision)?,
+        "tools/list" => format!("\"tools\":{}", tool_list(server, &request.params, revision)?),
         "tools/call" => {
             let result = call_tool(server, request.params).await?;
             return Ok(MethodResult { json: format!("{{{}}}", result.members(revision)), is_error: result.is_error });
@@ -83,11 +83,11 @@ fn discovery<T: ToolSet>(server: &Server<'_, T>) -> String {
 }
 
 /// All tools fit one page, so every cursor but the empty one is somebody else's.
-fn tool_list<T: ToolSet>(
-    server: &Server<'_, T>,
+fn tool_list<'a, T: ToolSet>(
+    server: &Server<'a, T>,
     params: &Map<String, Value>,
     revision: Revision,
-) -> Result<String, RpcError> {
+) -> Result<&'a str, RpcError> {
     match params.get("cursor") {
         None => {}
         Some(Value::String(cursor)) if cursor.is_empty() => {}
@@ -95,7 +95,7 @@ fn tool_list<T: ToolSet>(
             return Err(RpcError::invalid_params("the list has one page; call tools/list without a cursor".to_owned()));
         }
     }
-    Ok(format!("\"tools\":{}", server.catalogue.tools(revision)))
+    Ok(server.catalogue.tools(revision))
 }
 
 /// Unknown tools and malformed requests are protocol errors; what a tool finds wrong with its arguments is a result,

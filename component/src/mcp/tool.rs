@@ -53,26 +53,20 @@ pub struct ToolResult {
 }
 
 impl ToolDefinition {
-    /// The definition as JSON, with the members that `revision` knows.
-    pub fn json(&self, revision: Revision) -> String {
-        let mut json = format!("{{\"name\":\"{}\"", self.name);
+    /// Writes the definition as JSON, with the members that `revision` knows.
+    pub fn write_json(&self, revision: Revision, json: &mut String) {
+        json.extend(["{\"name\":\"", self.name, "\""]);
         if revision.has_structured_content() {
-            json.push_str(&format!(",\"title\":\"{}\"", self.title));
+            json.extend([",\"title\":\"", self.title, "\""]);
         }
-        json.push_str(",\"description\":");
-        json.push_str(&json_string(self.description));
-        json.push_str(",\"inputSchema\":");
-        json.push_str(&self.input_schema);
+        json.extend([",\"description\":", &json_string(self.description), ",\"inputSchema\":", &self.input_schema]);
         if revision.has_structured_content() {
-            json.push_str(",\"outputSchema\":");
-            json.push_str(&self.output_schema);
+            json.extend([",\"outputSchema\":", &self.output_schema]);
         }
         if revision.has_annotations() {
-            json.push_str(",\"annotations\":");
-            json.push_str(&self.annotations_json());
+            json.extend([",\"annotations\":", &self.annotations_json()]);
         }
         json.push('}');
-        json
     }
 
     fn annotations_json(&self) -> String {

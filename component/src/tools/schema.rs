@@ -18,13 +18,17 @@ pub fn arguments(properties: &[Property], required: &[&str], has_default_site: b
 
 /// An object schema with nothing but these properties.
 pub fn object(properties: &[Property], required: &[&str]) -> String {
-    let properties: Vec<String> = properties.iter().map(|(name, schema)| format!("\"{name}\":{schema}")).collect();
-    let required: Vec<String> = required.iter().map(|name| format!("\"{name}\"")).collect();
-    format!(
-        "{{\"type\":\"object\",\"properties\":{{{}}},\"required\":[{}],\"additionalProperties\":false}}",
-        properties.join(","),
-        required.join(",")
-    )
+    let mut json = String::with_capacity(OBJECT_BYTES);
+    json.push_str(r#"{"type":"object","properties":{"#);
+    for (index, (name, schema)) in properties.iter().enumerate() {
+        json.extend([if index == 0 { "\"" } else { ",\"" }, name, "\":", schema]);
+    }
+    json.push_str(r#"},"required":["#);
+    for (index, name) in required.iter().enumerate() {
+        json.extend([if index == 0 { "\"" } else { ",\"" }, name, "\""]);
+    }
+    json.push_str(r#"],"additionalProperties":false}"#);
+    json
 }
 
 /// The structured content of the tools that answer with rows.
@@ -101,6 +105,9 @@ pub const FILTERS_ANSWERED: &str = r#"{"type":"array","items":{"type":"string"}}
 
 /// Warnings of an answer.
 pub const WARNINGS: &str = r#"{"type":"array","items":{"type":"string"}}"#;
+
+/// Room for one schema, so that it is not moved while it grows.
+const OBJECT_BYTES: usize = 8 * 1024;
 
 const SITE_ID: &str = r#"{"type":"string","maxLength":1024,"description":"The site's domain as in Plausible, for example \"example.com\"."}"#;
 
