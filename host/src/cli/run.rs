@@ -1,5 +1,6 @@
 //! The commands that serve: `demo`, `serve`, `stdio`.
 
+#[cfg(feature = "demo")]
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
