@@ -102,7 +102,7 @@ const TABLES: u32 = 4;
 /// Slots that keep their pages after use, so that the next instance starts without page faults.
 const WARM_SLOTS: u32 = 16;
 /// Bytes of memory that a freed slot resets itself instead of giving them back to the kernel. Linux from 6.7 on tells
-/// which pages are meant (`PAGEMAP_SCAN`); elsewhere it is the first ones, which the guest's stack lies beyond.
+/// which ones were touched (`PAGEMAP_SCAN`); elsewhere it is the first ones, the far end of the guest's stack.
 const KEPT_RESIDENT: usize = 256 << 10;
 
 #[cfg(test)]

@@ -109,7 +109,10 @@ impl Shared {
         let outcome = timeout_at(deadline.into(), worker.serve(request, answer)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
         match outcome {
-            Ok(()) => self.keep(worker),
+            Ok(()) => {
+                self.keep(worker);
+                Ok(())
+            }
             Err(error) => {
                 worker.drop_as(if is_interrupted(&error) { End::Deadline } else { End::Trap });
                 tracing::error!(event = "instance_dropped", cause = format!("{error:?}"), "an instance was dropped");
@@ -134,7 +137,7 @@ impl Shared {
     }
 
     /// Keeps an instance for the next request, or drops it.
-    fn keep(self: Arc<Self>, mut worker: Worker) -> wasmtime::Result<()> {
+    fn keep(self: Arc<Self>, mut worker: Worker) {
         if worker.store.data().memory_bytes() > REUSED_MEMORY_BYTES {
             worker.drop_as(End::Memory);
         } else if worker.served >= self.limits().instance_requests.get() {
@@ -147,7 +150,6 @@ impl Shared {
                 tokio::spawn(sweep(Arc::downgrade(&self)));
             }
         }
-        Ok(())
     }
 
     /// Takes out the instances that have been idle for too long; when the next one will have been, if there is one.

@@ -45,7 +45,7 @@ impl Url {
     }
 }
 
-/// Whether a byte may stand in the authority or path of a URL (RFC 3986 §3.2, §3.3). Whatever passes here may be sent in a
+/// Whether a byte may stand in the authority or path of a URL (RFC 3986 §3.2, §3.3). Whatever passes may be sent in a
 /// header. `@` is refused in the path too: people read it as the end of user information.
 fn is_legal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:/[]".contains(&byte)

@@ -19,7 +19,7 @@ pub fn with_setup<T>(use_setup: impl FnOnce(&Result<Setup, ConfigError>) -> T) -
 
 /// Reads the settings anew.
 pub fn read() -> Result<Setup, ConfigError> {
-    // All at once: most names are not there, and to look for each by itself costs a fresh instance more than the rest.
+    // All at once: each lookup by the standard library copies the name and the value.
     let environment: Vec<(String, String)> = std::env::vars().filter(|(_, value)| !value.is_empty()).collect();
     let in_environment = |wanted: &str| environment.iter().find(|(name, _)| name == wanted);
     Setup::read(|name| match in_environment(name) {
