@@ -32,7 +32,7 @@ Cursor, in .cursor/mcp.json
 VS Code, in .vscode/mcp.json
   {{ "servers": {{ "plausible": {{ "type": "http", {entry} }} }} }}
 
-MCP Inspector
+MCP Inspector (Node.js 22)
   npx @modelcontextprotocol/inspector@latest --cli {url} --transport http --header "{header}" --method tools/list
 
 curl
