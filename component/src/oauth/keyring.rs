@@ -4,7 +4,7 @@
 //! a new key in front, waits until what the old one wrote is gone, and removes the old one. Removing a key ends what
 //! depends on it. User ids come from the last key, so that they stay the same while a new key is introduced.
 
-use super::secret::{Key, hex};
+use super::secret::{Key, PseudorandomKey, hex};
 
 /// The server's keys, newest first. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct KeyRing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerKey {
     id: KeyId,
-    key: Key,
+    key: PseudorandomKey,
 }
 
 /// Tells keys apart in records; it says nothing about the key.
@@ -120,8 +120,8 @@ impl ServerKey {
         if bytes.iter().all(|byte| bytes.first() == Some(byte)) {
             return Err(KeyRingError::Guessable);
         }
-        let key = Key::new(bytes);
-        let [a, b, c, d, ..] = *key.derive(KEY_ID_LABEL).expose();
+        let key = PseudorandomKey::extract(&bytes);
+        let [a, b, c, d, ..] = *key.expand(KEY_ID_LABEL).expose();
         Ok(ServerKey { id: KeyId([a, b, c, d]), key })
     }
 
@@ -132,7 +132,7 @@ impl ServerKey {
 
     /// The subkey for a purpose.
     pub fn subkey(&self, purpose: Purpose) -> Key {
-        self.key.derive(purpose.label())
+        self.key.expand(purpose.label())
     }
 
     fn user_id(&self, email: &str) -> UserId {

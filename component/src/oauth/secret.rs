@@ -5,9 +5,16 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// 256 bits that must not leak: a server key, or what is derived from one.
+/// 256 bits that must not leak: what is derived from a server key.
 #[derive(Clone)]
 pub struct Key([u8; 32]);
+
+/// A pseudorandom key (RFC 5869 §2.2): a server key after the half of HKDF that all its subkeys share.
+#[derive(Clone)]
+pub struct PseudorandomKey {
+    key: Key,
+    hkdf: Hkdf<Sha256>,
+}
 
 impl Key {
     /// Takes the bytes of a key.
@@ -38,6 +45,33 @@ impl Key {
             mac.update(part);
         }
         mac.finalize().into_bytes().into()
+    }
+}
+
+impl PseudorandomKey {
+    /// HKDF-Extract with no salt and the bytes of a server key.
+    pub fn extract(input: &[u8; 32]) -> PseudorandomKey {
+        let (key, hkdf) = Hkdf::extract(None, input);
+        PseudorandomKey { key: Key(key.into()), hkdf }
+    }
+
+    /// HKDF-Expand: the subkey for `info`.
+    pub fn expand(&self, info: &[u8]) -> Key {
+        expand(&self.hkdf, info)
+    }
+}
+
+impl PartialEq for PseudorandomKey {
+    fn eq(&self, other: &PseudorandomKey) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for PseudorandomKey {}
+
+impl std::fmt::Debug for PseudorandomKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PseudorandomKey(…)")
     }
 }
 
@@ -83,6 +117,7 @@ mod tests {
     #[test]
     fn a_key_shows_in_no_debug_output() {
         assert_eq!(format!("{:?}", Key::new([7; 32])), "Key(…)");
+        assert_eq!(format!("{:?}", PseudorandomKey::extract(&[7; 32])), "PseudorandomKey(…)");
     }
 
     #[test]
@@ -91,6 +126,7 @@ mod tests {
         let hkdf = Hkdf::<Sha256>::new(None, &[0x0b; 22]);
         let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d";
         assert_eq!(hex(expand(&hkdf, b"").expose()), expected);
+        assert_eq!(PseudorandomKey::extract(&[7; 32]).expand(b"info"), Key::new([7; 32]).derive(b"info"));
     }
 
     #[test]
