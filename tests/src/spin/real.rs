@@ -1,6 +1,7 @@
 //! The real Spin, where a `spin` binary is on the PATH.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ impl RealSpin {
         if let Some(file) = runtime_configuration(options) {
             command.arg("--runtime-config-file").arg(file);
         }
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("spin starts");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        let process = command.spawn().expect("spin starts");
         let mut spin = RealSpin { address, process, state: options.state.clone() };
         spin.wait_until_it_listens().await;
         Some(spin)
@@ -65,15 +67,15 @@ impl RealSpin {
             let ended = self.process.try_wait().expect("the process is ours");
             assert!(ended.is_none(), "spin ended: {ended:?}");
             assert!(start.elapsed() < START_TIME, "spin does not listen");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 }
 
 impl Drop for RealSpin {
     fn drop(&mut self) {
-        // A process that has ended already needs no end.
-        let _ = self.process.kill();
+        // What listens is a child of the process that was started. A group that has ended already needs no end.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.process.id())]).status();
         let _ = self.process.wait();
     }
 }
@@ -107,11 +109,18 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     file
 }
 
-/// Spin has to be told its port.
+/// Spin has to be told its port, and one that was killed may still be giving it up.
 async fn free_address(wanted: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind(wanted).await.expect("an address of this machine");
-    listener.local_addr().expect("a bound listener has an address")
+    let start = Instant::now();
+    loop {
+        match TcpListener::bind(wanted).await {
+            Ok(listener) => return listener.local_addr().expect("a bound listener has an address"),
+            Err(error) => assert!(start.elapsed() < START_TIME, "{wanted}: {error}"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Spin compiles the component at every start.
 const START_TIME: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
