@@ -43,10 +43,16 @@ async fn a_stand_in_for_spin_with_records_in_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_spin_where_there_is_one() {
-    if RealSpin::is_there() {
-        passes_and_remembers(&SpinUp).await;
-    } else {
-        eprintln!("skipped: there is no `spin` on the PATH");
+    if spin_is_there() {
+        passes_and_remembers(&SpinUp::default()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_spin_with_records_in_redis() {
+    if spin_is_there() {
+        let Some(redis) = RedisProcess::start(&["--appendonly", "yes"]).await else { return };
+        passes_and_remembers(&SpinUp { redis: Some(redis.address()) }).await;
     }
 }
 
@@ -57,6 +63,14 @@ async fn the_host_of_a_script() {
         Some(script) => passes_what_needs_no_records(&script).await,
         None => eprintln!("skipped: HOST_SCRIPT and HOST_COMPONENT name no host"),
     }
+}
+
+fn spin_is_there() -> bool {
+    let is_there = RealSpin::is_there();
+    if !is_there {
+        eprintln!("skipped: there is no `spin` on the PATH");
+    }
+    is_there
 }
 
 /// Every scenario, and then those of a deployment that is killed and started again over the same folder.

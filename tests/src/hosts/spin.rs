@@ -12,17 +12,17 @@ pub struct StandInForSpin {
     pub redis: Option<SocketAddr>,
 }
 
-/// `spin up`. It cannot be started where there is no `spin` on the PATH.
-#[derive(Debug)]
-pub struct SpinUp;
+/// `spin up`, with records in SQLite or Redis. It cannot be started where there is no `spin` on the PATH.
+#[derive(Debug, Default)]
+pub struct SpinUp {
+    /// Where the Redis is that keeps the records.
+    pub redis: Option<SocketAddr>,
+}
 
 impl HostUnderTest for StandInForSpin {
     fn start<'a>(&'a self, launch: &'a Launch) -> Starting<'a> {
         Box::pin(async move {
-            let url = self.redis.map_or_else(String::new, |address| format!("redis://{address}"));
-            let redis = [("REDIS_URL", url.as_str()), ("REDIS_HOST", &url)];
-            let redis = if self.redis.is_some() { redis.as_slice() } else { &[] };
-            let spin = Spin::start(&options(launch).with(redis)).await?;
+            let spin = Spin::start(&options(launch, self.redis)).await?;
             Ok(Box::new(spin) as Box<dyn Running>)
         })
     }
@@ -31,7 +31,7 @@ impl HostUnderTest for StandInForSpin {
 impl HostUnderTest for SpinUp {
     fn start<'a>(&'a self, launch: &'a Launch) -> Starting<'a> {
         Box::pin(async move {
-            let spin = RealSpin::start(&options(launch)).await.ok_or("there is no `spin` on the PATH")?;
+            let spin = RealSpin::start(&options(launch, self.redis)).await.ok_or("there is no `spin` on the PATH")?;
             Ok(Box::new(spin) as Box<dyn Running>)
         })
     }
@@ -49,14 +49,16 @@ impl Running for RealSpin {
     }
 }
 
-/// The settings as variables, and the host of the issuer, which Spin wants to know too.
-fn options(launch: &Launch) -> SpinOptions {
+/// The settings as variables, and the hosts of the issuer and the Redis, which Spin wants to know too.
+fn options(launch: &Launch, redis: Option<SocketAddr>) -> SpinOptions {
     let issuer = launch.settings.iter().find(|(name, _)| name == "ACCESS_ISSUER");
     let host = issuer.map(|(_, issuer)| issuer.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"));
     let host = host.map(|host| ("ACCESS_HOST".to_owned(), host));
+    let redis =
+        redis.map(|address| ["REDIS_URL", "REDIS_HOST"].map(|name| (name.to_owned(), format!("redis://{address}"))));
     SpinOptions {
         listen: launch.listen,
-        settings: launch.settings.iter().cloned().chain(host).collect(),
+        settings: launch.settings.iter().cloned().chain(host).chain(redis.into_iter().flatten()).collect(),
         ..SpinOptions::new(&launch.state)
     }
 }
