@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use plausible_mcp_host::compose::embedded_component;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::artefacts;
 use super::manifest::Manifest;
-use super::serving::{MANIFEST, SpinOptions};
+use super::serving::{MANIFEST, SpinOptions, bind};
 
 /// `spin up`. It ends when it is dropped.
 pub struct RealSpin {
@@ -67,7 +67,7 @@ impl RealSpin {
             let ended = self.process.try_wait().expect("the process is ours");
             assert!(ended.is_none(), "spin ended: {ended:?}");
             assert!(start.elapsed() < START_TIME, "spin does not listen");
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -109,18 +109,11 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     file
 }
 
-/// Spin has to be told its port, and one that was killed may still be giving it up.
+/// Spin has to be told its port.
 async fn free_address(wanted: SocketAddr) -> SocketAddr {
-    let start = Instant::now();
-    loop {
-        match TcpListener::bind(wanted).await {
-            Ok(listener) => return listener.local_addr().expect("a bound listener has an address"),
-            Err(error) => assert!(start.elapsed() < START_TIME, "{wanted}: {error}"),
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    let listener = bind(wanted).await.expect("an address of this machine");
+    listener.local_addr().expect("a bound listener has an address")
 }
 
 /// Spin compiles the component at every start.
 const START_TIME: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);

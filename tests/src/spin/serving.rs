@@ -108,7 +108,7 @@ impl Shared {
 }
 
 /// Listens. The predecessor at the same address may have been dropped a moment ago and not be gone yet.
-async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     for _ in 0..BIND_ATTEMPTS {
         match TcpListener::bind(address).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_PAUSE).await,
