@@ -8,8 +8,8 @@
 //! token is sealed under a key that takes the server's key *and* the token: who reads the store opens nothing, and who
 //! has both the store and the server's key still opens no record of a token that they do not hold.
 
+use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,7 +66,7 @@ pub fn seal_bytes(
     let server_key = ring.newest();
     let payload = Payload { msg: content, aad: store_key.as_bytes() };
     let cipher = cipher(&record_key(server_key, store_key, sealed));
-    let ciphertext = cipher.encrypt(Nonce::from_slice(&nonce), payload).expect("a record is below the limit of GCM");
+    let ciphertext = cipher.encrypt(&nonce.into(), payload).expect("a record is below the limit of GCM");
     [&[FORMAT_VERSION], server_key.id().0.as_slice(), &nonce, &ciphertext].concat()
 }
 
@@ -91,7 +91,7 @@ pub fn open_bytes(ring: &KeyRing, store_key: &str, sealed: Sealed, value: &[u8])
     let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(RecordFault::Truncated)?;
     let server_key = ring.key(KeyId(*id)).ok_or(RecordFault::UnknownKey(KeyId(*id)))?;
     let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
-    let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(Nonce::from_slice(nonce), payload);
+    let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(nonce.into(), payload);
     opened.map_err(|_| RecordFault::NotAuthentic)
 }
 
@@ -122,6 +122,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::oauth::secret::hex;
     use crate::oauth::token::TokenKind;
 
     const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -150,6 +151,19 @@ mod tests {
         assert_eq!(open(OLD, &key, Sealed::ByKey(&as_key)), Err(RecordFault::NotAuthentic));
         let gone = RecordFault::UnknownKey(ring(OLD).newest().id());
         assert_eq!(open(NEW, &key, Sealed::ByToken(&token)), Err(gone));
+    }
+
+    #[test]
+    fn records_are_sealed_as_another_implementation_seals_them() {
+        // Computed with the Python package cryptography 48 (OpenSSL).
+        let token = token(1);
+        let (head, record) = ("01f7b5f511090909090909090909090909", json!({"a": 1}));
+        for (key, sealed, rest) in [
+            (token.store_key(), Sealed::ByToken(&token), "401177875f78c90dbe58d6d84ee316fc880b5269e5ff86"),
+            ("grant/1".to_owned(), Sealed::ByServer, "bb5f8eeea6e1a74bcf42c42582aadb2a7ae3f69fbf02bf"),
+        ] {
+            assert_eq!(hex(&seal(&ring(OLD), &key, sealed, [9; 12], &record)), format!("{head}{rest}"), "{key}");
+        }
     }
 
     #[test]

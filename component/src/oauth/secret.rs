@@ -1,7 +1,7 @@
 //! Secrets as types: equality takes the same time wherever two values differ, and `Debug` shows nothing.
 
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
