@@ -99,7 +99,7 @@ impl Demo {
 async fn simulated_access(access: SocketAddr, address: SocketAddr) -> Result<SimulatedAccess, DemoError> {
     let application = Application {
         client_id: "demo-plausible-mcp".to_owned(),
-        client_secret: hex(&access::random_bytes()),
+        client_secret: base16ct::lower::encode_string(&access::random_bytes()),
         redirect_uri: format!("{}/callback", public_url(address)),
     };
     let made = tokio::task::spawn_blocking(move || SimulatedAccess::new(format!("http://{access}"), application)).await;
@@ -122,7 +122,7 @@ fn settings(address: SocketAddr, plausible: SocketAddr, access: &SimulatedAccess
         ("ACCESS_CLIENT_ID", application.client_id.clone()),
         ("ACCESS_CLIENT_SECRET", application.client_secret.clone()),
         ("ACCESS_ISSUER", access.issuer()),
-        ("COOKIE_ENCRYPTION_KEY", hex(&access::random_bytes())),
+        ("COOKIE_ENCRYPTION_KEY", base16ct::lower::encode_string(&access::random_bytes())),
     ];
     if address.ip().is_loopback() {
         pairs.push(("ALLOW_LOOPBACK_CLIENT_METADATA", "true".to_owned()));
@@ -134,8 +134,4 @@ fn settings(address: SocketAddr, plausible: SocketAddr, access: &SimulatedAccess
 fn public_url(address: SocketAddr) -> String {
     let ip = if address.ip().is_loopback() { address.ip() } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
     format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

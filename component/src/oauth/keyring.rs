@@ -110,12 +110,8 @@ impl KeyRing {
 impl ServerKey {
     fn parse(entry: &str) -> Result<ServerKey, KeyRingError> {
         let mut bytes = [0; 32];
-        let digits = entry.as_bytes();
-        if digits.len() != 2 * bytes.len() {
+        if entry.len() != 2 * bytes.len() || base16ct::mixed::decode(entry, &mut bytes).is_err() {
             return Err(KeyRingError::NotHexadecimal);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = pair.iter().try_fold(0, |value, digit| hex_digit(*digit).map(|digit| value * 16 + digit))?;
         }
         if bytes.iter().all(|byte| bytes.first() == Some(byte)) {
             return Err(KeyRingError::Guessable);
@@ -164,11 +160,6 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-fn hex_digit(digit: u8) -> Result<u8, KeyRingError> {
-    let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    value.ok_or(KeyRingError::NotHexadecimal)
 }
 
 const KEY_ID_LABEL: &[u8] = b"key-id";

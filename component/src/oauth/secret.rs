@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// 256 bits that must not leak: what is derived from a server key.
+/// 256 bits that must not leak: what is derived from a server key, or the digest of a Plausible key.
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
@@ -101,7 +101,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(bytes)
 }
 
 fn expand(hkdf: &Hkdf<Sha256>, info: &[u8]) -> Key {

@@ -89,14 +89,9 @@ impl RateLimit for RedisBuckets {
 /// The name of a bucket. Keys hold addresses of people, which are no business of who reads the server's files or its
 /// memory; a hash also bounds the length.
 fn bucket_of(key: &str, limit: u32, window: u32) -> String {
-    use std::fmt::Write as _;
-
-    let mut name = format!("{BUCKET}{limit}/{window}/");
-    for byte in Sha256::digest(key).iter().take(HASH_BYTES) {
-        // Writing to a string does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
+    let mut hash = base16ct::lower::encode_string(&Sha256::digest(key));
+    hash.truncate(2 * HASH_BYTES);
+    format!("{BUCKET}{limit}/{window}/{hash}")
 }
 
 fn decision(answer: Value) -> Result<Decision, Fault> {

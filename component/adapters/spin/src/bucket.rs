@@ -2,8 +2,6 @@
 //! which it will be full again. A cost moves that moment on; it fits if the moment stays within one window from now.
 //! Who keeps the moment compares and moves it in one step, in whole microseconds.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// How much a bucket lets through.
@@ -47,12 +45,9 @@ impl Quota {
     /// The name of the bucket `key`; under another quota it is another one. Keys hold addresses of people, which are no
     /// business of who reads the store; a hash also bounds the length.
     pub fn bucket(self, key: &str) -> String {
-        let mut name = format!("{}/{}/", self.limit, self.window_seconds);
-        for byte in Sha256::digest(key).iter().take(HASH_BYTES) {
-            // Writing to a string does not fail.
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
+        let mut hash = base16ct::lower::encode_string(&Sha256::digest(key));
+        hash.truncate(2 * HASH_BYTES);
+        format!("{}/{}/{hash}", self.limit, self.window_seconds)
     }
 
     /// The window in microseconds: how far from now the moment may lie.

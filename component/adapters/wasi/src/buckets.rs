@@ -116,8 +116,9 @@ fn full_time(bucket: &Path) -> io::Result<Option<u64>> {
 
 fn folder_name(key: &str, quota: Quota) -> PathBuf {
     let text = format!("{}/{}/{key}", quota.limit, quota.window_seconds);
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    let mut hash = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()));
+    hash.truncate(2 * NAME_BYTES);
+    hash.into()
 }
 
 fn file_name(full: u64) -> String {
