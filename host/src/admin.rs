@@ -67,7 +67,9 @@ impl AdminServer {
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            let Some((stream, _, slot)) = accept(&self.listener, &slots).await else { continue };
+            // The semaphore is never closed.
+            let slot = slots.clone().acquire_owned().await.ok();
+            let Some((stream, _)) = accept(&self.listener).await else { continue };
             let host = self.host.clone();
             connections.spawn(async move {
                 serve(stream, host).await;

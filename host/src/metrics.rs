@@ -5,6 +5,7 @@
 //! where its labels are known beforehand, so that a first failure is seen as an increase.
 
 mod calls;
+mod connections;
 mod instances;
 mod rate_limit;
 mod requests;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use calls::Calls;
+use connections::Connections;
 use instances::Instances;
 pub(crate) use instances::{End, LiveInstance};
 pub(crate) use rate_limit::CountedRateLimit;
@@ -37,6 +39,7 @@ struct Parts {
     instances: Instances,
     operations: Operations,
     calls: Calls,
+    connections: Connections,
     rate_limit: Refusals,
 }
 
@@ -52,8 +55,9 @@ impl Metrics {
         let instances = Instances::registered(&mut registry);
         let operations = Operations::registered(&mut registry);
         let calls = Calls::registered(&mut registry);
+        let connections = Connections::registered(&mut registry);
         let rate_limit = Refusals::registered(&mut registry);
-        Self(Arc::new(Parts { registry, requests, instances, operations, calls, rate_limit }))
+        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit }))
     }
 
     /// Everything that was counted, in the text format of Prometheus, version 0.0.4.
@@ -70,6 +74,10 @@ impl Metrics {
 
     pub(crate) fn calls(&self) -> &Calls {
         &self.0.calls
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
     }
 
     fn instances(&self) -> &Instances {
@@ -136,7 +144,7 @@ mod tests {
         let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
         assert_eq!(store.get("a").await, Ok(None));
         let text = metrics.encode();
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 14, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 15, "{text}");
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
             let name = line.split(' ').next().unwrap();
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
@@ -151,6 +159,7 @@ mod tests {
             "plausible_mcp_instances 0",
             "plausible_mcp_instances_dropped_total{reason=\"trap\"} 0",
             "plausible_mcp_refusals_total{reason=\"deadline\"} 0",
+            "plausible_mcp_connections_displaced_total 0",
             "plausible_mcp_rate_limit_refusals_total 0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");

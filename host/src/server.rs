@@ -5,19 +5,21 @@
 //! ```
 //! TLS ends at a proxy in front.
 
+mod arriving;
 mod connection;
 mod http2_streams;
+mod places;
 mod timed_stream;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::host::Host;
 use connection::Connection;
+use places::{Place, Places};
 
 /// A host behind a listening socket.
 pub struct Server {
@@ -72,26 +74,28 @@ impl Server {
     /// within `Limits::drain_time`, and it returns: `true` if all of them did.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
         self.host.is_listening();
-        let slots = Arc::new(Semaphore::new(self.host.limits().connections));
+        let places = Places::new(self.host.limits().connections, self.host.metrics().clone());
         let (stop, stopping) = watch::channel(());
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&self.listener, &slots) => accepted,
+                accepted = accept_in(&self.listener, &places) => accepted,
             };
-            let Some((stream, peer, slot)) = accepted else { continue };
-            let connection = Connection { host: self.host.clone(), peer: peer.ip() };
+            let Some((stream, peer, place)) = accepted else { continue };
+            let connection = Connection { host: self.host.clone(), peer: peer.ip(), activity: place.activity() };
             let stopping = stopping.clone();
             tokio::spawn(async move {
-                connection.serve(stream, stopping).await;
-                drop(slot);
+                tokio::select! {
+                    () = connection.serve(stream, stopping) => {}
+                    () = place.displaced() => {}
+                }
             });
         }
         self.host.is_draining();
         drop(self.listener);
         drop(stop);
-        drain(&self.host, &slots).await
+        drain(&self.host, &places).await
     }
 }
 
@@ -109,17 +113,19 @@ pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Se
     Ok((listener, address))
 }
 
-/// One connection, once there is a slot for it. `None` when the system cannot give one now.
-pub(crate) async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.ok()?;
+/// One connection, and a place for it. `None` when the system cannot give one now.
+async fn accept_in(listener: &TcpListener, places: &Places) -> Option<(TcpStream, SocketAddr, Place)> {
+    let (stream, peer) = accept(listener).await?;
+    Some((stream, peer, places.take().await))
+}
+
+/// One connection. `None` when the system cannot give one now.
+pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Answers are written whole; waiting for more to send would only delay them.
             let _ = stream.set_nodelay(true);
-            Some((stream, peer, slot))
+            Some((stream, peer))
         }
         Err(error) => {
             tracing::warn!(event = "accept_failed", cause = %error, "no connection was accepted");
@@ -130,11 +136,10 @@ pub(crate) async fn accept(
 }
 
 /// Waits for the connections, then for what the component still does after its answers.
-async fn drain(host: &Host, slots: &Semaphore) -> bool {
+async fn drain(host: &Host, places: &Places) -> bool {
     let limits = host.limits();
     let end = Instant::now() + limits.drain_time;
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let closed = tokio::time::timeout(limits.drain_time, slots.acquire_many(all)).await.is_ok();
+    let closed = tokio::time::timeout(limits.drain_time, places.all_free()).await.is_ok();
     let drained = closed && host.drained(end.saturating_duration_since(Instant::now())).await;
     if !drained {
         tracing::warn!(event = "drain_ended", "requests were still in flight when the time to drain was over");

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response};
@@ -12,7 +13,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::arriving::Arriving;
 use super::http2_streams::Http2Streams;
+use super::places::Activity;
 use super::timed_stream::TimedStream;
 use crate::host::{ClientAddress, Host};
 use crate::limits::Limits;
@@ -23,6 +26,7 @@ use crate::refusal::{Refusal, ResponseBody};
 pub(super) struct Connection {
     pub(super) host: Host,
     pub(super) peer: IpAddr,
+    pub(super) activity: Activity,
 }
 
 enum Version {
@@ -46,13 +50,14 @@ impl Connection {
 
     async fn serve_http1(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let limits = *self.host.limits();
+        let stream = TimedStream::new(stream, limits.response_write_time, self.activity.clone());
         let service = service_fn(move |request| answer(self.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
             .max_buf_size(limits.request_head_bytes * HARD_LIMIT)
-            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             // What a client does wrong on its own connection is no event of ours.
@@ -64,6 +69,7 @@ impl Connection {
 
     async fn serve_http2(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let limits = *self.host.limits();
+        let stream = TimedStream::new(stream, limits.response_write_time, self.activity.clone());
         let service = service_fn(move |request| answer(self.clone(), request));
         let header_bytes = u32::try_from(limits.request_head_bytes * HARD_LIMIT).unwrap_or(u32::MAX);
         let streams = Http2Streams::new(limits.request_body_time + limits.request_time + limits.response_write_time);
@@ -73,7 +79,7 @@ impl Connection {
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(limits.request_head_time)
             .keep_alive_timeout(limits.request_head_time)
-            .serve_connection(TokioIo::new(TimedStream::new(stream, limits.response_write_time)), service);
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -91,7 +97,11 @@ async fn answer(connection: Connection, mut request: Request<Incoming>) -> Resul
         return Ok(connection.host.refuse(&request, Refusal::LargeHeader));
     }
     request.extensions_mut().insert(ClientAddress(connection.peer));
-    Ok(connection.host.handle(request).await)
+    let arrival = Arc::new(connection.activity.request());
+    let request = request.map(|body| Arriving::new(body, arrival.clone()));
+    let answer = connection.host.handle(request).await;
+    drop(arrival);
+    Ok(answer)
 }
 
 fn header_fits(headers: &HeaderMap, target_bytes: usize, limits: &Limits) -> bool {

@@ -1,6 +1,6 @@
 //! The server on a loopback port, with raw clients that do what they should not.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
@@ -63,6 +63,28 @@ async fn it_answers_and_drains() {
     running.stop.send(()).unwrap();
     assert!(running.ended.await.unwrap(), "idle connections do not hold it up");
     assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_new_connection_takes_the_place_of_the_one_that_was_quiet_for_longest() {
+    let running = start(Limits { connections: 2, ..Limits::default() }).await;
+    let kept = HEALTH.replace("close", "keep-alive");
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    answered(&mut first, &kept).await;
+    let mut second = TcpStream::connect(running.address).await.unwrap();
+    answered(&mut second, &kept).await;
+    answered(&mut first, &kept).await;
+    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
+    answered(&mut first, &kept).await;
+}
+
+/// Sends `request` over a connection that stays open, and reads the beginning of the answer.
+async fn answered(stream: &mut TcpStream, request: &str) {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 4096];
+    let count = stream.read(&mut answer).await.unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200"));
 }
 
 #[tokio::test]

@@ -9,22 +9,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::places::Activity;
+
 /// A write fails when the client has taken nothing for a while. For reading there are limits elsewhere.
 pub(super) struct TimedStream {
     stream: TcpStream,
     time: Duration,
+    activity: Activity,
     /// Runs while a write waits for the client.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: TcpStream, time: Duration) -> Self {
-        Self { stream, time, waiting: None }
+    pub(super) fn new(stream: TcpStream, time: Duration, activity: Activity) -> Self {
+        Self { stream, time, activity, waiting: None }
     }
 
     fn in_time(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.waiting = None;
+            self.activity.sign();
             return written;
         }
         let time = self.time;

@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use plausible_mcp_host::Limits;
+use plausible_mcp_tests::harness::Harness;
 use plausible_mcp_tests::http_client::{self, Answer, Request};
 use plausible_mcp_tests::mcp_request::call;
+use plausible_mcp_tests::stub_sites;
+use plausible_mcp_tests::upstream::Upstream;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::{SHORT, ends, impatient, meanwhile, still_answers, under};
+use crate::{PATIENCE, SHORT, ends, impatient, meanwhile, still_answers, under};
 
 #[tokio::test]
 async fn a_head_that_drips_is_given_up_whatever_keeps_coming() {
@@ -135,15 +138,42 @@ async fn requests_without_end_whose_answers_nobody_reads_disturb_nobody() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_and_idle_ones_make_room() {
-    let host = under(Limits { connections: 4, request_head_time: SHORT, ..Limits::default() }).await;
-    let mut idle = Vec::new();
-    for _ in 0..8 {
-        idle.push(TcpStream::connect(host.address()).await.expect("the host is reached"));
+async fn whoever_holds_every_connection_keeps_nobody_out() {
+    // No limit of time ends what these clients do while the test waits.
+    let host = under(Limits { connections: 10, request_body_time: 2 * PATIENCE, ..Limits::default() }).await;
+    let half_body = format!("{POST}Content-Length: 9\r\n\r\n{{");
+    let served = format!("{HEALTH}\r\n");
+    let beginnings =
+        ["", "GET /healthz HT", &served, &half_body, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"];
+    let mut held = Vec::new();
+    for beginning in beginnings.iter().cycle().take(40) {
+        held.push(holding(host.address(), beginning).await);
     }
-    ends("waiting for room", still_answers(host.address())).await;
-    drop(idle);
-    still_answers(host.address()).await;
+    for _ in 0..20 {
+        ends("waiting for a place", still_answers(host.address())).await;
+        held.push(holding(host.address(), &half_body).await);
+    }
+    assert!(host.host().metrics().encode().contains("connections_displaced_total"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_worked_on_keeps_its_connection() {
+    let (upstream, gate) = Upstream::holding(stub_sites::answer).await;
+    let limits = Limits { connections: 3, ..Limits::default() };
+    let host = Harness::try_start_as(|host| host.limits(limits), upstream, &[]).await.expect("the host starts");
+    let rows =
+        call("get_breakdown", json!({ "site_id": "rows-1.example", "date_range": "7d", "dimension": "event:page" }));
+    let address = host.address();
+    let asking = tokio::spawn(async move { http_client::send(address, &rows).await });
+    gate.arrived(1).await;
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(holding(address, "").await);
+        ends("waiting for a place", still_answers(address)).await;
+    }
+    gate.release(1);
+    let answer = ends("a request", asking).await.expect("no panic").expect("the host is reached");
+    assert_eq!(answer.expect("an answer").status, 200);
 }
 
 #[tokio::test]
@@ -166,6 +196,13 @@ async fn hundreds_of_idle_connections_disturb_nobody_and_are_closed() {
         // An end or a reset: either way the server has let it go.
         let _ = ends("an idle connection", stream.read_to_end(&mut Vec::new())).await;
     }
+}
+
+/// A connection over which no more than a beginning comes.
+async fn holding(address: SocketAddr, beginning: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("the host is reached");
+    stream.write_all(beginning.as_bytes()).await.expect("the host reads");
+    stream
 }
 
 /// Sends a beginning, and then the same piece again and again until the server closes; its answer, if it gave one.

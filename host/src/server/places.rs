@@ -1,0 +1,268 @@
+//! Places for connections. When all are taken, a new connection gets the place of the one that has been quiet for the
+//! longest time: who opens many connections and says nothing keeps nobody out.
+//!
+//! ```text
+//! taken ──> quiet ── request is whole ──> at work
+//!             │ └────── answered ───────────┘
+//!             └── quiet for longest, and its place is needed ──> displaced
+//! ```
+//! A connection is quiet while nothing of it is at work in the component: it waits for its client to send, or to take
+//! its answer. How long counts from the last bytes that its client took.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::metrics::Metrics;
+
+/// The places of one server.
+pub(super) struct Places(Arc<Shared>);
+
+struct Shared {
+    free: Arc<Semaphore>,
+    all: usize,
+    taken: Mutex<BTreeMap<u64, Activity>>,
+    /// The moments so far: they are counted, not measured.
+    moments: AtomicU64,
+    metrics: Metrics,
+}
+
+/// A place that is taken for as long as this lives.
+pub(super) struct Place {
+    number: u64,
+    activity: Activity,
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What one connection does. Clones are of the same connection.
+#[derive(Clone)]
+pub(super) struct Activity(Arc<State>);
+
+struct State {
+    shared: Arc<Shared>,
+    /// The moment of the last sign of its client.
+    last_sign: AtomicU64,
+    requests_at_work: AtomicUsize,
+    is_asked_to_go: AtomicBool,
+    asked_to_go: Notify,
+}
+
+/// A request, from its head to its answer. Its connection is at work once the request is whole.
+pub(super) struct Request {
+    activity: Activity,
+    is_whole: AtomicBool,
+}
+
+impl Places {
+    /// So many places, all of them free. Connections that are displaced are counted in `metrics`.
+    pub(super) fn new(all: usize, metrics: Metrics) -> Self {
+        let free = Arc::new(Semaphore::new(all));
+        Self(Arc::new(Shared { free, all, taken: Mutex::default(), moments: AtomicU64::new(0), metrics }))
+    }
+
+    /// Takes a place, if need be that of another connection; waits while all of them are at work.
+    pub(super) async fn take(&self) -> Place {
+        loop {
+            if let Ok(permit) = self.0.free.clone().try_acquire_owned() {
+                return Place::taken(&self.0, permit);
+            }
+            self.0.displace();
+            if let Ok(Ok(permit)) = timeout(PAUSE, self.0.free.clone().acquire_owned()).await {
+                return Place::taken(&self.0, permit);
+            }
+        }
+    }
+
+    /// Waits until no place is taken.
+    pub(super) async fn all_free(&self) {
+        let all = u32::try_from(self.0.all).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _all = self.0.free.acquire_many(all).await;
+    }
+}
+
+impl Shared {
+    /// Asks the connection to go that has been quiet for the longest time, if one is quiet.
+    fn displace(&self) {
+        let taken = self.taken();
+        let quiet = taken.values().filter(|activity| activity.is_quiet() && !activity.is_asked_to_go());
+        if let Some(activity) = quiet.min_by_key(|activity| activity.0.last_sign.load(Ordering::Relaxed)) {
+            activity.0.is_asked_to_go.store(true, Ordering::Relaxed);
+            activity.0.asked_to_go.notify_one();
+        }
+    }
+
+    fn moment(&self) -> u64 {
+        self.moments.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<u64, Activity>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn taken(shared: &Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        let number = shared.moment();
+        let activity = Activity(Arc::new(State {
+            shared: shared.clone(),
+            last_sign: AtomicU64::new(number),
+            requests_at_work: AtomicUsize::new(0),
+            is_asked_to_go: AtomicBool::new(false),
+            asked_to_go: Notify::new(),
+        }));
+        shared.taken().insert(number, activity.clone());
+        Self { number, activity, shared: shared.clone(), _permit: permit }
+    }
+
+    /// For the connection that has the place.
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
+    }
+
+    /// Waits until the connection has to go.
+    pub(super) async fn displaced(&self) {
+        let state = &self.activity.0;
+        loop {
+            state.asked_to_go.notified().await;
+            if self.activity.is_quiet() {
+                self.shared.metrics.connections().displaced();
+                return;
+            }
+            // A request became whole in the meantime.
+            state.is_asked_to_go.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.taken().remove(&self.number);
+    }
+}
+
+impl Activity {
+    /// The client took some bytes.
+    pub(super) fn sign(&self) {
+        self.0.last_sign.store(self.0.shared.moment(), Ordering::Relaxed);
+    }
+
+    /// A request begins.
+    pub(super) fn request(&self) -> Request {
+        Request { activity: self.clone(), is_whole: AtomicBool::new(false) }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.0.requests_at_work.load(Ordering::Relaxed) == 0
+    }
+
+    fn is_asked_to_go(&self) -> bool {
+        self.0.is_asked_to_go.load(Ordering::Relaxed)
+    }
+}
+
+impl Request {
+    /// All of it has arrived.
+    pub(super) fn is_whole(&self) {
+        if !self.is_whole.swap(true, Ordering::Relaxed) {
+            self.activity.0.requests_at_work.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if *self.is_whole.get_mut() {
+            self.activity.0.requests_at_work.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whoever is asked to go is gone sooner; where nobody could be asked, somebody may be quiet after it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn places(all: usize) -> Places {
+        Places::new(all, Metrics::new())
+    }
+
+    fn is_displaced(place: &Place) -> bool {
+        place.displaced().now_or_never().is_some()
+    }
+
+    async fn full() -> (Places, [Place; 3]) {
+        let places = places(3);
+        let taken = [places.take().await, places.take().await, places.take().await];
+        (places, taken)
+    }
+
+    #[tokio::test]
+    async fn the_one_that_was_quiet_for_longest_is_displaced() {
+        let (places, [first, second, third]) = full().await;
+        first.activity().sign();
+        places.0.displace();
+        assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
+        assert!(places.0.metrics.encode().contains("connections_displaced_total 1\n"));
+    }
+
+    #[tokio::test]
+    async fn one_after_the_other_is_displaced_and_none_twice() {
+        let (places, [first, second, third]) = full().await;
+        places.0.displace();
+        places.0.displace();
+        assert_eq!([&first, &second, &third].map(is_displaced), [true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn what_is_at_work_stays_and_what_only_arrives_does_not() {
+        let (places, [first, second, third]) = full().await;
+        let (whole, arriving) = (first.activity().request(), second.activity().request());
+        whole.is_whole();
+        places.0.displace();
+        assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
+        drop((whole, arriving));
+        places.0.displace();
+        assert!(is_displaced(&first), "its request is answered");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_whole_in_the_last_moment_is_answered() {
+        let (places, [first, ..]) = full().await;
+        places.0.displace();
+        let request = first.activity().request();
+        request.is_whole();
+        assert!(!is_displaced(&first));
+        drop(request);
+        places.0.displace();
+        assert!(is_displaced(&first), "it can be asked again");
+    }
+
+    #[tokio::test]
+    async fn a_place_is_waited_for_while_all_are_at_work() {
+        let places = places(1);
+        let place = places.take().await;
+        let request = place.activity().request();
+        request.is_whole();
+        let mut waiting = std::pin::pin!(places.take());
+        assert!(timeout(PAUSE * 3, waiting.as_mut()).await.is_err());
+        drop(request);
+        let making_room = async {
+            place.displaced().await;
+            drop(place);
+        };
+        let both = timeout(PATIENCE, async { tokio::join!(waiting, making_room) });
+        assert!(both.await.is_ok(), "nobody is asked to go");
+    }
+}
