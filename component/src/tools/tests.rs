@@ -1,7 +1,9 @@
 //! What the tools send and what they make of answers.
 
+mod properties;
+
 use futures_util::FutureExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::plausible::Client;
@@ -392,68 +394,5 @@ fn every_fault_of_plausible_says_what_to_do() {
         let result =
             call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", json!({"date_range": "7d"}));
         assert!(result.is_error && result.text.len() > 40, "{}", result.text);
-    }
-}
-
-fn any_value() -> impl proptest::strategy::Strategy<Value = Value> {
-    use proptest::prelude::*;
-    let words = prop_oneof![
-        Just("7d".to_owned()),
-        Just("day".to_owned()),
-        Just("2026-07-01,2026-07-02".to_owned()),
-        Just("visit:source".to_owned()),
-        Just("event:goal".to_owned()),
-        Just("event:page".to_owned()),
-        Just("visit:entry_page".to_owned()),
-        Just("visit:country".to_owned()),
-        Just("visitors".to_owned()),
-        Just("bounce_rate".to_owned()),
-        Just("conversion_rate".to_owned()),
-        Just("views_per_visit".to_owned()),
-        Just("scroll_depth".to_owned()),
-        Just("is_not".to_owned()),
-        Just("/a*".to_owned()),
-        ".{0,12}"
-    ];
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        words.prop_map(Value::from)
-    ];
-    leaf.prop_recursive(3, 12, 4, |inner| {
-        let key =
-            prop_oneof![Just("property".to_owned()), Just("operator".to_owned()), Just("values".to_owned()), ".{0,6}"];
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            proptest::collection::vec((key, inner), 0..4)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
-        ]
-    })
-}
-
-proptest::proptest! {
-    #[test]
-    fn no_argument_panics_and_whatever_is_sent_is_legal(tool in 0_usize..4, values in proptest::collection::vec((0_usize..11, any_value()), 0..8)) {
-        let keys = ["date_range", "dimension", "metrics", "page", "goal", "property_filters", "limit", "offset", "period_a", "period_b", "granularity"];
-        let mut arguments: Map<String, Value> = values.into_iter().map(|(key, value)| (keys[key].to_owned(), value)).collect();
-        arguments.entry("date_range").or_insert(json!("7d"));
-        arguments.entry("period_a").or_insert(json!("7d"));
-        arguments.entry("period_b").or_insert(json!("7d"));
-        let http = ScriptedHttp::default();
-        call(&http, Sites { default: Some("s"), allowed: None }, NAMES[tool], Value::Object(arguments));
-        for query in sent(&http) {
-            proptest::prop_assert!(!query["metrics"].as_array().unwrap().is_empty());
-        }
-    }
-
-    #[test]
-    fn no_answer_panics(body: Vec<u8>, value in any_value()) {
-        for body in [body, json!({"results": value, "meta": value, "query": value}).to_string().into_bytes(), json!({"results": [{"dimensions": [], "metrics": [value]}], "meta": {"time_labels": value}, "query": {"date_range": [value, value]}}).to_string().into_bytes()] {
-            let http = ScriptedHttp::default();
-            http.answer(200, &String::from_utf8_lossy(&body));
-            call(&http, Sites { default: Some("s"), allowed: None }, "get_timeseries", json!({"date_range": "7d", "metrics": ["visitors"]}));
-        }
     }
 }

@@ -71,3 +71,33 @@ async fn respond(
 
 /// Plausible's own bound on a JSON body is of this order.
 const MAX_BODY: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::DEMO_KEY;
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_served_over_http_until_dropped() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(SimulatedPlausible::new().serve(listener));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let body = r#"{"site_id":"shop.example","metrics":["visitors"],"date_range":"7d"}"#;
+        let request = format!(
+            "POST /api/v2/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {DEMO_KEY}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        server.abort();
+        let mut rest = Vec::new();
+        // The connection ends with the server: reading comes to an end.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), stream.read_to_end(&mut rest)).await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
