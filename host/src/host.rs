@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime::Engine;
@@ -202,12 +202,15 @@ fn tell_guest(head: &mut http::request::Parts, span: Option<&dyn RequestSpan>) {
 }
 
 /// RFC 9112, section 3.2: a server MUST answer 400 to a request without or with more than one `Host`. HTTP/2 carries
-/// the host in the URI.
+/// the host in the URI, and a `Host` beside it has to be the same (RFC 9113, section 8.3.1).
 fn require_host(head: &http::request::Parts) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let first = hosts.next();
     let one = match (head.uri.authority(), first) {
         (Some(_), None) => true,
+        (Some(authority), Some(host)) if head.version == Version::HTTP_2 => {
+            host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+        }
         (_, Some(host)) => host.to_str().is_ok_and(|host| !host.is_empty()),
         (None, None) => false,
     };

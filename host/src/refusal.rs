@@ -15,7 +15,7 @@ pub type ResponseBody = Full<Bytes>;
 /// Why the host answers instead of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No `Host`, several, or one that is not text.
+    /// No `Host`, several, one that is not text, or one beside `:authority` that is another.
     HostHeader,
     /// The body could not be read to its end.
     BrokenBody,

@@ -115,6 +115,21 @@ async fn an_answer_for_which_a_client_makes_no_room_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_host_beside_the_authority_has_to_be_the_same() {
+    let host = impatient().await;
+    let stream = TcpStream::connect(host.address()).await.expect("the host is reached");
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("HTTP/2 is spoken");
+    tokio::spawn(connection);
+    for (name, status) in [("LocalHost", 200), ("other.example", 400), ("localhost:1", 400), ("", 400)] {
+        let request = http::Request::get("http://localhost/healthz").header("host", name);
+        let request = request.body(Empty::<Bytes>::new()).expect("a request");
+        let response = sender.send_request(request).await.expect("an answer");
+        assert_eq!(response.status(), status, "{name:?}");
+    }
+}
+
+#[tokio::test]
 async fn settings_and_pings_without_end_disturb_nobody() {
     let host = impatient().await;
     let pings = frame(PING, 0, 0, &[0; 8]).repeat(100_000);
