@@ -50,7 +50,8 @@ impl Connection {
 
     async fn serve_http1(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let limits = *self.host.limits();
-        let stream = TimedStream::new(stream, limits.response_write_time, self.activity.clone());
+        let activity = self.activity.clone();
+        let stream = TimedStream::new(stream, limits.response_write_time, activity.clone());
         let service = service_fn(move |request| answer(self.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -62,8 +63,13 @@ impl Connection {
         tokio::select! {
             // What a client does wrong on its own connection is no event of ours.
             _ = connection.as_mut() => return,
-            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+            _ = stopping.changed() => {}
         }
+        // The rest of a head would be waited for, and nothing of such a request has been done.
+        if activity.is_idle() {
+            return;
+        }
+        connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
 

@@ -47,7 +47,11 @@ struct State {
     shared: Arc<Shared>,
     /// The moment of the last sign of its client.
     last_sign: AtomicU64,
+    /// Those whose head is there, and of them those that are whole.
+    requests: AtomicUsize,
     requests_at_work: AtomicUsize,
+    /// Whether the client has to take some of an answer before more of it can be sent.
+    is_sending: AtomicBool,
     is_asked_to_go: AtomicBool,
     asked_to_go: Notify,
 }
@@ -112,7 +116,9 @@ impl Place {
         let activity = Activity(Arc::new(State {
             shared: shared.clone(),
             last_sign: AtomicU64::new(number),
+            requests: AtomicUsize::new(0),
             requests_at_work: AtomicUsize::new(0),
+            is_sending: AtomicBool::new(false),
             is_asked_to_go: AtomicBool::new(false),
             asked_to_go: Notify::new(),
         }));
@@ -148,13 +154,25 @@ impl Drop for Place {
 
 impl Activity {
     /// The client took some bytes.
-    pub(super) fn sign(&self) {
+    pub(super) fn sent(&self) {
         self.0.last_sign.store(self.0.shared.moment(), Ordering::Relaxed);
+        self.0.is_sending.store(false, Ordering::Relaxed);
     }
 
-    /// A request begins.
+    /// The client has to take some bytes before it gets more.
+    pub(super) fn sending(&self) {
+        self.0.is_sending.store(true, Ordering::Relaxed);
+    }
+
+    /// The head of a request is there.
     pub(super) fn request(&self) -> Request {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
         Request { activity: self.clone(), is_whole: AtomicBool::new(false) }
+    }
+
+    /// Whether there is no request, and no answer left to send.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.requests.load(Ordering::Relaxed) == 0 && !self.0.is_sending.load(Ordering::Relaxed)
     }
 
     fn is_quiet(&self) -> bool {
@@ -177,6 +195,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        self.activity.0.requests.fetch_sub(1, Ordering::Relaxed);
         if *self.is_whole.get_mut() {
             self.activity.0.requests_at_work.fetch_sub(1, Ordering::Relaxed);
         }
@@ -211,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn the_one_that_was_quiet_for_longest_is_displaced() {
         let (places, [first, second, third]) = full().await;
-        first.activity().sign();
+        first.activity().sent();
         places.0.displace();
         assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
         assert!(places.0.metrics.encode().contains("connections_displaced_total 1\n"));
@@ -235,6 +254,20 @@ mod tests {
         drop((whole, arriving));
         places.0.displace();
         assert!(is_displaced(&first), "its request is answered");
+    }
+
+    #[tokio::test]
+    async fn a_request_or_an_answer_under_way_is_no_idleness() {
+        let place = places(1).take().await;
+        let activity = place.activity();
+        assert!(activity.is_idle());
+        let request = activity.request();
+        assert!(!activity.is_idle());
+        drop(request);
+        activity.sending();
+        assert!(!activity.is_idle());
+        activity.sent();
+        assert!(activity.is_idle());
     }
 
     #[tokio::test]

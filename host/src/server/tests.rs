@@ -59,9 +59,17 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: cl
 async fn it_answers_and_drains() {
     let running = start(Limits::default()).await;
     assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    let _idle = TcpStream::connect(running.address).await.unwrap();
+    let mut idle = Vec::new();
+    for beginning in ["", "GET /healthz HT"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        idle.push(stream);
+    }
+    // The beginnings have been read when this one has been served.
+    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
     running.stop.send(()).unwrap();
-    assert!(running.ended.await.unwrap(), "idle connections do not hold it up");
+    let ended = tokio::time::timeout(Limits::default().request_head_time / 2, running.ended).await;
+    assert!(ended.expect("idle connections do not hold it up").unwrap());
     assert!(TcpStream::connect(running.address).await.is_err());
 }
 

@@ -28,10 +28,11 @@ impl TimedStream {
     fn in_time(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.waiting = None;
-            self.activity.sign();
+            self.activity.sent();
             return written;
         }
         let time = self.time;
+        self.activity.sending();
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         waiting.as_mut().poll(context).map(|()| Err(ErrorKind::TimedOut.into()))
     }
