@@ -12,7 +12,8 @@ async fn pair() -> Option<(RedisProcess, RedisProcess)> {
     let primary = RedisProcess::start(&[]).await?;
     let port = primary.address().port().to_string();
     let replica = RedisProcess::start(&["--replicaof", "127.0.0.1", &port]).await?;
-    // The replica gets writes a while after it is said to be online.
+    primary.until::<String>(&["INFO", "replication"], |section| section.contains("state=online")).await;
+    // It gets writes a while after it is said to be online; before, the key could come with its first filling.
     primary.ask::<()>(&["SET", "arrived", "yes"]).await;
     replica.until::<Option<String>>(&["GET", "arrived"], Option::is_some).await;
     primary.ask::<()>(&["DEL", "arrived"]).await;
