@@ -17,7 +17,7 @@ pub(super) struct Arriving<B> {
 impl<B: Body> Arriving<B> {
     pub(super) fn new(body: B, request: Arc<Request>) -> Self {
         if body.is_end_stream() {
-            request.is_whole();
+            request.arrived();
         }
         Self { body, request }
     }
@@ -34,7 +34,7 @@ impl<B: Body + Unpin> Body for Arriving<B> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         if frame.is_none() || this.body.is_end_stream() {
-            this.request.is_whole();
+            this.request.arrived();
         }
         Poll::Ready(frame)
     }

@@ -35,7 +35,6 @@ struct Shared {
 pub(super) struct Place {
     number: u64,
     activity: Activity,
-    shared: Arc<Shared>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -123,7 +122,7 @@ impl Place {
             asked_to_go: Notify::new(),
         }));
         shared.taken().insert(number, activity.clone());
-        Self { number, activity, shared: shared.clone(), _permit: permit }
+        Self { number, activity, _permit: permit }
     }
 
     /// For the connection that has the place.
@@ -137,7 +136,7 @@ impl Place {
         loop {
             state.asked_to_go.notified().await;
             if self.activity.is_quiet() {
-                self.shared.metrics.connections().displaced();
+                state.shared.metrics.connections().displaced();
                 return;
             }
             // A request became whole in the meantime.
@@ -148,7 +147,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.taken().remove(&self.number);
+        self.activity.0.shared.taken().remove(&self.number);
     }
 }
 
@@ -186,7 +185,7 @@ impl Activity {
 
 impl Request {
     /// All of it has arrived.
-    pub(super) fn is_whole(&self) {
+    pub(super) fn arrived(&self) {
         if !self.is_whole.swap(true, Ordering::Relaxed) {
             self.activity.0.requests_at_work.fetch_add(1, Ordering::Relaxed);
         }
@@ -248,7 +247,7 @@ mod tests {
     async fn what_is_at_work_stays_and_what_only_arrives_does_not() {
         let (places, [first, second, third]) = full().await;
         let (whole, arriving) = (first.activity().request(), second.activity().request());
-        whole.is_whole();
+        whole.arrived();
         places.0.displace();
         assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
         drop((whole, arriving));
@@ -275,7 +274,7 @@ mod tests {
         let (places, [first, ..]) = full().await;
         places.0.displace();
         let request = first.activity().request();
-        request.is_whole();
+        request.arrived();
         assert!(!is_displaced(&first));
         drop(request);
         places.0.displace();
@@ -287,7 +286,7 @@ mod tests {
         let places = places(1);
         let place = places.take().await;
         let request = place.activity().request();
-        request.is_whole();
+        request.arrived();
         let mut waiting = std::pin::pin!(places.take());
         assert!(timeout(PAUSE * 3, waiting.as_mut()).await.is_err());
         drop(request);
