@@ -70,13 +70,17 @@ fn a_configuration_that_is_not_the_issuers_is_refused_and_not_kept() {
         "issuer": "https://other.example", "authorization_endpoint": "https://a.example/a",
         "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
     });
-    let unprotected = json!({
-        "issuer": world().server.issuer, "authorization_endpoint": "http://a.example/a",
-        "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
-    });
+    let with_endpoint = |endpoint: &str| {
+        let configuration = json!({
+            "issuer": world().server.issuer, "authorization_endpoint": endpoint,
+            "token_endpoint": "https://a.example/t", "jwks_uri": "https://a.example/k",
+        });
+        Fault::Answer(200, configuration.to_string())
+    };
     for (answer, error) in [
         (Fault::Answer(200, other.to_string()), FederationError::ProviderFailed),
-        (Fault::Answer(200, unprotected.to_string()), FederationError::ProviderFailed),
+        (with_endpoint("http://a.example/a"), FederationError::ProviderFailed),
+        (with_endpoint("http://127.0.0.1/a"), FederationError::ProviderFailed),
         (Fault::Answer(200, "<html>".to_owned()), FederationError::ProviderFailed),
         (Fault::Answer(500, "{}".to_owned()), FederationError::ProviderFailed),
         (Fault::Flood, FederationError::ProviderFailed),
