@@ -123,9 +123,12 @@ fn instants(from: &str, to: &str) -> Option<DateRange> {
     Some(DateRange::Instants(instant(from)?, instant(to)?))
 }
 
-/// Offsets are part of the form: a local time does not name an instant.
+/// Offsets are part of the form, since a local time does not name an instant, and so are seconds, which Elixir's
+/// `DateTime.from_iso8601` demands.
 fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
+    let (_, clock) = text.split_once(['T', ' '])?;
+    let has_seconds = clock.get(5..6) == Some(":");
+    has_seconds.then(|| text.parse().ok()).flatten()
 }
 
 /// The parser's bounds on `N`.
@@ -178,6 +181,11 @@ mod tests {
             resolved(json!(["2026-07-01T00:00:00Z", "2026-07-01T12:00:00+03:00"])),
             ("2026-07-01T02:00:00+02:00".to_owned(), "2026-07-01T11:00:00+02:00".to_owned())
         );
+    }
+
+    #[test]
+    fn a_point_in_time_has_seconds() {
+        assert!(!has_known_shape(&json!(["2026-07-01T08:00+02:00", "2026-07-01T12:00+02:00"])));
     }
 
     #[test]

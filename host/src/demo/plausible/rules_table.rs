@@ -14,11 +14,20 @@ fn verdict(change: Value) -> String {
     check(&mut query, &SITES[0]).err().unwrap_or_default()
 }
 
+fn goal() -> Value {
+    json!(["is", "event:goal", ["Signup"]])
+}
+
+#[track_caller]
+fn check_all(table: impl IntoIterator<Item = (Value, &'static str)>) {
+    for (change, expected) in table {
+        assert_eq!(verdict(change.clone()), expected, "{change}");
+    }
+}
+
 #[test]
-fn every_rule_has_plausibles_text() {
-    let goal = json!(["is", "event:goal", ["Signup"]]);
-    let deep_property = json!(["not", ["is", "event:props:plan", ["pro"]]]);
-    let table = [
+fn orders_and_labels_are_for_what_is_asked() {
+    check_all([
         (
             json!({"order_by": [["events", "desc"]]}),
             "Invalid order_by entry '{:events, :desc}'. Entry is not a queried metric or dimension.",
@@ -27,6 +36,18 @@ fn every_rule_has_plausibles_text() {
             json!({"order_by": [["visit:source", "asc"]]}),
             "Invalid order_by entry '{\"visit:source\", :asc}'. Entry is not a queried metric or dimension.",
         ),
+        (
+            json!({"include": {"time_labels": true}, "dimensions": ["visit:source"]}),
+            "Invalid include.time_labels: requires a time dimension.",
+        ),
+    ]);
+}
+
+#[test]
+fn filters_stand_where_plausible_takes_them() {
+    let goal = goal();
+    let deep_property = json!(["not", ["is", "event:props:plan", ["pro"]]]);
+    check_all([
         (
             json!({"filters": [["not", goal]]}),
             "Invalid filters. Dimension `event:goal` can only be filtered at the top level.",
@@ -55,8 +76,14 @@ fn every_rule_has_plausibles_text() {
             json!({"filters": [["is", "segment", [99]]]}),
             "Invalid filters. Some segments don't exist or aren't accessible.",
         ),
+    ]);
+}
+
+#[test]
+fn metrics_go_with_the_filters_and_dimensions_that_they_need() {
+    check_all([
         (
-            json!({"metrics": ["conversion_rate"], "filters": [["has_done", goal]]}),
+            json!({"metrics": ["conversion_rate"], "filters": [["has_done", goal()]]}),
             "Metric `conversion_rate` can only be queried with event:goal filters or dimensions.",
         ),
         (
@@ -87,14 +114,7 @@ fn every_rule_has_plausibles_text() {
             json!({"metrics": ["visitors", "pageviews"], "dimensions": ["visit:entry_page"]}),
             "Event metric(s) `pageviews` cannot be queried along with session dimension(s) `visit:entry_page`",
         ),
-        (
-            json!({"include": {"time_labels": true}, "dimensions": ["visit:source"]}),
-            "Invalid include.time_labels: requires a time dimension.",
-        ),
-    ];
-    for (change, expected) in table {
-        assert_eq!(verdict(change.clone()), expected, "{change}");
-    }
+    ]);
 }
 
 #[test]
