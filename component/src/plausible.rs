@@ -6,6 +6,7 @@
 //! Documentation: <https://plausible.io/docs/stats-api>.
 
 mod answer;
+mod bucket;
 mod client;
 mod date_range;
 mod dimension;
@@ -16,13 +17,13 @@ mod query;
 mod rules;
 mod value;
 
-pub use answer::{Answer, LocalTime, Period, Row};
+pub use answer::{Answer, Period, Row};
 pub use client::{Client, QueryError, Spender, StatsApi};
 pub use date_range::{DateRange, DateRangeError};
 pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
 pub use filter::{Clauses, Filter, Operator};
 pub use metric::{Metric, MetricKind};
-pub use pattern::page_filter;
+pub use pattern::{beyond_re2, is_literal, page_filter};
 pub use query::{Direction, LegalQuery, OrderKey, Page, Query};
 pub use rules::Violation;
 pub use value::{Label, MetricValue};

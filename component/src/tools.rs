@@ -76,7 +76,8 @@ impl<A: StatsApi> Tools<'_, A> {
     }
 
     fn failed(&self, query: &LegalQuery, error: QueryError) -> Failure {
-        Failure::Plausible { site_id: query.query().site_id.clone(), error }
+        let query = query.query();
+        Failure::Plausible { site_id: query.site_id.clone(), has_pattern: filters::have_pattern(&query.filters), error }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Plausible's answer: <https://plausible.io/docs/stats-api#response-structure>.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,10 +45,6 @@ pub struct Period {
     pub to: String,
 }
 
-/// A point in time as clocks at the site show it: `YYYY-MM-DD hh:mm:ss`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalTime(pub String);
-
 /// The documented shape, as it is read: rows by their types, so that no tree is built for thousands of them.
 #[derive(Deserialize)]
 struct Document {
@@ -76,23 +74,18 @@ impl Answer {
 }
 
 impl Period {
-    /// What clocks at the site show at `now`, by the offset at the end of the range; `None` when the range is over.
-    pub fn running_at(&self, now: Timestamp) -> Option<LocalTime> {
-        let end = instant(&self.to)?;
-        let seconds = i64::try_from(now.seconds()).ok()?;
-        let (_, offset) = local_and_offset(&self.to)?;
-        let local = time::OffsetDateTime::from_unix_timestamp(seconds + offset).ok()?;
-        (seconds <= end).then(|| {
-            LocalTime(format!(
-                "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-                local.year(),
-                u8::from(local.month()),
-                local.day(),
-                local.hour(),
-                local.minute(),
-                local.second()
-            ))
-        })
+    /// The part of the range that is over at `now`, in seconds of the site's clock since 1970-01-01T00:00, the end
+    /// excluded. The clock is taken to be as far from UTC as at the end of the range.
+    pub fn elapsed(&self, now: Timestamp) -> Option<Range<i64>> {
+        let (from, _) = local_and_offset(&self.from)?;
+        let (to, offset) = local_and_offset(&self.to)?;
+        let clock = i64::try_from(now.seconds()).ok()?.saturating_add(offset);
+        Some(from..to.min(clock).saturating_add(1))
+    }
+
+    /// Whether the range reaches beyond `now` by more than clocks differ.
+    pub fn is_unfinished(&self, now: Timestamp) -> bool {
+        self.seconds_since_end(now).is_some_and(|seconds| seconds < -CLOCK_DIFFERENCE)
     }
 
     /// How many seconds ago the range ended, by its own offset; negative while it runs.
@@ -106,10 +99,9 @@ impl Period {
         (self.from.get(..10).unwrap_or(&self.from), self.to.get(..10).unwrap_or(&self.to))
     }
 
-    /// The length in whole days, rounded.
-    pub fn length_in_days(&self) -> Option<i64> {
-        let (start, end) = (local_and_offset(&self.from)?.0, local_and_offset(&self.to)?.0);
-        Some((end - start + 43_200) / 86_400)
+    /// How many seconds clocks at the site count from the first moment to the last, both included.
+    pub fn length(&self) -> Option<i64> {
+        Some(local_and_offset(&self.to)?.0 - local_and_offset(&self.from)?.0 + 1)
     }
 }
 
@@ -153,6 +145,9 @@ fn warnings(meta: &Value) -> Vec<String> {
 /// Ten thousand rows of all metrics have 200,000 values. The smallest object takes sixty times the memory that it takes
 /// of the answer, and an instance has 64 MiB.
 const MAX_VALUES: usize = 250_000;
+
+/// How many seconds a range that ends with Plausible's now may seem to reach beyond ours.
+const CLOCK_DIFFERENCE: i64 = 60;
 
 /// There are 14 metrics and one note about imports.
 const MAX_WARNINGS: usize = 15;

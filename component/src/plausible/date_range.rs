@@ -10,7 +10,7 @@ pub enum DateRange {
     Relative(String),
     /// Two days, both inclusive, in the site's time zone.
     Days(Date, Date),
-    /// Two points in time, ISO 8601 with an offset, as they came.
+    /// Two points in time, to the second, with an offset: `YYYY-MM-DDThh:mm:ssZ` or `YYYY-MM-DDThh:mm:ss+hh:mm`.
     Times(String, String),
 }
 
@@ -83,7 +83,7 @@ fn absolute(from: &str, to: &str) -> Result<DateRange, DateRangeError> {
         (Some(first), Some(last)) => Ok(DateRange::Days(first, last)),
         (None, None) => match (instant(from), instant(to)) {
             (Some(start), Some(end)) if end < start => Err(DateRangeError::Reversed),
-            (Some(_), Some(_)) => Ok(DateRange::Times(from.to_owned(), to.to_owned())),
+            (Some(_), Some(_)) => Ok(DateRange::Times(whole_second(from), whole_second(to))),
             _ => Err(DateRangeError::NoSuchDate),
         },
         (Some(_), None) if instant(to).is_some() => Err(DateRangeError::MixedEnds),
@@ -109,26 +109,49 @@ pub(super) fn instant(text: &str) -> Option<i64> {
     Some(local - offset)
 }
 
+/// A point in time as Plausible takes it: seconds written out, without a fraction, and no offset of minus zero, which
+/// ISO 8601 does not have.
+fn whole_second(instant: &str) -> String {
+    let (day, rest) = instant.split_once(['T', ' ']).unwrap_or((instant, ""));
+    let (clock, zone) = rest.split_at_checked(rest.find(['Z', '+', '-']).unwrap_or(rest.len())).unwrap_or((rest, ""));
+    let minutes = clock.get(..5).unwrap_or(clock);
+    let seconds = clock.get(5..8).unwrap_or(":00");
+    let zone = if zone == "-00:00" { "Z" } else { zone };
+    format!("{day}T{minutes}{seconds}{zone}")
+}
+
 /// The local time in seconds since 1970-01-01T00:00 local time, and the offset from UTC in seconds.
 pub(super) fn local_and_offset(text: &str) -> Option<(i64, i64)> {
     let (day, rest) = text.split_once(['T', ' '])?;
     let at = rest.find(['Z', '+', '-'])?;
     let (clock, zone) = rest.split_at_checked(at)?;
     let seconds = time_of_day(clock)?;
-    let days = i64::from(date(day)?.to_julian_day()) - UNIX_EPOCH_JULIAN_DAY;
-    Some((days * 86_400 + seconds, offset(zone)?))
+    Some((midnight(date(day)?) + seconds, offset(zone)?))
 }
 
-fn time_of_day(clock: &str) -> Option<i64> {
+/// When a day begins, in seconds since 1970-01-01T00:00 local time.
+pub(super) fn midnight(day: Date) -> i64 {
+    (i64::from(day.to_julian_day()) - UNIX_EPOCH_JULIAN_DAY) * DAY_SECONDS
+}
+
+/// A time of day, `hh:mm[:ss[.f]]`, in seconds since midnight.
+pub(super) fn time_of_day(clock: &str) -> Option<i64> {
     let mut parts = clock.split(':');
     let hour: u8 = two_digits(parts.next()?)?;
     let minute: u8 = two_digits(parts.next()?)?;
     let second: u8 = match parts.next() {
         None => 0,
-        Some(second) => two_digits(second.split_once('.').map_or(second, |(whole, _)| whole))?,
+        Some(second) => whole_part(second).and_then(two_digits)?,
     };
-    let legal = hour < 24 && minute < 60 && second < 61 && parts.next().is_none();
+    let legal = hour < 24 && minute < 60 && second < 60 && parts.next().is_none();
     legal.then(|| i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
+}
+
+/// What stands before the fraction, if that has digits only.
+fn whole_part(second: &str) -> Option<&str> {
+    let Some((whole, fraction)) = second.split_once('.') else { return Some(second) };
+    let is_digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits.then_some(whole)
 }
 
 fn offset(zone: &str) -> Option<i64> {
@@ -200,6 +223,9 @@ const MAX_DAYS: u32 = 5000;
 /// The most months that Plausible's parser takes.
 const MAX_MONTHS: u32 = 100;
 
+/// A day of the clock has as many seconds where no time is put forward or back.
+pub(super) const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 /// 1970-01-01 as a Julian day.
 const UNIX_EPOCH_JULIAN_DAY: i64 = 2_440_588;
 
@@ -228,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn points_in_time_are_sent_to_the_second_and_in_one_form() {
+        accepts(
+            "2026-07-01T08:00+02:00,2026-07-01T12:00:30.25-00:00",
+            json!(["2026-07-01T08:00:00+02:00", "2026-07-01T12:00:30Z"]),
+        );
+        accepts("2026-07-01 08:00Z,2026-07-01 09:00Z", json!(["2026-07-01T08:00:00Z", "2026-07-01T09:00:00Z"]));
+    }
+
+    #[test]
     fn anything_else_is_refused_for_its_own_reason() {
         use DateRangeError::*;
         for (text, error) in [
@@ -249,6 +284,8 @@ mod tests {
             ("2026-07-01,", NoSuchDate),
             ("2026-7-1,2026-7-2", NoSuchDate),
             ("2026-07-01T08:00:00,2026-07-01T09:00:00", NoSuchDate),
+            ("2026-07-01T08:00:60Z,2026-07-01T09:00:00Z", NoSuchDate),
+            ("2026-07-01T08:00:00.Z,2026-07-01T09:00:00Z", NoSuchDate),
             ("2026-07-01,2026-07-01T09:00:00Z", MixedEnds),
             ("2026-07-10,2026-07-01", Reversed),
             ("2026-07-01T08:00:00+02:00,2026-07-01T05:59:59Z", Reversed),

@@ -11,6 +11,36 @@ pub fn page_filter(pattern: &str) -> Filter {
     Filter::Compare { operator, dimension: Dimension::PAGE, clauses: Clauses::Text(vec![clause]) }
 }
 
+/// Whether a text means itself as a regular expression.
+pub fn is_literal(text: &str) -> bool {
+    !text.contains(|character| METACHARACTERS.contains(character))
+}
+
+/// What a pattern uses that RE2 does not have by design (<https://github.com/google/re2/wiki/Syntax>), and Plausible's
+/// database answers with a fault of its own. Other faults of a pattern are left to Plausible.
+pub fn beyond_re2(pattern: &str) -> Option<&'static str> {
+    let mut rest = pattern;
+    let mut is_in_class = false;
+    while let Some(character) = rest.chars().next() {
+        let after = rest.strip_prefix(character).unwrap_or_default();
+        let found = BEYOND_RE2.iter().find(|(start, _)| !is_in_class && rest.starts_with(start));
+        if let Some((_, name)) = found {
+            return Some(name);
+        }
+        match character {
+            '\\' if !is_in_class && after.starts_with(|digit: char| ('1'..='9').contains(&digit)) => {
+                return Some("a backreference");
+            }
+            '[' => is_in_class = true,
+            ']' => is_in_class = false,
+            _ => {}
+        }
+        let escaped = after.chars().next().filter(|_| character == '\\');
+        rest = escaped.and_then(|escaped| after.strip_prefix(escaped)).unwrap_or(after);
+    }
+    None
+}
+
 fn anchored(pattern: &str) -> String {
     let body = pattern.trim_end_matches('*');
     let parts: Vec<String> = body.split('*').map(escape).collect();
@@ -29,6 +59,10 @@ fn escape(literal: &str) -> String {
     }
     escaped
 }
+
+/// How groups begin that look around.
+const BEYOND_RE2: [(&str, &str); 4] =
+    [("(?=", "a lookahead"), ("(?!", "a lookahead"), ("(?<=", "a lookbehind"), ("(?<!", "a lookbehind")];
 
 const METACHARACTERS: &str = "\\.+*?()|[]{}^$";
 
@@ -51,6 +85,26 @@ mod tests {
         check("*/comments", "matches", "^.*/comments$");
         check("/a.b+c(d)[e]{f}|g^$\\?*", "matches", "^/a\\.b\\+c\\(d\\)\\[e\\]\\{f\\}\\|g\\^\\$\\\\\\?");
         check("/über*", "matches", "^/über");
+    }
+
+    #[test]
+    fn what_re2_does_not_have_is_found_where_it_means_that() {
+        for (pattern, found) in [
+            ("^/(?!blog)", Some("a lookahead")),
+            ("(?=x)", Some("a lookahead")),
+            ("x(?<!y)", Some("a lookbehind")),
+            ("(?<=y)", Some("a lookbehind")),
+            ("(a)\\1", Some("a backreference")),
+            ("\\\\1", None),
+            ("\\(?!", None),
+            ("[(?!]", None),
+            ("(?i)(?P<a>b)(?<c>d)(?:e)", None),
+            ("\\d\\0", None),
+            ("\\", None),
+            ("[", None),
+        ] {
+            assert_eq!(beyond_re2(pattern), found, "{pattern}");
+        }
     }
 
     proptest::proptest! {

@@ -11,6 +11,7 @@ use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters, report, table};
 use crate::mcp::{ToolDefinition, ToolResult};
 use crate::plausible::{Answer, Filter, LegalQuery, Metric, MetricValue, Period, Query, StatsApi};
+use crate::ports::Timestamp;
 
 /// The tool's name.
 pub const NAME: &str = "compare_periods";
@@ -39,18 +40,22 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let site_id = arguments.site(tools.sites);
     let range_a = arguments.date_range("period_a");
     let range_b = arguments.date_range("period_b");
-    let metrics = arguments.metrics().unwrap_or_else(|| DEFAULT_METRICS.to_vec());
-    let filters = filters::read(&mut arguments, true);
+    let metrics = arguments.metrics();
+    let filters = filters::read(&mut arguments);
     let warnings = arguments.finish()?;
     let (Some(site_id), Some(range_a), Some(range_b)) = (site_id, range_a, range_b) else {
         return Err(arguments.incomplete());
     };
+    let defaults = filters::default_metrics(&filters);
+    let metrics = metrics.unwrap_or_else(|| defaults.to_vec());
     let query_a = Query { filters, ..Query::new(site_id, metrics, range_a) };
     let query_b = Query { date_range: range_b, ..query_a.clone() };
-    let query_a = report::legal(query_a, NAME, &arguments, &DEFAULT_METRICS)?;
-    let query_b = report::legal(query_b, NAME, &arguments, &DEFAULT_METRICS)?;
+    let query_a = report::legal(query_a, NAME, &arguments, defaults)?;
+    let query_b = report::legal(query_b, NAME, &arguments, defaults)?;
     let (answer_a, answer_b) = futures_util::future::join(tools.ask(&query_a), tools.ask(&query_b)).await;
-    Ok(Comparison::new(&query_a, &query_b, answer_a?, answer_b?, warnings).result())
+    let (a, b) = (answer_a?, answer_b?);
+    let warnings = warnings.into_iter().chain(doubts(&a, &b, tools.now)).collect();
+    Ok(Comparison { query_a: &query_a, query_b: &query_b, a, b, warnings }.result())
 }
 
 struct Comparison<'a> {
@@ -61,25 +66,40 @@ struct Comparison<'a> {
     warnings: Vec<String>,
 }
 
-impl<'a> Comparison<'a> {
-    fn new(query_a: &'a LegalQuery, query_b: &'a LegalQuery, a: Answer, b: Answer, mut warnings: Vec<String>) -> Self {
-        let length = |answer: &Answer| answer.period.as_ref().and_then(|period| period.length_in_days());
-        if let (Some(days_a), Some(days_b)) = (length(&a), length(&b))
-            && days_a != days_b
-        {
-            warnings.push(format!(
-                "period_a has {days_a} days and period_b {days_b}: compare rates rather than counts, or choose periods \
-                 of the same length."
-            ));
+/// Why the difference may not mean what it seems to, and what Plausible warns of.
+fn doubts(a: &Answer, b: &Answer, now: Timestamp) -> Vec<String> {
+    let periods = [("period_a", a), ("period_b", b)];
+    let unfinished = periods.map(|(name, answer)| report::unfinished(name, answer.period.as_ref(), now));
+    let mut doubts: Vec<String> = unfinished.into_iter().flatten().chain(different_lengths(a, b)).collect();
+    for warning in a.warnings.iter().chain(&b.warnings) {
+        if !doubts.contains(warning) {
+            doubts.push(warning.clone());
         }
-        for warning in a.warnings.iter().chain(&b.warnings) {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
-        Comparison { query_a, query_b, a, b, warnings }
     }
+    doubts
+}
 
+fn different_lengths(a: &Answer, b: &Answer) -> Option<String> {
+    let [a, b] = [a.period.as_ref()?.length()?, b.period.as_ref()?.length()?];
+    (a.abs_diff(b) > SAME_LENGTH).then(|| {
+        format!(
+            "period_a has {} and period_b {}: compare rates rather than counts, or choose periods of the same length.",
+            duration(a),
+            duration(b)
+        )
+    })
+}
+
+/// Whole days as days, anything else in hours.
+fn duration(seconds: i64) -> String {
+    let in_units = |unit: i64| (seconds + unit / 2).div_euclid(unit);
+    let days = in_units(DAY);
+    let is_whole = days > 0 && seconds.abs_diff(days * DAY) <= SAME_LENGTH;
+    let (count, unit) = if is_whole { (days, "day") } else { (in_units(HOUR), "hour") };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+impl Comparison<'_> {
     fn metrics(&self) -> &[Metric] {
         &self.query_a.query().metrics
     }
@@ -224,7 +244,12 @@ const PERIOD_ANSWERED: &str = r#"{"type":"object","properties":{"range":{"type":
 
 const DELTAS: &str = r#"{"type":"object","description":"Per metric: b - a, and that in percent of a; null where a side has no value.","additionalProperties":{"type":"object","properties":{"absolute":{"type":["number","null"]},"percent":{"type":["number","null"]}},"required":["absolute","percent"],"additionalProperties":false}}"#;
 
-const DEFAULT_METRICS: [Metric; 4] = [Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration];
+/// The periods may differ by the hour that a change of the clock adds or takes.
+const SAME_LENGTH: u64 = 60 * 60;
+
+const DAY: i64 = 24 * HOUR;
+
+const HOUR: i64 = 60 * 60;
 
 const EXAMPLE: &str =
     r#"{"site_id":"example.com","period_a":"2026-07-01,2026-07-07","period_b":"2026-07-08,2026-07-14"}"#;
@@ -243,6 +268,19 @@ mod tests {
             _ => MetricValue::Null,
         };
         assert_eq!(Delta::between(&metric(a), &metric(b)), Delta { absolute, percent });
+    }
+
+    #[test]
+    fn a_duration_is_in_days_where_it_is_whole_ones() {
+        for (seconds, words) in [
+            (7 * DAY, "7 days"),
+            (DAY - HOUR, "1 day"),
+            (DAY + 2 * HOUR, "26 hours"),
+            (4 * HOUR + 1, "4 hours"),
+            (HOUR, "1 hour"),
+        ] {
+            assert_eq!(duration(seconds), words);
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum Failure {
     Plausible {
         /// The site that was asked about.
         site_id: String,
+        /// Whether a filter of the query has a regular expression.
+        has_pattern: bool,
         /// Why.
         error: QueryError,
     },
@@ -50,7 +52,16 @@ impl fmt::Display for Failure {
             Failure::Illegal { tool, violation, instead } => {
                 write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
             }
-            Failure::Plausible { site_id, error } => plausible(formatter, site_id, error),
+            Failure::Plausible { site_id, has_pattern, error } => {
+                plausible(formatter, site_id, error)?;
+                match error {
+                    QueryError::ServerFault(_) if *has_pattern => write!(
+                        formatter,
+                        " It also answers so to a regular expression that RE2 cannot read: check the values of matches."
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Failure::FeedbackClosed => write!(
                 formatter,
                 "Feedback cannot be taken at the moment, so nothing was sent. Try again in a few minutes, or go on \

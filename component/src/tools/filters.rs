@@ -1,14 +1,14 @@
-//! The filter arguments that every tool takes: `page`, `goal` and `property_filters`.
+//! The filter arguments that every tool takes: `page`, `goal` and `property_filters`, and the metrics that fit them.
 
 use serde_json::{Map, Value};
 
 use super::arguments::{Arguments, dimension_problem, kind, quoted};
-use crate::plausible::{Clauses, Dimension, Filter, Operator, page_filter};
+use crate::plausible::{Clauses, Dimension, Filter, Metric, Operator, beyond_re2, page_filter};
 
-/// Reads `page` and `goal` (where the tool has it) and `property_filters`, in this order.
-pub fn read(arguments: &mut Arguments, takes_goal: bool) -> Vec<Filter> {
+/// Reads `page`, `goal` and `property_filters`, in this order.
+pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
     let page = arguments.text("page");
-    let goal = if takes_goal { arguments.text("goal") } else { None };
+    let goal = arguments.text("goal");
     let properties = property_filters(arguments);
     for (name, given, dimension) in
         [("page", page.is_some(), Dimension::PAGE), ("goal", goal.is_some(), Dimension::GOAL)]
@@ -30,6 +30,22 @@ pub fn read(arguments: &mut Arguments, takes_goal: bool) -> Vec<Filter> {
         clauses: Clauses::Text(vec![goal]),
     });
     page.as_deref().map(page_filter).into_iter().chain(goal).chain(properties).collect()
+}
+
+/// The metrics of a call without a dimension that names none: with a goal those of its conversions, for which a goal
+/// that is no page view has no others.
+pub fn default_metrics(filters: &[Filter]) -> &'static [Metric] {
+    if filters.iter().any(|filter| targets(filter, &Dimension::GOAL)) {
+        &[Metric::Visitors, Metric::Events, Metric::ConversionRate]
+    } else {
+        &[Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration]
+    }
+}
+
+/// Whether any of them has a regular expression.
+pub fn have_pattern(filters: &[Filter]) -> bool {
+    let is_pattern = |operator: &Operator| matches!(operator, Operator::Matches | Operator::MatchesNot);
+    filters.iter().any(|filter| matches!(filter, Filter::Compare { operator, .. } if is_pattern(operator)))
 }
 
 fn targets(filter: &Filter, target: &Dimension) -> bool {
@@ -75,6 +91,14 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     };
     let operator = operator(entry)?;
     let clauses = clauses(entry, &dimension)?;
+    if let (Operator::Matches | Operator::MatchesNot, Clauses::Text(patterns)) = (operator, &clauses)
+        && let Some(beyond) = patterns.iter().find_map(|pattern| beyond_re2(pattern))
+    {
+        return Err(format!(
+            "a pattern has {beyond}, which regular expressions of RE2 do not have; use is_not, contains_not or \
+             matches_not to leave values out"
+        ));
+    }
     Ok(Filter::Compare { operator, dimension, clauses })
 }
 

@@ -15,8 +15,16 @@ pub const NAME: &str = "get_breakdown";
 
 /// What `tools/list` shows.
 pub fn definition(has_default_site: bool) -> ToolDefinition {
-    let properties =
-        [schema::DATE_RANGE, DIMENSION, schema::METRICS, schema::PAGE, schema::PROPERTY_FILTERS, LIMIT, schema::OFFSET];
+    let properties = [
+        schema::DATE_RANGE,
+        DIMENSION,
+        schema::METRICS,
+        schema::PAGE,
+        schema::GOAL,
+        schema::PROPERTY_FILTERS,
+        LIMIT,
+        schema::OFFSET,
+    ];
     ToolDefinition {
         name: NAME,
         title: "Breakdown by dimension",
@@ -41,7 +49,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let date_range = arguments.date_range("date_range");
     let dimension = arguments.dimension("dimension");
     let metrics = arguments.metrics();
-    let filters = filters::read(&mut arguments, false);
+    let filters = filters::read(&mut arguments);
     let limit = arguments.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let offset = arguments.integer("offset", 0..=schema::MAX_OFFSET).unwrap_or(0);
     let warnings = arguments.finish()?;
@@ -60,7 +68,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     };
     let query = report::legal(query, NAME, &arguments, defaults)?;
     let answer = tools.ask(&query).await?;
-    Ok(Report::of_page(&query, answer, warnings).result())
+    Ok(Report::of_page(&query, answer, warnings, tools.now).result())
 }
 
 /// The metrics of a call that names none: legal for the dimension, and what people ask for first.

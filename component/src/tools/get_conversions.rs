@@ -8,7 +8,7 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Dimension, Metric, Page, Query, StatsApi};
+use crate::plausible::{Dimension, Direction, Metric, OrderKey, Page, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "get_conversions";
@@ -44,7 +44,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let mut arguments = Arguments::new(NAME, EXAMPLE, given);
     let site_id = arguments.site(tools.sites);
     let date_range = arguments.date_range("date_range");
-    let filters = filters::read(&mut arguments, true);
+    let filters = filters::read(&mut arguments);
     let by_page = arguments.flag("breakdown_by_page");
     let limit = arguments.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let offset = arguments.integer("offset", 0..=schema::MAX_OFFSET).unwrap_or(0);
@@ -54,13 +54,23 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let query = Query {
         dimensions: [Dimension::GOAL].into_iter().chain(page_dimension).collect(),
         filters,
+        order_by: if by_page { by_visitors_and_page() } else { Vec::new() },
         total_rows: true,
         page: Some(Page { limit, offset }),
         ..Query::new(site_id, METRICS.to_vec(), date_range)
     };
     let query = report::legal(query, NAME, &arguments, &METRICS)?;
     let answer = tools.ask(&query).await?;
-    Ok(Report::of_page(&query, answer, warnings).result())
+    Ok(Report::of_page(&query, answer, warnings, tools.now).result())
+}
+
+/// So that the next page repeats and misses as few rows as may be: Plausible does not order by goals, so those of one
+/// page with as many visitors stand in any order.
+fn by_visitors_and_page() -> Vec<(OrderKey, Direction)> {
+    vec![
+        (OrderKey::Metric(Metric::Visitors), Direction::Descending),
+        (OrderKey::Dimension(Dimension::PAGE), Direction::Ascending),
+    ]
 }
 
 const BREAKDOWN_BY_PAGE: Property = (

@@ -8,7 +8,7 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, buckets, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Answer, Dimension, Granularity, LegalQuery, Metric, Query, StatsApi};
+use crate::plausible::{Answer, Dimension, Direction, Granularity, LegalQuery, OrderKey, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "get_timeseries";
@@ -25,7 +25,8 @@ it for trends, for the day on which something changed, and for one page or goal 
 get_breakdown, for two periods side by side compare_periods.\n\
 Metrics: visitors, visits, pageviews, events, bounce_rate, visit_duration; scroll_depth and time_on_page with page; \
 conversion_rate with goal. views_per_visit cannot be had over time.\n\
-Empty buckets are filled in, buckets after now are left out, and the running one is marked partial.\n\
+Empty buckets are filled in, buckets after now are left out, and those that are still running or that an end of the \
+range cuts are marked partial.\n\
 Example: {\"date_range\":\"30d\",\"granularity\":\"day\",\"page\":\"/pricing\",\"metrics\":[\"visitors\",\"pageviews\"]}",
         input_schema: schema::arguments(&properties, &["date_range"], has_default_site),
         output_schema: schema::rows(),
@@ -39,24 +40,36 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let site_id = arguments.site(tools.sites);
     let date_range = arguments.date_range("date_range");
     let granularity = arguments.choice("granularity", &Granularity::ALL).unwrap_or(Granularity::Day);
-    let metrics = arguments.metrics().unwrap_or_else(|| DEFAULT_METRICS.to_vec());
-    let filters = filters::read(&mut arguments, true);
+    let metrics = arguments.metrics();
+    let filters = filters::read(&mut arguments);
     let warnings = arguments.finish()?;
     let (Some(site_id), Some(date_range)) = (site_id, date_range) else { return Err(arguments.incomplete()) };
+    let defaults = filters::default_metrics(&filters);
+    let metrics = metrics.unwrap_or_else(|| defaults.to_vec());
     let query = Query {
         dimensions: vec![Dimension::Time(granularity)],
         filters,
+        order_by: order(granularity),
         time_labels: true,
         ..Query::new(site_id, metrics, date_range)
     };
-    let query = report::legal(query, NAME, &arguments, &DEFAULT_METRICS)?;
+    let query = report::legal(query, NAME, &arguments, defaults)?;
     let answer = tools.ask(&query).await?;
     Ok(series(tools, &query, answer, warnings).result())
 }
 
+/// Plausible returns 10,000 rows at most and the oldest first, which only hours come to: of those the newest are shown,
+/// so they are asked for.
+fn order(granularity: Granularity) -> Vec<(OrderKey, Direction)> {
+    match granularity {
+        Granularity::Hour => vec![(OrderKey::Dimension(Dimension::Time(granularity)), Direction::Descending)],
+        _ => Vec::new(),
+    }
+}
+
 fn series<'a, H>(tools: &Tools<'_, H>, query: &'a LegalQuery, answer: Answer, mut warnings: Vec<String>) -> Report<'a> {
     let query = query.query();
-    let series = buckets::complete(&answer, &query.metrics, tools.now);
+    let series = buckets::complete(&answer, query, tools.now);
     if series.to_come > 0 {
         warnings.push(format!("{} buckets that begin after now are left out.", series.to_come));
     }
@@ -76,8 +89,6 @@ const GRANULARITY: Property = (
     "granularity",
     r#"{"type":"string","enum":["auto","hour","day","week","month"],"default":"day","description":"The size of a bucket. auto lets Plausible choose by the length of the range."}"#,
 );
-
-const DEFAULT_METRICS: [Metric; 4] = [Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration];
 
 const EXAMPLE: &str = r#"{"site_id":"example.com","date_range":"7d","granularity":"day"}"#;
 

@@ -10,9 +10,10 @@ use super::failure::Failure;
 use super::table;
 use crate::mcp::ToolResult;
 use crate::plausible::{
-    Answer, DateRange, Dimension, Filter, Label, LegalQuery, Metric, MetricValue, Operator, Page, Period, Query, Row,
-    Violation,
+    Answer, Clauses, DateRange, Dimension, Filter, Label, LegalQuery, Metric, MetricValue, Operator, Page, Period,
+    Query, Row, Violation, is_literal,
 };
+use crate::ports::Timestamp;
 
 /// Rows and what belongs to them.
 pub struct Report<'a> {
@@ -20,7 +21,7 @@ pub struct Report<'a> {
     pub query: &'a Query,
     /// The range that Plausible resolved.
     pub period: Option<Period>,
-    /// The rows, and whether each is of the bucket that is still running.
+    /// The rows, and whether each is of a part of its bucket only.
     pub rows: Vec<(Row, bool)>,
     /// How many rows there are in all, where that is known.
     pub total_rows: Option<u64>,
@@ -32,20 +33,21 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// A report of an answer's rows as they are. Whether there are more follows from the page that was asked for.
-    pub fn of_page(query: &'a LegalQuery, answer: Answer, warnings: Vec<String>) -> Self {
+    pub fn of_page(query: &'a LegalQuery, answer: Answer, warnings: Vec<String>, now: Timestamp) -> Self {
         let query = query.query();
         let shown = answer.rows.len() as u64;
         let truncated = query.page.is_some_and(|page| match answer.total_rows {
             Some(total) => u64::from(page.offset) + shown < total,
             None => shown >= u64::from(page.limit),
         });
+        let unfinished = unfinished("The range", answer.period.as_ref(), now);
         Report {
             query,
             period: answer.period,
             rows: answer.rows.into_iter().map(|row| (row, false)).collect(),
             total_rows: answer.total_rows,
             truncated,
-            warnings: warnings.into_iter().chain(answer.warnings).collect(),
+            warnings: warnings.into_iter().chain(unfinished).chain(answer.warnings).collect(),
         }
     }
 
@@ -73,7 +75,10 @@ impl<'a> Report<'a> {
 
     fn text(&self) -> String {
         let mut text = heading(self.query, self.period.as_ref());
-        if self.rows.is_empty() {
+        let offset = self.query.page.map_or(0, |page| page.offset);
+        if self.rows.is_empty() && offset > 0 {
+            text.push_str(&format!("No rows from offset {offset} on; a smaller offset may have some.\n"));
+        } else if self.rows.is_empty() {
             text.push_str("No data in this range with these filters.\n");
         } else {
             text.push_str(&table::rows(self.query, &self.rows));
@@ -183,6 +188,15 @@ pub fn push_warnings(text: &mut String, warnings: &[String]) {
     }
 }
 
+/// What to know about a range that is not over; `subject` is what the words call it.
+pub fn unfinished(subject: &str, period: Option<&Period>, now: Timestamp) -> Option<String> {
+    let period = period.filter(|period| period.is_unfinished(now))?;
+    Some(format!(
+        "{subject} is not over: it lasts until {}, and only what happened until now is in it.",
+        period.days().1
+    ))
+}
+
 /// Proves a query legal; if it is not, mends the call for the error.
 pub fn legal(
     query: Query,
@@ -192,23 +206,25 @@ pub fn legal(
 ) -> Result<LegalQuery, Failure> {
     let attempt = query.clone();
     attempt.check().map_err(|violation| {
-        let instead = mend(&query, arguments.given().clone(), &violation, defaults);
+        let instead = mend(query, arguments.given().clone(), defaults);
         Failure::Illegal { tool, violation, instead: Value::Object(instead).to_string() }
     })
 }
 
-fn mend(
-    query: &Query,
-    mut given: Map<String, Value>,
-    violation: &Violation,
-    defaults: &[Metric],
-) -> Map<String, Value> {
+/// The arguments, with everything mended that a rule is against, so that the call that is offered works.
+fn mend(mut query: Query, mut given: Map<String, Value>, defaults: &[Metric]) -> Map<String, Value> {
     given.retain(|_, value| !value.is_null());
     if let Some(Value::Array(entries)) = given.get_mut("property_filters") {
-        entries.iter_mut().filter_map(Value::as_object_mut).for_each(|entry| mend_filter(entry, violation));
+        // They are the last of the query's filters, in their order.
+        let others = query.filters.len().saturating_sub(entries.len());
+        let mended: Vec<_> = query.filters.split_off(others).iter().map(|filter| mend_filter(filter, &query)).collect();
+        *entries =
+            entries.drain(..).zip(&mended).filter_map(|(entry, filter)| rewritten(entry, filter.as_ref()?)).collect();
+        query.filters.extend(mended.into_iter().flatten());
     }
-    let filters_mended = matches!(violation, Violation::GoalOperator(_) | Violation::CountryCode(_));
-    if !filters_mended {
+    given.retain(|name, value| name != "property_filters" || *value != json!([]));
+    // Where the caller left the metrics to the tool, they fit the mended call by themselves.
+    if given.contains_key("metrics") && query.clone().check().is_err() {
         let legal = query.legal_metrics();
         let metrics: &[Metric] = if legal.is_empty() { defaults } else { &legal };
         given.insert("metrics".to_owned(), metrics.iter().map(|metric| metric.name()).collect());
@@ -216,17 +232,34 @@ fn mend(
     given
 }
 
-fn mend_filter(entry: &mut Map<String, Value>, violation: &Violation) {
-    let property = entry.get("property").and_then(Value::as_str).unwrap_or_default();
-    match violation {
-        Violation::GoalOperator(_) if property == "event:goal" => {
-            entry.insert("operator".to_owned(), json!(Operator::Is.name()));
+/// The filter that Plausible takes and that asks the same, if there is one.
+fn mend_filter(filter: &Filter, query: &Query) -> Option<Filter> {
+    let alone = Query::new(query.site_id.clone(), vec![Metric::Visitors], query.date_range.clone());
+    let violation = Query { filters: vec![filter.clone()], ..alone }.check().err();
+    let Filter::Compare { operator, dimension, clauses } = filter.clone() else { return Some(filter.clone()) };
+    match (violation, operator) {
+        (None, _) => Some(filter.clone()),
+        (Some(Violation::GoalOperator(_)), Operator::Matches) if are_literal(&clauses) => {
+            Some(Filter::Compare { operator: Operator::Contains, dimension, clauses })
         }
-        Violation::CountryCode(_) if property == "visit:country" => {
-            entry.insert("property".to_owned(), json!("visit:country_name"));
+        (Some(Violation::CountryCode(_)), _) => {
+            Some(Filter::Compare { operator, dimension: Dimension::BuiltIn("visit:country_name"), clauses })
         }
-        _ => {}
+        _ => None,
     }
+}
+
+fn are_literal(clauses: &Clauses) -> bool {
+    matches!(clauses, Clauses::Text(texts) if texts.iter().all(|text| is_literal(text)))
+}
+
+/// An entry of `property_filters` that says what the filter says. Values stay as they are.
+fn rewritten(mut entry: Value, filter: &Filter) -> Option<Value> {
+    let Filter::Compare { operator, dimension, .. } = filter else { return Some(entry) };
+    let object = entry.as_object_mut()?;
+    object.insert("property".to_owned(), json!(dimension.name()));
+    object.insert("operator".to_owned(), json!(operator.name()));
+    Some(entry)
 }
 
 /// A range as it was asked for.

@@ -116,7 +116,7 @@ const SITE_ID_WITH_DEFAULT: &str = r#"{"type":"string","maxLength":1024,"descrip
 const DIMENSIONS_ANSWERED: &str =
     r#"{"type":"array","items":{"type":"string"},"description":"The order of the values in results[].dimensions."}"#;
 
-const RESULTS: &str = r#"{"type":"array","items":{"type":"object","properties":{"dimensions":{"type":"array","items":{"type":["string","number","null"]}},"metrics":{"type":"array","items":{"type":["number","null","object"]},"description":"Numbers; null where there is no value; revenue is an object with value, currency, short and long."},"partial":{"type":"boolean","description":"The bucket is still running."}},"required":["dimensions","metrics"],"additionalProperties":false}}"#;
+const RESULTS: &str = r#"{"type":"array","items":{"type":"object","properties":{"dimensions":{"type":"array","items":{"type":["string","number","null"]}},"metrics":{"type":"array","items":{"type":["number","null","object"]},"description":"Numbers; null where there is no value; revenue is an object with value, currency, short and long."},"partial":{"type":"boolean","description":"Only a part of the bucket: it is still running, or an end of the range cuts it."}},"required":["dimensions","metrics"],"additionalProperties":false}}"#;
 
 const TOTALS: &str = r#"{"type":"object","additionalProperties":{"type":"number"},"description":"Sums of the metrics that add up. Visitors and visits do not: ask without a dimension for them."}"#;
 

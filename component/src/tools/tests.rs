@@ -1,13 +1,14 @@
 //! What the tools send and what they make of answers.
 
 mod properties;
+mod refusals;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::plausible::Client;
-use crate::ports::{HttpError, ScriptedHttp};
+use crate::ports::ScriptedHttp;
 
 /// 2026-08-06T10:30:00Z.
 const NOW: Timestamp = Timestamp(1_786_012_200_000);
@@ -41,31 +42,6 @@ fn asks(tool: &str, arguments: Value) -> Value {
     let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, tool, arguments);
     assert!(!result.is_error, "{}", result.text);
     sent(&http).remove(0)
-}
-
-#[track_caller]
-fn refused(tool: &str, arguments: Value, words: &[&str]) {
-    let http = ScriptedHttp::default();
-    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, tool, arguments.clone());
-    assert!(result.is_error, "{arguments} was served");
-    assert_eq!(sent(&http), Vec::<Value>::new(), "{arguments} was sent");
-    for word in words {
-        assert!(result.text.contains(word), "{word:?} is not in {:?}", result.text);
-    }
-    mended_call_is_legal(tool, &result.text);
-}
-
-/// What an error offers instead must work.
-#[track_caller]
-fn mended_call_is_legal(tool: &str, text: &str) {
-    let (_, offered) = text.split_once("A call that works: ").expect("an error offers a call that works");
-    let arguments = offered.strip_prefix(tool).expect("of the same tool").trim();
-    let http = ScriptedHttp::default();
-    http.answer(200, r#"{"results":[]}"#);
-    http.answer(200, r#"{"results":[]}"#);
-    let sites = Sites { default: Some("shop.example"), allowed: None };
-    let result = call(&http, sites, tool, serde_json::from_str(arguments).unwrap());
-    assert!(!result.is_error, "{arguments}: {}", result.text);
 }
 
 #[test]
@@ -139,125 +115,26 @@ fn conversions_are_by_goal_and_by_page_when_asked() {
     let query = asks("get_conversions", json!({"date_range": "7d", "breakdown_by_page": true, "goal": "G"}));
     assert_eq!(query["dimensions"], json!(["event:goal", "event:page"]));
     assert_eq!(query["metrics"], json!(["visitors", "events", "conversion_rate"]));
+    assert_eq!(query["order_by"], json!([["visitors", "desc"], ["event:page", "asc"]]));
 }
 
 #[test]
-fn wrong_arguments_are_all_named_at_once() {
-    refused(
-        "get_breakdown",
-        json!({"dimension": "visit:chanel", "limit": 0, "metrics": ["visitor", "bogus-metric"]}),
-        &[
-            "date_range: is missing",
-            "did you mean visit:channel?",
-            "limit: must be an integer from 1 to 1000",
-            "did you mean visitors?",
-            "\"bogus-metric\" is not a metric; the metrics are",
-        ],
+fn of_more_hours_than_plausible_returns_the_newest_are_asked_for() {
+    let query = asks("get_timeseries", json!({"date_range": "24mo", "granularity": "hour"}));
+    assert_eq!(query["order_by"], json!([["time:hour", "desc"]]));
+    assert_eq!(asks("get_timeseries", json!({"date_range": "24mo"})).get("order_by"), None);
+}
+
+#[test]
+fn with_a_goal_the_usual_metrics_are_those_of_conversions() {
+    let expected = json!(["visitors", "events", "conversion_rate"]);
+    assert_eq!(asks("get_timeseries", json!({"date_range": "7d", "goal": "Signup"}))["metrics"], expected);
+    assert_eq!(
+        asks("compare_periods", json!({"period_a": "7d", "period_b": "7d", "goal": "Signup"}))["metrics"],
+        expected
     );
-    for (arguments, word) in [
-        (json!({"date_range": 7}), "date_range: must be a string, not a number"),
-        (json!({"date_range": "yesterday"}), "is not a date range"),
-        (json!({"date_range": "12h"}), "only \"24h\""),
-        (json!({"date_range": "2026-07-10,2026-07-01"}), "ends before it begins"),
-        (json!({"date_range": "7d", "granularity": "minute"}), "granularity"),
-        (json!({"date_range": "7d", "metrics": "visitors"}), "metrics: must be a list of strings"),
-        (json!({"date_range": "7d", "metrics": []}), "metrics: is empty"),
-        (json!({"date_range": "7d", "site_id": {}}), "site_id: must be a string, not an object"),
-        (json!({"date_range": "7d", "site_id": "a b"}), "site_id"),
-        (json!({"date_range": "7d", "page": "x".repeat(1025)}), "page: is longer than 1024"),
-        (json!({"date_range": "7d", "property_filters": {}}), "property_filters: must be a list"),
-        (json!({"date_range": "7d", "property_filters": [{"property": "plan"}]}), "property_filters[0]: needs values"),
-        (json!({"date_range": "7d", "property_filters": [{"property": "plan", "values": []}]}), "needs values"),
-        (
-            json!({"date_range": "7d", "property_filters": [{"property": "time:day", "values": ["x"]}]}),
-            "time cannot be filtered",
-        ),
-        (
-            json!({"date_range": "7d", "property_filters": [{"property": "visit:city", "values": ["Berlin"]}]}),
-            "visit:city_name",
-        ),
-        (
-            json!({"date_range": "7d", "property_filters": [{"property": "plan", "operator": "like", "values": ["x"]}]}),
-            "operator \"like\"",
-        ),
-        (
-            json!({"date_range": "7d", "page": "/a", "property_filters": [{"property": "event:page", "values": ["/a"]}]}),
-            "use one of the two",
-        ),
-        (
-            json!({"date_range": "7d", "goal": "G", "property_filters": [{"property": "event:goal", "values": ["G"]}]}),
-            "use one of the two",
-        ),
-    ] {
-        refused("get_timeseries", arguments, &[word]);
-    }
-    refused("get_breakdown", json!({"date_range": "7d", "dimension": "time:day"}), &["use get_timeseries"]);
-    refused("compare_periods", json!({}), &["period_a: is missing", "period_b: is missing"]);
-}
-
-#[test]
-fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
-    for (tool, arguments, words) in [
-        (
-            "get_breakdown",
-            json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["bounce_rate"]}),
-            ["per visit", "conversion_rate"],
-        ),
-        (
-            "get_breakdown",
-            json!({"date_range": "7d", "dimension": "event:props:plan", "metrics": ["visit_duration", "visitors"]}),
-            ["event:props:plan", "\"metrics\":[\"visitors\"]"],
-        ),
-        (
-            "get_breakdown",
-            json!({"date_range": "7d", "dimension": "visit:entry_page", "metrics": ["pageviews"]}),
-            ["belong to visits", "visits"],
-        ),
-        (
-            "get_breakdown",
-            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["conversion_rate", "visitors"]}),
-            ["needs a goal", "visitors"],
-        ),
-        (
-            "get_breakdown",
-            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["scroll_depth"]}),
-            ["needs a page", "visitors"],
-        ),
-        (
-            "get_timeseries",
-            json!({"date_range": "7d", "metrics": ["views_per_visit"]}),
-            ["without dimensions only", "visitors"],
-        ),
-        (
-            "compare_periods",
-            json!({"period_a": "7d", "period_b": "day", "page": "/a", "metrics": ["views_per_visit", "visits"]}),
-            ["page filter", "\"metrics\":[\"visits\"]"],
-        ),
-        (
-            "get_timeseries",
-            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "is_not", "values": ["x"]}]}),
-            ["only is and contains", "\"operator\":\"is\""],
-        ),
-        (
-            "get_timeseries",
-            json!({"date_range": "7d", "property_filters": [{"property": "visit:country", "values": ["Germany"]}]}),
-            ["two-letter", "visit:country_name"],
-        ),
-    ] {
-        refused(tool, arguments, &words);
-    }
-}
-
-#[test]
-fn a_site_is_needed_and_must_be_allowed() {
-    let http = ScriptedHttp::default();
-    let result = call(&http, Sites::default(), "get_conversions", json!({"date_range": "7d"}));
-    assert!(result.is_error && result.text.contains("site_id: is missing"), "{}", result.text);
-    let allowed = ["a.example".to_owned()];
-    let sites = Sites { default: None, allowed: Some(&allowed) };
-    let result = call(&http, sites, "get_conversions", json!({"date_range": "7d", "site_id": "b.example"}));
-    assert!(result.is_error && result.text.contains("a.example"), "{}", result.text);
-    assert!(sent(&http).is_empty());
+    let query = asks("get_breakdown", json!({"date_range": "7d", "dimension": "visit:source", "goal": "Signup"}));
+    assert_eq!(query["filters"], json!([["is", "event:goal", ["Signup"]]]));
 }
 
 #[test]
@@ -344,7 +221,7 @@ fn periods_are_compared_metric_by_metric() {
     let result = call(&http, Sites { default: Some("s.example"), allowed: None }, "compare_periods", arguments);
     let expected = "s.example | a: 2026-07-01 to 2026-07-07 | b: 2026-07-08 to 2026-07-09\nmetric | a | b | change | change %\n\
         visitors | 100 | 150 | +50 | +50\nbounce_rate | 40 | - | - | -\n\
-        Note: period_a has 7 days and period_b 2: compare rates rather than counts, or choose periods of the same length.\n";
+        Note: period_a has 7 days and period_b 2 days: compare rates rather than counts, or choose periods of the same length.\n";
     assert_eq!(result.text, expected);
     let content = content(&result);
     assert_eq!(
@@ -355,44 +232,52 @@ fn periods_are_compared_metric_by_metric() {
 }
 
 #[test]
-fn every_fault_of_plausible_says_what_to_do() {
-    for (status, body, words) in [
-        (
-            400,
-            r#"{"error":"Invalid filters. The goal `X` is not configured for this site."}"#,
-            ["Plausible says: \"Invalid filters. The goal `X`", "get_conversions without goal"],
-        ),
-        (400, "rubbish", ["refused", "dates in the future"]),
-        (401, r#"{"error":"Invalid API key"}"#, ["shop.example", "site_id"]),
-        (402, r#"{"error":"locked"}"#, ["Plausible says: \"locked\"", "Tell the user"]),
-        (404, "", ["PLAUSIBLE_BASE_URL", "404"]),
-        (429, r#"{"error":"limit is 600 per hour"}"#, ["600 per hour", "Wait"]),
-        (302, "", ["redirect", "PLAUSIBLE_BASE_URL"]),
-        (503, "", ["503", "Try again"]),
-        (418, r#"{"error":"tea"}"#, ["418", "tea"]),
-        (200, "<html>", ["not the documented JSON", "PLAUSIBLE_BASE_URL"]),
-        (200, r#"{"results":[{"metrics":["text"],"dimensions":[]}]}"#, ["not the documented JSON", "Try again"]),
-        (204, "", ["204", "Try again"]),
-    ] {
-        let http = ScriptedHttp::default();
-        http.answer(status, body);
-        let result = call(
-            &http,
-            Sites { default: Some("shop.example"), allowed: None },
-            "get_conversions",
-            json!({"date_range": "7d"}),
-        );
-        assert!(result.is_error && result.structured.is_none());
-        for word in words {
-            assert!(result.text.contains(word), "{status}: {word:?} is not in {:?}", result.text);
-        }
-        assert!(!result.text.contains("the-key"));
-    }
-    for error in [HttpError::TimedOut, HttpError::ResponseTooLarge, HttpError::TlsFailed, HttpError::NameNotResolved] {
-        let http = ScriptedHttp::default();
-        http.fail(error);
-        let result =
-            call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", json!({"date_range": "7d"}));
-        assert!(result.is_error && result.text.len() > 40, "{}", result.text);
-    }
+fn a_period_that_is_not_over_is_said_to_be_so() {
+    let http = ScriptedHttp::default();
+    http.answer(
+        200,
+        r#"{"results":[],"query":{"date_range":["2026-07-01T00:00:00+02:00","2026-07-31T23:59:59+02:00"]}}"#,
+    );
+    http.answer(
+        200,
+        r#"{"results":[],"query":{"date_range":["2026-08-01T00:00:00+02:00","2026-08-31T23:59:59+02:00"]}}"#,
+    );
+    let sites = Sites { default: Some("s.example"), allowed: None };
+    let arguments = json!({"period_a": "2026-07-01,2026-07-31", "period_b": "month"});
+    let result = call(&http, sites, "compare_periods", arguments);
+    let note = "period_b is not over: it lasts until 2026-08-31, and only what happened until now is in it.";
+    assert_eq!(content(&result)["warnings"], json!([note]));
+
+    let http = ScriptedHttp::default();
+    http.answer(
+        200,
+        r#"{"results":[],"query":{"date_range":["2026-08-01T00:00:00+02:00","2026-08-31T23:59:59+02:00"]}}"#,
+    );
+    let result = call(&http, sites, "get_conversions", json!({"date_range": "month"}));
+    assert!(result.text.contains("The range is not over: it lasts until 2026-08-31"), "{}", result.text);
+}
+
+#[test]
+fn hours_of_unlike_number_are_not_compared_without_a_word() {
+    let http = ScriptedHttp::default();
+    http.answer(
+        200,
+        r#"{"results":[],"query":{"date_range":["2026-07-01T08:00:00+02:00","2026-07-01T12:00:00+02:00"]}}"#,
+    );
+    http.answer(
+        200,
+        r#"{"results":[],"query":{"date_range":["2026-07-02T08:00:00+02:00","2026-07-02T19:00:00+02:00"]}}"#,
+    );
+    let arguments = json!({"period_a": "24h", "period_b": "24h"});
+    let result = call(&http, Sites { default: Some("s.example"), allowed: None }, "compare_periods", arguments);
+    assert!(result.text.contains("period_a has 4 hours and period_b 11 hours"), "{}", result.text);
+}
+
+#[test]
+fn an_offset_beyond_the_last_row_is_not_called_no_data() {
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[],"meta":{"total_rows":0}}"#);
+    let arguments = json!({"date_range": "7d", "offset": 500});
+    let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", arguments);
+    assert!(result.text.contains("No rows from offset 500 on") && !result.text.contains("No data"), "{}", result.text);
 }

@@ -76,7 +76,8 @@ impl Violation {
             Violation::FilteredTime => write!(formatter, "Time cannot be filtered. Use the date range."),
             Violation::GoalOperator(operator) => write!(
                 formatter,
-                "A filter on event:goal cannot use {operator}. Plausible knows only is and contains there."
+                "A filter on event:goal cannot use {operator}. Plausible knows only is and contains there, so those who \
+                 did not complete a goal cannot be asked for; take those who did from all."
             ),
             Violation::NumbersNotCity(name) => {
                 write!(formatter, "The filter on {name} compares with numbers. Only visit:city takes them.")

@@ -1,0 +1,234 @@
+//! Calls that are refused, by us or by Plausible, and what is offered instead.
+
+use super::*;
+use crate::ports::HttpError;
+
+#[track_caller]
+fn refused(tool: &str, arguments: Value, words: &[&str]) {
+    let http = ScriptedHttp::default();
+    let result = call(&http, Sites { default: Some("shop.example"), allowed: None }, tool, arguments.clone());
+    assert!(result.is_error, "{arguments} was served");
+    assert_eq!(sent(&http), Vec::<Value>::new(), "{arguments} was sent");
+    for word in words {
+        assert!(result.text.contains(word), "{word:?} is not in {:?}", result.text);
+    }
+    mended_call_is_legal(tool, &result.text);
+}
+
+/// What an error offers instead must work.
+#[track_caller]
+fn mended_call_is_legal(tool: &str, text: &str) {
+    let (_, offered) = text.split_once("A call that works: ").expect("an error offers a call that works");
+    let arguments = offered.strip_prefix(tool).expect("of the same tool").trim();
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[]}"#);
+    http.answer(200, r#"{"results":[]}"#);
+    let sites = Sites { default: Some("shop.example"), allowed: None };
+    let result = call(&http, sites, tool, serde_json::from_str(arguments).unwrap());
+    assert!(!result.is_error, "{arguments}: {}", result.text);
+}
+
+#[test]
+fn wrong_arguments_are_all_named_at_once() {
+    refused(
+        "get_breakdown",
+        json!({"dimension": "visit:chanel", "limit": 0, "metrics": ["visitor", "bogus-metric"]}),
+        &[
+            "date_range: is missing",
+            "did you mean visit:channel?",
+            "limit: must be an integer from 1 to 1000",
+            "did you mean visitors?",
+            "\"bogus-metric\" is not a metric; the metrics are",
+        ],
+    );
+    for (arguments, word) in [
+        (json!({"date_range": 7}), "date_range: must be a string, not a number"),
+        (json!({"date_range": "yesterday"}), "is not a date range"),
+        (json!({"date_range": "12h"}), "only \"24h\""),
+        (json!({"date_range": "2026-07-10,2026-07-01"}), "ends before it begins"),
+        (json!({"date_range": "7d", "granularity": "minute"}), "granularity"),
+        (json!({"date_range": "7d", "metrics": "visitors"}), "metrics: must be a list of strings"),
+        (json!({"date_range": "7d", "metrics": []}), "metrics: is empty"),
+        (json!({"date_range": "7d", "site_id": {}}), "site_id: must be a string, not an object"),
+        (json!({"date_range": "7d", "site_id": "a b"}), "site_id"),
+        (json!({"date_range": "7d", "page": "x".repeat(1025)}), "page: is longer than 1024"),
+        (json!({"date_range": "7d", "property_filters": {}}), "property_filters: must be a list"),
+        (json!({"date_range": "7d", "property_filters": [{"property": "plan"}]}), "property_filters[0]: needs values"),
+        (json!({"date_range": "7d", "property_filters": [{"property": "plan", "values": []}]}), "needs values"),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "time:day", "values": ["x"]}]}),
+            "time cannot be filtered",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:city", "values": ["Berlin"]}]}),
+            "visit:city_name",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "plan", "operator": "like", "values": ["x"]}]}),
+            "operator \"like\"",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "event:page", "operator": "matches", "values": ["^/(?!blog)"]}]}),
+            "a pattern has a lookahead",
+        ),
+        (
+            json!({"date_range": "7d", "page": "/a", "property_filters": [{"property": "event:page", "values": ["/a"]}]}),
+            "use one of the two",
+        ),
+        (
+            json!({"date_range": "7d", "goal": "G", "property_filters": [{"property": "event:goal", "values": ["G"]}]}),
+            "use one of the two",
+        ),
+    ] {
+        refused("get_timeseries", arguments, &[word]);
+    }
+    refused("get_breakdown", json!({"date_range": "7d", "dimension": "time:day"}), &["use get_timeseries"]);
+    refused("compare_periods", json!({}), &["period_a: is missing", "period_b: is missing"]);
+}
+
+#[test]
+fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
+    for (tool, arguments, words) in [
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["bounce_rate"]}),
+            ["per visit", "conversion_rate"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "event:props:plan", "metrics": ["visit_duration", "visitors"]}),
+            ["event:props:plan", "\"metrics\":[\"visitors\"]"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:entry_page", "metrics": ["pageviews"]}),
+            ["belong to visits", "visits"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["conversion_rate", "visitors"]}),
+            ["needs a goal", "visitors"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["scroll_depth"]}),
+            ["needs a page", "visitors"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "metrics": ["views_per_visit"]}),
+            ["without dimensions only", "visitors"],
+        ),
+        (
+            "compare_periods",
+            json!({"period_a": "7d", "period_b": "day", "page": "/a", "metrics": ["views_per_visit", "visits"]}),
+            ["page filter", "\"metrics\":[\"visits\"]"],
+        ),
+    ] {
+        refused(tool, arguments, &words);
+    }
+}
+
+#[test]
+fn a_filter_is_mended_to_one_that_asks_the_same_or_left_out() {
+    for (tool, arguments, words) in [
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "is_not", "values": ["x"]}]}),
+            ["cannot be asked for", "get_timeseries {\"date_range\":\"7d\"}"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "matches", "values": ["Sign"]}]}),
+            ["only is and contains", "\"operator\":\"contains\""],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "matches", "values": ["Sign.*"]}]}),
+            ["only is and contains", "get_timeseries {\"date_range\":\"7d\"}"],
+        ),
+        (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "event:hostname", "metrics": ["bounce_rate", "visitors"],
+            "property_filters": [
+                {"property": "plan", "values": ["pro"]},
+                {"property": "visit:country", "operator": "is_not", "values": ["Germany"]},
+                {"property": "event:goal", "operator": "is_not", "values": ["Signup"]},
+            ]}),
+            ["\"visit:country_name\"", "\"metrics\":[\"visitors\"]"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:country", "values": ["Germany"]}]}),
+            ["two-letter", "visit:country_name"],
+        ),
+    ] {
+        refused(tool, arguments, &words);
+    }
+}
+
+#[test]
+fn a_site_is_needed_and_must_be_allowed() {
+    let http = ScriptedHttp::default();
+    let result = call(&http, Sites::default(), "get_conversions", json!({"date_range": "7d"}));
+    assert!(result.is_error && result.text.contains("site_id: is missing"), "{}", result.text);
+    let allowed = ["a.example".to_owned()];
+    let sites = Sites { default: None, allowed: Some(&allowed) };
+    let result = call(&http, sites, "get_conversions", json!({"date_range": "7d", "site_id": "b.example"}));
+    assert!(result.is_error && result.text.contains("a.example"), "{}", result.text);
+    assert!(sent(&http).is_empty());
+}
+
+#[test]
+fn a_fault_of_plausible_may_be_one_of_the_pattern() {
+    for (operator, is_mentioned) in [("matches", true), ("is", false)] {
+        let http = ScriptedHttp::default();
+        http.answer(500, "");
+        let arguments = json!({"date_range": "7d", "property_filters": [{"property": "plan", "operator": operator, "values": ["["]}]});
+        let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_timeseries", arguments);
+        assert_eq!(result.text.contains("a regular expression that RE2 cannot read"), is_mentioned, "{}", result.text);
+    }
+}
+
+#[test]
+fn every_fault_of_plausible_says_what_to_do() {
+    for (status, body, words) in [
+        (
+            400,
+            r#"{"error":"Invalid filters. The goal `X` is not configured for this site."}"#,
+            ["Plausible says: \"Invalid filters. The goal `X`", "get_conversions without goal"],
+        ),
+        (400, "rubbish", ["refused", "dates in the future"]),
+        (401, r#"{"error":"Invalid API key"}"#, ["shop.example", "site_id"]),
+        (402, r#"{"error":"locked"}"#, ["Plausible says: \"locked\"", "Tell the user"]),
+        (404, "", ["PLAUSIBLE_BASE_URL", "404"]),
+        (429, r#"{"error":"limit is 600 per hour"}"#, ["600 per hour", "Wait"]),
+        (302, "", ["redirect", "PLAUSIBLE_BASE_URL"]),
+        (503, "", ["503", "Try again"]),
+        (418, r#"{"error":"tea"}"#, ["418", "tea"]),
+        (200, "<html>", ["not the documented JSON", "PLAUSIBLE_BASE_URL"]),
+        (200, r#"{"results":[{"metrics":["text"],"dimensions":[]}]}"#, ["not the documented JSON", "Try again"]),
+        (204, "", ["204", "Try again"]),
+    ] {
+        let http = ScriptedHttp::default();
+        http.answer(status, body);
+        let result = call(
+            &http,
+            Sites { default: Some("shop.example"), allowed: None },
+            "get_conversions",
+            json!({"date_range": "7d"}),
+        );
+        assert!(result.is_error && result.structured.is_none());
+        for word in words {
+            assert!(result.text.contains(word), "{status}: {word:?} is not in {:?}", result.text);
+        }
+        assert!(!result.text.contains("the-key"));
+    }
+    for error in [HttpError::TimedOut, HttpError::ResponseTooLarge, HttpError::TlsFailed, HttpError::NameNotResolved] {
+        let http = ScriptedHttp::default();
+        http.fail(error);
+        let result =
+            call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", json!({"date_range": "7d"}));
+        assert!(result.is_error && result.text.len() > 40, "{}", result.text);
+    }
+}
