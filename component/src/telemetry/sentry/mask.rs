@@ -51,19 +51,29 @@ fn is_address(word: &str) -> bool {
     AT_SIGNS.iter().any(|at| word.split_once(at).is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty()))
 }
 
-/// An IPv6 address anywhere in the word, in brackets or not.
+/// An IPv6 address anywhere in the word, in brackets or not, also beside colons that are none of its own: a label's or
+/// a port's. Its own part it into three to nine. One that ends like IPv4 is found by what precedes that, or as IPv4.
 fn has_ipv6(word: &str) -> bool {
-    let legal = |c: char| c.is_ascii_hexdigit() || c == ':' || c == '.';
-    let mut runs = word.split(|c: char| !legal(c));
-    runs.any(|run| run.matches(':').count() > 1 && run.trim_end_matches('.').parse::<Ipv6Addr>().is_ok())
+    word.split(|c: char| !c.is_ascii_hexdigit() && c != ':').any(|run| {
+        let parts: Vec<&str> = run.split(':').collect();
+        (3..=9).any(|count| parts.windows(count).any(|some| some.join(":").parse::<Ipv6Addr>().is_ok()))
+    })
+}
+
+/// An IPv4 address anywhere in a run: a version number of four parts is taken for one, and one of three is not.
+fn has_ipv4(run: &str) -> bool {
+    run.split(|c: char| !c.is_ascii_digit() && c != '.').any(|piece| {
+        let parts: Vec<&str> = piece.split('.').collect();
+        parts.windows(4).any(|four| four.join(".").parse::<Ipv4Addr>().is_ok())
+    })
 }
 
 /// A run of the characters that keys consist of.
 fn mask_run(run: &str) -> &str {
-    if run.trim_matches('.').parse::<Ipv4Addr>().is_ok() {
+    if has_ipv4(run) {
         return "[ip]";
     }
-    if is_key(run) || run.split('.').any(is_key) { "[key]" } else { run }
+    if is_key(run) || run.split(['.', '=']).any(is_key) { "[key]" } else { run }
 }
 
 /// A known prefix, a long run of letters and digits, or a very long one of anything.
@@ -117,11 +127,21 @@ mod tests {
             ("thanks @team", "thanks @team"),
             ("from 203.0.113.7:8080 and 10.0.0.1.", "from [ip]:8080 and [ip]"),
             ("at [2001:db8::1]:443 or fe80::1", "at [ip] or [ip]"),
+            ("ip=203.0.113.7", "[ip]"),
+            ("https://shop.example/?ip=203.0.113.7&x=1", "https://shop.example/?[ip]&x=1"),
+            ("203.0.113.7-203.0.113.20 or 203.0.113.7..203.0.113.20", "[ip] or [ip]"),
+            ("ip-203.0.113.7 and 203.0.113.7.443", "[ip] and [ip]"),
+            ("peer:2001:db8::1", "[ip]"),
+            ("from 2001:db8::1: times out", "from [ip] times out"),
+            ("2001:db8:0:0:0:0:0:1:443 or 0:0:0:0:0:ffff:203.0.113.7", "[ip] or 0:0:0:0:0:ffff:[ip]"),
             ("it took 12:30:45 and 1.5", "it took 12:30:45 and 1.5"),
+            ("v1.2.3-rc.1 at 2026-08-06T12:30:45.042Z", "v1.2.3-rc.1 at 2026-08-06T12:30:45.042Z"),
+            ("version=1.2.3, 300.1.2.3", "version=1.2.3, 300.1.2.3"),
             ("Authorization: Bearer abcd-efgh", "Authorization: Bearer [key]"),
             ("Bearer abcdefghij", "Bearer [key]"),
             ("the key is wrong", "the key is wrong"),
             ("key=abcdefgh12345678ijkl", "[key]"),
+            ("key=sk-abc12345", "[key]"),
             ("pmcp_a_AAAA", "[key]"),
             ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "[key]"),
             (
@@ -145,6 +165,18 @@ mod tests {
             let masked = mask(&text);
             proptest::prop_assert!(!masked.contains("@mark.example"), "{masked}");
             proptest::prop_assert!(!masked.contains(&key), "{masked}");
+        }
+
+        #[test]
+        fn no_ip_survives(
+            before in "[ a-zA-Z=:/?&_-]{0,12}[ =:/?&_-]",
+            v4 in proptest::arbitrary::any::<Ipv4Addr>(),
+            v6 in proptest::arbitrary::any::<Ipv6Addr>(),
+            after in "[ ,:&/-]{0,3}",
+        ) {
+            let masked = mask(&format!("{before}{v4}{after} {before}{v6}{after}"));
+            proptest::prop_assert!(!masked.contains(&v4.to_string()), "{masked}");
+            proptest::prop_assert!(!masked.contains(&v6.to_string()), "{masked}");
         }
 
         #[test]
