@@ -33,14 +33,20 @@ impl StateFolder {
     }
 
     /// Makes the folders inside where they are missing. Fails where the folder itself is.
+    ///
+    /// Invariant: where `old` is, the others would survive a loss of power, because it is made last, after the sync. So
+    /// nobody relies on a folder whose maker ended before he synced it.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         if self.is_prepared.get().is_some() {
             return Ok(());
         }
-        for folder in [self.records(), self.buckets(), self.new_things(), self.old_things()] {
-            if !fs::metadata(&folder).is_ok_and(|found| found.is_dir()) {
-                accept(fs::create_dir(&folder), &[io::ErrorKind::AlreadyExists])?;
-            }
+        let mut one_was_missing = !is_folder(&self.old_things());
+        for folder in [self.records(), self.buckets(), self.new_things()] {
+            one_was_missing |= make_folder(&folder)?;
+        }
+        if one_was_missing {
+            sync(&self.root)?;
+            make_folder(&self.old_things())?;
         }
         let _ = self.is_prepared.set(());
         Ok(())
@@ -104,6 +110,19 @@ impl StateFolder {
     }
 }
 
+/// Makes a folder unless it is there; `true` when it was missing.
+fn make_folder(folder: &Path) -> io::Result<bool> {
+    let is_missing = !is_folder(folder);
+    if is_missing {
+        accept(fs::create_dir(folder), &[io::ErrorKind::AlreadyExists])?;
+    }
+    Ok(is_missing)
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_dir())
+}
+
 /// A number that nobody can have drawn before.
 pub(crate) fn random() -> io::Result<u64> {
     getrandom::u64().map_err(|error| io::Error::other(error.to_string()))
@@ -126,7 +145,10 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
 
 /// Returns when what was entered into `folder` would survive a loss of power.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    #[cfg(test)]
+    SYNCED.with_borrow_mut(|synced| synced.push(folder.to_owned()));
+    Ok(())
 }
 
 /// Moves a folder to `place`; `false` when a folder with something in it stands there.
@@ -182,6 +204,12 @@ pub(crate) const WRITER_TIME: Duration = Duration::from_secs(60);
 const CLEARED_AT_ONCE: usize = 64;
 
 #[cfg(test)]
+thread_local! {
+    /// The folders that this thread has synced: of a sync nothing else can be seen without a loss of power.
+    pub(crate) static SYNCED: std::cell::RefCell<Vec<PathBuf>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use tempfile::TempDir;
@@ -194,6 +222,22 @@ mod tests {
         let state = StateFolder::new(folder.path(), Box::new(|| Duration::ZERO));
         assert!(state.prepare().is_ok() && state.prepare().is_ok());
         assert!(StateFolder::new(folder.path(), Box::new(|| Duration::ZERO)).prepare().is_ok());
+    }
+
+    #[test]
+    fn folders_that_may_not_be_on_disk_are_synced_before_they_are_used() {
+        let folder = TempDir::new().unwrap();
+        let synced = || {
+            SYNCED.take();
+            StateFolder::new(folder.path(), Box::new(|| Duration::ZERO)).prepare().unwrap();
+            SYNCED.take()
+        };
+        assert_eq!(synced(), [folder.path()], "they were made");
+        assert!(synced().is_empty(), "they are there, for good");
+        fs::remove_dir(folder.path().join("old")).unwrap();
+        assert_eq!(synced(), [folder.path()], "who made them may have ended before the sync");
+        fs::remove_dir(folder.path().join("records")).unwrap();
+        assert_eq!(synced(), [folder.path()], "one was made again");
     }
 
     #[test]

@@ -28,6 +28,10 @@
 //! [`WRITER_TIME`] does not append, or, when it was stopped in the middle, does not claim that it did.
 //!
 //! A file is synced before it is linked or moved, and the folder that it got into before the step is acknowledged.
+//!
+//! Invariant: a chain with a second record would survive a loss of power. Whoever began it may have ended before he
+//! synced `records`, so who appends the second record does that first. A seal needs none of it: where its chain is
+//! lost, so is the record.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -94,7 +98,8 @@ impl Chains<'_> {
     pub(super) fn append(&self, head: &Head, content: &Content) -> Result<bool, StoreError> {
         let draft = self.0.new_path().map_err(unchanged)?;
         let next = head.chain.join(file_name(head.number() + 1));
-        let linked = write(&draft, content).map_err(unchanged).and_then(|()| {
+        let written = write(&draft, content).and_then(|()| self.settle(head, content));
+        let linked = written.map_err(unchanged).and_then(|()| {
             if head.looked.elapsed() > WRITER_TIME {
                 return Ok(false);
             }
@@ -111,6 +116,12 @@ impl Chains<'_> {
         accept(sync(&head.chain), &[ErrorKind::NotFound]).map_err(|_| StoreError::UnknownOutcome)?;
         forget_superseded(head);
         Ok(true)
+    }
+
+    /// Syncs the entry of a chain to which a second record is about to be appended.
+    fn settle(&self, head: &Head, content: &Content) -> io::Result<()> {
+        let is_second = head.number() == 1 && *content != Content::Seal;
+        if is_second { sync(&self.0.records()) } else { Ok(()) }
     }
 
     /// Moves a chain away that is sealed by now. Failing is no failure of what the caller does: a sealed chain holds

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::*;
+use crate::state_folder::SYNCED;
 use tempfile::TempDir;
 
 fn state(folder: &TempDir) -> StateFolder {
@@ -56,6 +57,29 @@ fn who_saw_a_chain_that_was_sealed_and_begun_anew_changes_nothing() {
     chains.retire("a/b", &late);
     chains.remove_empty("a/b");
     assert_eq!(head(&chains).content, content(b"3"), "nor retired, nor removed");
+}
+
+#[test]
+fn a_chain_that_may_not_be_on_disk_is_synced_with_its_second_record() {
+    let folder = TempDir::new().unwrap();
+    let state = state(&folder);
+    let chains = Chains(&state);
+    let synced = |content: &Content| {
+        let head = head(&chains);
+        SYNCED.take();
+        assert_eq!(chains.append(&head, content), Ok(true));
+        (SYNCED.take(), head.chain)
+    };
+    assert_eq!(chains.begin("a/b", record(b"1")), Ok(true));
+    let (second, chain) = synced(&content(b"2"));
+    assert_eq!(second, [state.records(), chain], "its beginner may have ended before the sync");
+    let (third, chain) = synced(&content(b"3"));
+    assert_eq!(third, std::slice::from_ref(&chain), "who wrote the second record has synced it");
+    assert_eq!(synced(&Content::Seal).0, [chain]);
+    chains.retire("a/b", &head(&chains));
+    assert_eq!(chains.begin("a/b", record(b"1")), Ok(true));
+    let (seal, chain) = synced(&Content::Seal);
+    assert_eq!(seal, [chain], "a seal that is lost with its record does no harm");
 }
 
 #[test]
