@@ -16,7 +16,10 @@
 //!   `block_networks = ["private"]` in the runtime configuration. The adapter cannot see that, so requests of reach
 //!   `public-internet` are refused until the variable `host_blocks_private_networks` says `true`.
 //! - A request has no limit of CPU or time, and is not cancelled when the client leaves. A proxy in front can end the
-//!   wait, not the work; every wait of the component itself is bounded.
+//!   wait, not the work; every wait of the component itself is bounded, but for those for Redis.
+//! - A Redis that is silent is waited for without end: Spin's client has no timeouts, and its calls block. Rate limits
+//!   are kept there, so every request waits, one to `/mcp` too, and only `/healthz` goes on. A TCP proxy with a timeout
+//!   in front of Redis ends the wait; an alert on latency tells of it.
 //! - An instance may take 4 GiB unless `spin up --max-instance-memory` says less.
 //! - Without a state folder (`--state-dir ""`) the database is in memory and forgotten after every request.
 //!

@@ -2,7 +2,8 @@
 //!
 //! The layout and the scripts are those of the host (`host/src/oauth_store/redis.rs`), so that machines under Spin and
 //! under the host may share one server; a test compares the scripts. Redis ends records by its own clock. What it may
-//! forget in a restart or a failover depends on how it runs; the adapter does not wait for replicas.
+//! forget in a restart or a failover depends on how it runs; the adapter neither waits for replicas nor asks how it
+//! runs.
 
 mod buckets;
 mod records;
@@ -10,7 +11,8 @@ mod records;
 pub use buckets::RedisBuckets;
 pub use records::RedisRecords;
 
-/// A server that runs a script.
+/// A server that runs a script. Its answer may take any time: Spin's client has no timeout, and nothing here can give
+/// up a call that blocks.
 pub trait Server {
     /// Runs `script` as one step and returns its answer, arrays within arrays as one list.
     fn eval(&self, script: &str, keys: &[&str], arguments: &[&[u8]]) -> Result<Vec<Reply>, Fault>;
