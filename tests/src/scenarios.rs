@@ -26,6 +26,8 @@ pub enum Need {
     SimulatedAccess,
     /// `ADMIN_TOKEN`.
     AdminToken,
+    /// That, and an address that signs in at a simulated Access.
+    AdminTokenAndSimulatedAccess,
 }
 
 /// One scenario. Its body panics with what does not hold.
@@ -51,17 +53,24 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Scenario {
-    /// Runs it against `site`; `signs_in`: whether the site has an authorization server.
-    pub async fn run(&self, site: &Site, signs_in: bool) -> Outcome {
-        let met = match self.need {
+impl Need {
+    fn is_met(self, site: &Site, signs_in: bool) -> bool {
+        let (has_email, has_admin_token) = (site.email.is_some(), site.admin_token.is_some());
+        match self {
             Need::Nothing => true,
             Need::PlausibleKey => site.plausible_key.is_some(),
             Need::SignIn | Need::Registration => signs_in,
-            Need::SimulatedAccess => signs_in && site.email.is_some(),
-            Need::AdminToken => site.admin_token.is_some(),
-        };
-        if !met {
+            Need::SimulatedAccess => signs_in && has_email,
+            Need::AdminToken => has_admin_token,
+            Need::AdminTokenAndSimulatedAccess => has_admin_token && signs_in && has_email,
+        }
+    }
+}
+
+impl Scenario {
+    /// Runs it against `site`; `signs_in`: whether the site has an authorization server.
+    pub async fn run(&self, site: &Site, signs_in: bool) -> Outcome {
+        if !self.need.is_met(site, signs_in) {
             return Outcome::Skipped;
         }
         match tokio::spawn((self.body)(site.clone())).await {
@@ -98,7 +107,7 @@ pub fn all() -> Vec<Scenario> {
         signing_in::a_code_is_redeemed_once_under_many_requests needs SimulatedAccess,
         signing_in::refreshes_at_once_give_one_pair_of_tokens needs SimulatedAccess,
         operating::the_operator_sees_no_error needs AdminToken,
-        operating::the_operator_ends_grants_at_once needs AdminToken,
+        operating::the_operator_ends_grants_at_once needs AdminTokenAndSimulatedAccess,
     }
 }
 
@@ -121,6 +130,27 @@ fn cause(error: tokio::task::JoinError) -> String {
         Ok(text) => *text,
         Err(panic) => {
             panic.downcast_ref::<&str>().map_or_else(|| "a panic without words".to_owned(), |text| (*text).to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Origin;
+
+    #[tokio::test]
+    async fn ending_grants_is_skipped_where_nobody_can_sign_in() {
+        let is_it = |scenario: &Scenario| scenario.name == "the_operator_ends_grants_at_once";
+        let scenario = all().into_iter().find(is_it).unwrap();
+        // Nothing is asked of this site, whose name leads nowhere.
+        let nobody = Site::at(Origin::of("https://plausible-mcp.invalid").unwrap());
+        let token = Some("t".repeat(32));
+        let operated = Site { admin_token: token.clone(), ..nobody.clone() };
+        let signing_in = Site { email: Some("ada@example.com".to_owned()), ..nobody };
+        let both = Site { admin_token: token, ..signing_in.clone() };
+        for (site, signs_in) in [(operated, true), (signing_in, true), (both, false)] {
+            assert_eq!(scenario.run(&site, signs_in).await, Outcome::Skipped, "{site:?}");
         }
     }
 }

@@ -75,8 +75,11 @@ fn lacking(need: Need) -> &'static str {
         Need::Nothing => "it needs nothing",
         Need::PlausibleKey => "PLAUSIBLE_API_KEY is not set",
         Need::SignIn | Need::Registration => "there is no authorization server",
-        Need::SimulatedAccess => "no --email to sign in with",
+        Need::SimulatedAccess => "no --email to sign in with, or no authorization server",
         Need::AdminToken => "ADMIN_TOKEN is not set",
+        Need::AdminTokenAndSimulatedAccess => {
+            "ADMIN_TOKEN is not set, or there is no --email to sign in with, or no authorization server"
+        }
     }
 }
 
