@@ -24,6 +24,7 @@ mod limits;
 mod metrics;
 mod refusal;
 mod request_body;
+mod seldom;
 mod settings;
 mod wall_clock;
 mod worker;

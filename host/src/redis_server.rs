@@ -7,7 +7,6 @@
 mod address;
 mod connection;
 mod fault;
-mod seldom;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,6 @@ use crate::outbound_http::{OutboundError, client_tls};
 pub use address::{RedisAddress, RedisAddressError};
 pub(crate) use connection::{Connection, Script, text_of};
 pub(crate) use fault::Fault;
-pub(crate) use seldom::Seldom;
 
 /// A server and how to reach it. Clones are the same server.
 #[derive(Clone)]

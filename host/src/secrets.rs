@@ -11,7 +11,8 @@ use crate::settings::{self, Settings};
 /// rotation needs no restart. The call must not block for long: an implementation that asks a vault keeps what it was
 /// told for a while.
 pub trait Secrets: Send + Sync + 'static {
-    /// The current value of the secret setting `name`; `None` when it is absent or empty.
+    /// The current value of the secret setting `name`; `None` when it is absent or empty. One that is there and cannot
+    /// be read is `None` too, which the implementation tells in its own log: it must not be an older one from elsewhere.
     fn secret(&self, name: &str) -> Option<String>;
 }
 

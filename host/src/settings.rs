@@ -28,7 +28,7 @@ pub struct Settings {
 /// Why the settings cannot be read. No variant carries a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingsError {
-    /// The configuration file cannot be read; the file and the cause.
+    /// The configuration file, or that of a secret, cannot be read; the file and the cause.
     Unreadable(PathBuf, String),
     /// The configuration file is not TOML; the file and the cause.
     NotToml(PathBuf, String),
@@ -89,7 +89,7 @@ impl Settings {
     /// (`PLAUSIBLE_MCP_SECRETS` in the environment where it is `None`) before both.
     ///
     /// # Errors
-    /// When the file or the folder cannot be read, or the file names something that is no setting.
+    /// When the file, the folder or a secret in it cannot be read, or the file names something that is no setting.
     pub fn load(config_file: Option<&Path>, secrets_folder: Option<&Path>) -> Result<Self, SettingsError> {
         let mut rows = BTreeMap::new();
         let file = config_file.map(ConfigurationFile::open).transpose()?;
@@ -107,7 +107,9 @@ impl Settings {
         }
         let (plain, _) = sort(rows.into_iter());
         let (_, environment) = sort(environment_rows()?.into_iter());
-        Ok(Self { plain, secret: Arc::new(SecretSources { folder, values: environment, file }) })
+        let secret = SecretSources { folder, values: environment, file, ..SecretSources::default() };
+        secret.check()?;
+        Ok(Self { plain, secret: Arc::new(secret) })
     }
 
     /// The same with one more value, which goes before all others: a flag.
@@ -131,7 +133,8 @@ impl Settings {
         self.plain.get(name).map(String::as_str)
     }
 
-    /// The current value of a secret setting, read again from where it stands.
+    /// The current value of a secret setting, read again from where it stands. A file that has become unreadable is
+    /// told in the log and leaves the setting absent.
     pub fn secret(&self, name: &str) -> Option<String> {
         let setting = table::find(name).filter(|setting| setting.secret)?;
         self.secret.read(setting.name)
@@ -193,6 +196,18 @@ mod tests {
         assert_eq!(settings.secret("PUBLIC_URL"), None);
         assert_eq!(settings.value("PLAUSIBLE_API_KEY"), None);
         assert!(!format!("{settings:?}").contains("key-1"));
+    }
+
+    #[test]
+    fn settings_with_a_secret_that_cannot_be_read_are_not_loaded() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-load-{}", std::process::id()));
+        let file = folder.join("admin_token");
+        std::fs::create_dir_all(&file).unwrap();
+        let error = Settings::load(None, Some(&folder)).unwrap_err();
+        assert!(matches!(&error, SettingsError::Unreadable(named, _) if *named == file), "{error}");
+        std::fs::remove_dir(&file).unwrap();
+        assert!(Settings::load(None, Some(&folder)).is_ok());
+        std::fs::remove_dir(folder).unwrap();
     }
 
     #[test]

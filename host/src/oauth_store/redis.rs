@@ -9,7 +9,8 @@
 //! The part in braces keeps all of them in one slot of a cluster. An operation is one command or one Lua script, so it
 //! happens as a whole or not at all. What Redis promises beyond that depends on how it runs, which
 //! [`OauthStore::findings`] tells: without `appendonly` a restart forgets, and a failover may forget what no replica
-//! had. So with replicas, a write is answered when one of them has it; else its outcome is unknown.
+//! had. So with replicas, a write is answered when one of them has it; else its outcome is unknown. A server that has
+//! become a replica is not read either: it may not know yet what its new primary was told.
 
 mod findings;
 mod pool;
@@ -23,14 +24,13 @@ use tokio::time::timeout_at;
 
 use super::{Answer, OauthStore, StoreError, VALUE_BYTES};
 use crate::operator::Finding;
-use crate::redis_server::{Connection, Fault, RedisServer, Script, Seldom};
-use pool::Pool;
-use replicas::Replicas;
+use crate::redis_server::{Fault, RedisServer, Script};
+use crate::seldom::Seldom;
+use pool::{Lease, Pool};
 
 /// Records on one server.
 pub struct RedisStore {
     pool: Pool,
-    replicas: Replicas,
     scripts: Scripts,
     complaints: Seldom,
 }
@@ -63,12 +63,7 @@ struct Page {
 impl RedisStore {
     /// The records on `server`. Connects when it is first asked for something, and again whenever that is needed.
     pub fn new(server: RedisServer) -> Self {
-        Self {
-            pool: Pool::new(server),
-            replicas: Replicas::default(),
-            scripts: Scripts::default(),
-            complaints: Seldom::default(),
-        }
+        Self { pool: Pool::new(server), scripts: Scripts::default(), complaints: Seldom::default() }
     }
 
     /// Runs a script that may change the record `key`. Never runs it twice: it may have been executed.
@@ -86,7 +81,7 @@ impl RedisStore {
     async fn read(&self, script: &Script, keys: &[&str], arguments: &[&[u8]], end: End) -> Result<Value, StoreError> {
         let call = Call { script, keys, arguments, writes: false };
         let mut answer = self.attempt(&call, end).await;
-        if matches!(answer, Err(Fault::Unanswered(_))) {
+        if matches!(answer, Err(Fault::Unanswered(_) | Fault::Unreachable(_))) {
             answer = self.attempt(&call, end).await;
         }
         answer.map_err(|fault| {
@@ -97,32 +92,16 @@ impl RedisStore {
 
     async fn attempt(&self, call: &Call<'_>, end: End) -> Result<Value, Fault> {
         let leased = timeout_at(end, self.pool.lease()).await;
-        let lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection is free".to_owned())))?;
-        if lease.is_new() {
-            // It may lead to another server than the ones before.
-            self.replicas.forget();
-        }
-        let answer = timeout_at(end, self.execute(call, lease.connection())).await;
+        let mut lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection is free".to_owned())))?;
+        let answer = timeout_at(end, execute(call, &mut lease)).await;
         let answer = answer.unwrap_or_else(|_| Err(Fault::Unanswered("no answer in time".to_owned())));
         match &answer {
             Ok(_) => lease.give_back(),
             // The other connections probably lead to the same trouble: to a server that is gone, or no longer the
             // primary. New ones find the one that is.
-            Err(_) => {
-                self.pool.close_idle();
-                self.replicas.forget();
-            }
+            Err(_) => self.pool.close_idle(),
         }
         answer
-    }
-
-    async fn execute(&self, call: &Call<'_>, connection: &Connection) -> Result<Value, Fault> {
-        let replicated = call.writes && self.replicas.are_connected(connection).await?;
-        let answer = connection.run(call.script, call.keys, call.arguments).await?;
-        if replicated && !matches!(answer, Value::Nil | Value::Int(0)) {
-            self.replicas.confirm(connection).await?;
-        }
-        Ok(answer)
     }
 
     async fn page(&self, from: &str, to: &[u8], limit: usize, end: End) -> Result<Page, StoreError> {
@@ -225,6 +204,15 @@ impl Default for Scripts {
             keys: Script::new(include_str!("redis/lua/keys.lua")),
         }
     }
+}
+
+async fn execute(call: &Call<'_>, lease: &mut Lease<'_>) -> Result<Value, Fault> {
+    let replicated = lease.is_replicated().await?;
+    let answer = lease.connection().run(call.script, call.keys, call.arguments).await?;
+    if call.writes && replicated && !matches!(answer, Value::Nil | Value::Int(0)) {
+        lease.confirm().await?;
+    }
+    Ok(answer)
 }
 
 fn record_of(key: &str) -> String {

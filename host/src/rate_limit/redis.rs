@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use super::{Decision, MemoryBuckets, Quota, RateLimit};
-use crate::redis_server::{Connection, Fault, RedisServer, Script, Seldom};
+use crate::redis_server::{Connection, Fault, RedisServer, Script};
+use crate::seldom::Seldom;
 use link::Link;
 
 /// Buckets on one server, by its clock. A bucket that has filled up takes no memory there.

@@ -1,11 +1,16 @@
 //! Secret values: a folder with one file per secret (as Docker and Kubernetes mount them), then the environment, then
-//! the configuration file. Files are read when the value is needed, so that a rotation needs no restart.
+//! the configuration file. Files are read when the value is needed, so that a rotation needs no restart. A file that is
+//! there and cannot be read is a mistake, and no reason to take the value from elsewhere, where an old one may stand.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::file::ConfigurationFile;
+use super::{SettingsError, setting_names};
+use crate::seldom::Seldom;
 
 /// Where secrets stand, first match wins.
 #[derive(Default)]
@@ -13,6 +18,7 @@ pub(super) struct SecretSources {
     pub(super) folder: Option<PathBuf>,
     pub(super) values: BTreeMap<&'static str, String>,
     pub(super) file: Option<ConfigurationFile>,
+    pub(super) complaints: Seldom,
 }
 
 /// Names only.
@@ -23,25 +29,51 @@ impl std::fmt::Debug for SecretSources {
 }
 
 impl SecretSources {
-    /// The current value of `name`, or `None` where it is absent everywhere.
+    /// Reads every file once, for the mistakes.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        let mut secrets = setting_names().iter().filter(|setting| setting.secret);
+        secrets.try_for_each(|setting| self.in_folder(setting.name).map(drop))
+    }
+
+    /// The current value of `name`, or `None` where it is absent everywhere or its file cannot be read.
     pub(super) fn read(&self, name: &'static str) -> Option<String> {
-        let in_folder = || self.folder.as_deref().and_then(|folder| from_folder(folder, name));
-        let in_file = || self.file.as_ref().and_then(|file| file.value(name));
-        in_folder().or_else(|| self.values.get(name).cloned()).or_else(in_file)
+        match self.in_folder(name) {
+            Ok(Some(value)) => Some(value),
+            Ok(None) => self.values.get(name).cloned().or_else(|| self.file.as_ref()?.value(name)),
+            Err(error) => {
+                if self.complaints.is_due(Instant::now()) {
+                    tracing::error!(event = "secret_unreadable", cause = %error, "the secret counts as absent");
+                }
+                None
+            }
+        }
+    }
+
+    /// The content of the file `name`, or of the file with that name in lower case, as is customary with Docker.
+    fn in_folder(&self, name: &str) -> Result<Option<String>, SettingsError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        match content(&folder.join(name))? {
+            Some(value) => Ok(Some(value)),
+            None => content(&folder.join(name.to_ascii_lowercase())),
+        }
     }
 }
 
-/// The content of the file `name`, or of the file with that name in lower case, as is customary with Docker.
-fn from_folder(folder: &Path, name: &str) -> Option<String> {
-    content(&folder.join(name)).or_else(|| content(&folder.join(name.to_ascii_lowercase())))
-}
-
-fn content(file: &Path) -> Option<String> {
+/// The text in a file; `None` where there is no file or nothing in it.
+fn content(file: &Path) -> Result<Option<String>, SettingsError> {
+    let unreadable = |cause: String| SettingsError::Unreadable(file.to_owned(), cause);
+    let opened = match File::open(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| unreadable(error.to_string()))?,
+    };
     let mut bytes = Vec::new();
-    std::fs::File::open(file).ok()?.take(SECRET_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+    opened.take(SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > SECRET_BYTES) {
+        return Err(unreadable(format!("a secret has at most {SECRET_BYTES} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let value = text.trim_end();
-    (!value.is_empty()).then(|| value.to_owned())
+    Ok((!value.is_empty()).then(|| value.to_owned()))
 }
 
 /// Kubernetes keeps no larger secrets than 1 MiB, and no setting is anywhere near.
@@ -49,25 +81,56 @@ const SECRET_BYTES: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// An empty folder, and another value in the environment.
+    fn sources(folder: &Path) -> SecretSources {
+        fs::create_dir_all(folder).unwrap();
+        let values = BTreeMap::from([("ADMIN_TOKEN", "environment".to_owned())]);
+        SecretSources { folder: Some(folder.to_owned()), values, ..SecretSources::default() }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_and_no_other_value_takes_its_place() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-unreadable-{}", std::process::id()));
+        let sources = sources(&folder);
+        let file = folder.join("ADMIN_TOKEN");
+        let check = |cause: &str| {
+            let error = sources.check().unwrap_err().to_string();
+            assert!(error.contains(&*file.to_string_lossy()) && error.contains(cause), "{error}");
+            assert!(!error.contains("xxx"), "{error}");
+            assert_eq!(sources.read("ADMIN_TOKEN"), None, "{cause}");
+        };
+        fs::write(&file, b"xxx\xff").unwrap();
+        check("UTF-8");
+        fs::write(&file, "x".repeat((64 << 10) + 1)).unwrap();
+        check("at most 65536 bytes");
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        check("directory");
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, "\n").unwrap();
+        assert_eq!(sources.check(), Ok(()));
+        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("environment"), "an empty file is none");
+        fs::write(&file, "x".repeat(64 << 10)).unwrap();
+        assert_eq!(sources.read("ADMIN_TOKEN").map(|value| value.len()), Some(64 << 10));
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn the_folder_goes_first_and_is_read_again() {
         let folder = std::env::temp_dir().join(format!("plausible-mcp-secrets-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let sources = SecretSources {
-            folder: Some(folder.clone()),
-            values: BTreeMap::from([("ADMIN_TOKEN", "environment".to_owned())]),
-            file: None,
-        };
+        let sources = sources(&folder);
         assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("environment"));
-        std::fs::write(folder.join("admin_token"), "lower\n").unwrap();
+        fs::write(folder.join("admin_token"), "lower\n").unwrap();
         assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("lower"));
-        std::fs::write(folder.join("ADMIN_TOKEN"), "file \r\n").unwrap();
+        fs::write(folder.join("ADMIN_TOKEN"), "file \r\n").unwrap();
         assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("file"));
-        std::fs::write(folder.join("ADMIN_TOKEN"), "rotated").unwrap();
+        fs::write(folder.join("ADMIN_TOKEN"), "rotated").unwrap();
         assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("rotated"));
         assert_eq!(sources.read("SENTRY_DSN"), None);
-        std::fs::remove_dir_all(folder).unwrap();
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,11 +1,13 @@
 //! A primary with a replica: what is acknowledged is on both, and survives a failover.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plausible_mcp_host::oauth_store::{OauthStore, RedisStore, StoreError};
 use plausible_mcp_tests::redis_process::RedisProcess;
+use tokio::time::Instant;
 
-use super::{HOUR, in_time, recovers, relayed};
+use super::{HOUR, PATIENCE, in_time, recovers, relayed};
 
 /// A primary and a replica that follows it.
 async fn pair() -> Option<(RedisProcess, RedisProcess)> {
@@ -59,6 +61,49 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     for key in KEYS {
         assert_eq!(in_time(store.take(key)).await, Ok(Some(vec![1])));
     }
+}
+
+#[tokio::test]
+async fn what_was_revoked_at_the_new_primary_is_soon_gone_whichever_connection_asks() {
+    let Some((primary, replica)) = pair().await else { return };
+    let (relay, store) = relayed(&primary).await;
+    let store = Arc::new(store);
+    let at_once = || {
+        let mut reading = tokio::task::JoinSet::new();
+        for _ in KEYS {
+            let store = store.clone();
+            reading.spawn(async move { in_time(store.get("token")).await });
+        }
+        reading.join_all()
+    };
+    store.put("token", vec![1], HOUR).await.expect("a write");
+    assert_eq!(at_once().await, vec![Ok(Some(vec![1])); KEYS.len()]);
+    replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    replica.ask::<()>(&["DEL", "{plausible-mcp}:record/token"]).await;
+    // The old primary lives on as a replica that never hears of it.
+    primary.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    relay.turn_to(replica.address());
+    let end = Instant::now() + PATIENCE;
+    while in_time(store.get("token")).await != Ok(None) {
+        assert!(Instant::now() < end, "it is still read from the old primary");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(at_once().await, vec![Ok(None); KEYS.len()]);
+}
+
+#[tokio::test]
+async fn reads_ask_for_the_role_once_in_a_while_and_not_each_time() {
+    let Some(server) = RedisProcess::start(&[]).await else { return };
+    let store = RedisStore::new(server.server());
+    let begun = Instant::now();
+    for _ in 0..200 {
+        assert_eq!(store.get("a").await, Ok(None));
+    }
+    let most = begun.elapsed().as_secs() + 1;
+    let statistics: String = server.ask(&["INFO", "commandstats"]).await;
+    let calls = statistics.lines().find_map(|line| line.strip_prefix("cmdstat_info:calls=")?.split(',').next());
+    let asked: u64 = calls.and_then(|calls| calls.parse().ok()).expect("the role was asked for");
+    assert!((1..=most).contains(&asked), "{asked} times: {statistics}");
 }
 
 #[tokio::test]

@@ -84,8 +84,8 @@ fn answers(address: &RedisAddress, info: &str, records: i64) -> Finding {
 }
 
 fn role(info: &str) -> Option<Finding> {
-    if field(info, "role").is_some_and(|role| role != "master") {
-        let text = "the server is a replica, which refuses writes".to_owned();
+    if replicas::is_replica(info) {
+        let text = "the server is a replica, which refuses writes and may be behind".to_owned();
         return Some(error(Origin::Answer, text, "give the address of the primary"));
     }
     Some(match replicas::following(info) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::replicas::{self, Replicas};
 use crate::redis_server::{Connection, Fault, RedisServer};
 
 pub(super) struct Pool {
@@ -23,6 +24,7 @@ struct State {
 
 struct Idle {
     connection: Connection,
+    replicas: Replicas,
     since: Instant,
 }
 
@@ -30,7 +32,7 @@ struct Idle {
 /// have left an answer on its way.
 pub(super) struct Lease<'a> {
     connection: Connection,
-    is_new: bool,
+    replicas: Replicas,
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
@@ -47,11 +49,11 @@ impl Pool {
     /// An idle connection, or a new one. Waits while all are in use.
     pub(super) async fn lease(&self) -> Result<Lease<'_>, Fault> {
         let permit = self.permits.acquire().await.expect("Invariant: the semaphore is never closed");
-        let (connection, is_new) = match self.idle_connection() {
-            Some(connection) => (connection, false),
-            None => (self.new_connection().await?, true),
+        let (connection, replicas) = match self.idle_connection() {
+            Some(idle) => (idle.connection, idle.replicas),
+            None => (self.new_connection().await?, Replicas::default()),
         };
-        Ok(Lease { connection, is_new, pool: self, _permit: permit })
+        Ok(Lease { connection, replicas, pool: self, _permit: permit })
     }
 
     /// Closes the connections that nobody uses.
@@ -59,12 +61,12 @@ impl Pool {
         self.state().idle.clear();
     }
 
-    fn idle_connection(&self) -> Option<Connection> {
+    fn idle_connection(&self) -> Option<Idle> {
         let mut state = self.state();
         let usable = |idle: &Idle| idle.connection.is_open() && idle.since.elapsed() < IDLE_TIME;
         while let Some(idle) = state.idle.pop() {
             if usable(&idle) {
-                return Some(idle.connection);
+                return Some(idle);
             }
         }
         None
@@ -94,15 +96,20 @@ impl Lease<'_> {
         &self.connection
     }
 
-    /// Whether nothing was asked over the connection before.
-    pub(super) fn is_new(&self) -> bool {
-        self.is_new
+    /// Whether a write has to be confirmed by a replica; see [`Replicas::are_connected`].
+    pub(super) async fn is_replicated(&mut self) -> Result<bool, Fault> {
+        self.replicas.are_connected(&self.connection).await
+    }
+
+    /// Waits until a replica has what was written.
+    pub(super) async fn confirm(&self) -> Result<(), Fault> {
+        replicas::confirm(&self.connection).await
     }
 
     /// Makes the connection free for others.
     pub(super) fn give_back(self) {
-        let Self { connection, pool, .. } = self;
-        pool.state().idle.push(Idle { connection, since: Instant::now() });
+        let Self { connection, replicas, pool, .. } = self;
+        pool.state().idle.push(Idle { connection, replicas, since: Instant::now() });
     }
 }
 

@@ -1,60 +1,61 @@
-//! Whether the server has replicas, and their word that a write has reached one of them.
+//! Whether a server is the primary and has replicas, and their word that a write has reached one of them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::Value;
 
 use crate::redis_server::{Connection, Fault, text_of};
 
-/// What was known about replicas, and when.
-#[derive(Default)]
-pub(super) struct Replicas(Mutex<Option<(Instant, bool)>>);
+/// What was known about the server behind one connection, and when. Another connection may lead to another server.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Replicas(Option<(Instant, bool)>);
 
 impl Replicas {
-    /// Whether a replica follows the server. Asks it now and then.
+    /// Whether a replica follows the server at the other end of `connection`. Asks it now and then, and with it whether
+    /// it still is the primary: a replica may not know yet what was revoked at the new one.
     ///
     /// # Errors
-    /// Only with faults after which nothing was done.
-    pub(super) async fn are_connected(&self, connection: &Connection) -> Result<bool, Fault> {
-        if let Some((asked, connected)) = *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Only with faults after which nothing was done; with the refusal `READONLY` where the server is a replica.
+    pub(super) async fn are_connected(&mut self, connection: &Connection) -> Result<bool, Fault> {
+        if let Some((asked, connected)) = self.0
             && asked.elapsed() < ASK_AGAIN
         {
             return Ok(connected);
         }
         let connected = match connection.command(redis::cmd("INFO").arg("replication")).await {
-            Ok(answer) => text_of(answer).is_some_and(|section| following(&section) > 0),
+            Ok(answer) => {
+                let section = text_of(answer).unwrap_or_default();
+                if is_replica(&section) {
+                    return Err(Fault::Refused("READONLY the server is a replica".to_owned()));
+                }
+                following(&section) > 0
+            }
             // A server that does not tell cannot be asked to wait for what it hides.
             Err(Fault::Failed(_)) => false,
             Err(Fault::Unanswered(cause)) => return Err(Fault::Unreachable(cause)),
             Err(fault) => return Err(fault),
         };
-        self.set(Some((Instant::now(), connected)));
+        self.0 = Some((Instant::now(), connected));
         Ok(connected)
     }
+}
 
-    /// Has the server asked before the next write.
-    pub(super) fn forget(&self) {
-        self.set(None);
-    }
+/// Waits until a replica has what was written over `connection`.
+///
+/// # Errors
+/// Always with a fault after which the write may have been done, for it was.
+pub(super) async fn confirm(connection: &Connection) -> Result<(), Fault> {
+    let unconfirmed = match connection.command(redis::cmd("WAIT").arg(1).arg(WAIT_TIME.as_millis().to_string())).await {
+        Ok(Value::Int(1..)) => return Ok(()),
+        Ok(_) => "no replica has the write yet".to_owned(),
+        Err(fault) => fault.to_string(),
+    };
+    Err(Fault::Unanswered(unconfirmed))
+}
 
-    /// Waits until a replica has what was written over `connection`.
-    ///
-    /// # Errors
-    /// Always with a fault after which the write may have been done, for it was.
-    pub(super) async fn confirm(&self, connection: &Connection) -> Result<(), Fault> {
-        let unconfirmed =
-            match connection.command(redis::cmd("WAIT").arg(1).arg(WAIT_TIME.as_millis().to_string())).await {
-                Ok(Value::Int(1..)) => return Ok(()),
-                Ok(_) => "no replica has the write yet".to_owned(),
-                Err(fault) => fault.to_string(),
-            };
-        Err(Fault::Unanswered(unconfirmed))
-    }
-
-    fn set(&self, known: Option<(Instant, bool)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
-    }
+/// Whether the server is a replica itself, by the section `replication` of `INFO`. One that does not tell is none.
+pub(super) fn is_replica(section: &str) -> bool {
+    section.lines().find_map(|line| line.strip_prefix("role:")).is_some_and(|role| role != "master")
 }
 
 /// The number of replicas that follow, in the section `replication` of `INFO`. One that is still being filled confirms
@@ -71,7 +72,8 @@ fn is_following(line: &str) -> bool {
 
 /// A replica on the same continent confirms within a tenth of this.
 const WAIT_TIME: Duration = Duration::from_millis(500);
-/// For so long a new replica may go unnoticed; it takes as long until a server passes writes on to it.
+/// For so long a new replica may go unnoticed; it takes as long until a server passes writes on to it. For so long a
+/// demoted primary may be read.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -86,5 +88,12 @@ mod tests {
              slave_read_only:state=online\r\n";
         assert_eq!(following(section), 1);
         assert_eq!(following("role:master\r\nconnected_slaves:0\r\n"), 0);
+    }
+
+    #[test]
+    fn what_says_that_it_follows_another_is_a_replica() {
+        assert!(is_replica("# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\n"));
+        assert!(!is_replica("# Replication\r\nrole:master\r\nconnected_slaves:1\r\n"));
+        assert!(!is_replica(""));
     }
 }
