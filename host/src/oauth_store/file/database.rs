@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
 
 use super::disk::{Disk, SyncFailed};
-use super::locked_file::LockedFile;
+use super::locked_file::{FirstFile, LockedFile};
 use super::{OpenError, records};
 
 /// Opens the database, at first and after each failure.
@@ -18,8 +18,8 @@ pub(super) struct Database(redb::Database);
 
 impl Database {
     /// That in the file at `path`.
-    pub(super) fn at(path: &Path, sync_failed: &SyncFailed) -> Result<Self, OpenError> {
-        Self::on(LockedFile::open(path)?, sync_failed, path)
+    pub(super) fn at(path: &Path, first: &FirstFile, sync_failed: &SyncFailed) -> Result<Self, OpenError> {
+        Self::on(LockedFile::open(path, first)?, sync_failed, path)
     }
 
     /// That on `storage`; `path` is for the errors. The whole database is read and its checksums are verified.
@@ -98,6 +98,14 @@ impl Slot {
         }
     }
 
+    /// Notes why the database cannot be opened again. The log has each cause once, for it is tried again and again.
+    pub(super) fn stays_closed(&self, cause: String) {
+        if self.last_failure().as_ref() != Some(&cause) {
+            tracing::error!(event = "store_failed", cause, "the store cannot be opened again yet");
+        }
+        self.note(cause);
+    }
+
     /// Closes the database for good.
     pub(super) fn close(&self) {
         close(&mut self.opened.write().unwrap_or_else(PoisonError::into_inner));
@@ -118,7 +126,7 @@ impl Slot {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn note(&self, cause: String) {
+    fn note(&self, cause: String) {
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
     }
 

@@ -14,6 +14,8 @@ pub enum OpenError {
     OtherVersion(PathBuf),
     /// It is a store, but not whole; the cause.
     Damaged(PathBuf, String),
+    /// The file that was open is no longer there, or another is in its place.
+    Gone(PathBuf),
     /// Its folder does not exist.
     NoFolder(PathBuf),
     /// It must not be written; the cause.
@@ -77,6 +79,12 @@ impl std::fmt::Display for OpenError {
                 out,
                 "the store {} is damaged ({cause}); put a backup in its place, or move it away: then everybody signs \
                  in again",
+                path.display()
+            ),
+            Self::Gone(path) => write!(
+                out,
+                "the store {} was moved away or replaced while it was in use; put it back, or restart the server, which \
+                 begins with what is there: without a store, everybody signs in again",
                 path.display()
             ),
             Self::NoFolder(path) => write!(

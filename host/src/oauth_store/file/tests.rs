@@ -27,6 +27,11 @@ impl Folder {
     fn store(&self) -> PathBuf {
         self.0.join("records.redb")
     }
+
+    fn opens(&self) -> Open {
+        let (path, first, sync_failed) = (self.store(), FirstFile::default(), SyncFailed::default());
+        Box::new(move || Database::at(&path, &first, &sync_failed))
+    }
 }
 
 impl Drop for Folder {
@@ -204,6 +209,7 @@ async fn every_refusal_names_the_file_and_what_to_do() {
         OpenError::NotAStore(path.clone()),
         OpenError::OtherVersion(path.clone()),
         OpenError::Damaged(path.clone(), cause.clone()),
+        OpenError::Gone(path.clone()),
         OpenError::NoFolder(path.clone()),
         OpenError::Denied(path.clone(), cause.clone()),
         OpenError::Failed(path, cause),
@@ -217,9 +223,7 @@ async fn every_refusal_names_the_file_and_what_to_do() {
 async fn what_has_ended_is_swept_in_steps_while_others_work() {
     let (folder, hand) = (Folder::new("sweep"), Hand::default());
     let timing = Timing { sweep: Duration::from_millis(1), ..Timing::default() };
-    let (path, sync_failed) = (folder.store(), SyncFailed::default());
-    let open: Open = Box::new(move || Database::at(&path, &sync_failed));
-    let store = FileStore::start(&folder.store(), hand.clock(), open, timing).unwrap();
+    let store = FileStore::start(&folder.store(), hand.clock(), folder.opens(), timing).unwrap();
     let many = 700;
     let written = (0..many).map(|number| {
         let (store, key) = (&store, format!("short/{number}"));

@@ -200,7 +200,7 @@ impl Writer {
                 tracing::info!(event = "store_reopened", "the store can be read again");
                 return;
             }
-            Ok(Err(error)) => self.database.note(error.to_string()),
+            Ok(Err(error)) => self.database.stays_closed(error.to_string()),
             Err(_) => {}
         }
         self.rested = Instant::now() + self.timing.rest;

@@ -162,6 +162,52 @@ async fn a_failed_sync_loses_nothing_later() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_gone_or_another_is_not_begun_anew() {
+    let folder = Folder::new("gone");
+    let path = folder.store();
+    let store = FileStore::start(&path, wall_clock::wall_clock(), folder.opens(), TIMING).unwrap();
+    store.put("a", b"1".to_vec(), HOUR).await.unwrap();
+    let aside = folder.0.join("aside");
+    fs::rename(&path, &aside).unwrap();
+    let broken = store.read(|_, _| Err::<(), _>(redb::Error::Io(std::io::Error::other("EIO")))).await;
+    assert_eq!(broken, Err(StoreError::Unavailable));
+    stays_closed(&store, &OpenError::Gone(path.clone())).await;
+    assert!(!path.exists());
+    drop(FileStore::open(&path).unwrap());
+    stays_closed(&store, &OpenError::Gone(path.clone())).await;
+    fs::rename(&aside, &path).unwrap();
+    recovers(&store).await;
+    assert_eq!(store.get("a").await, Ok(Some(b"1".to_vec())));
+}
+
+#[test]
+fn a_file_that_was_emptied_is_not_begun_anew() {
+    let folder = Folder::new("emptied");
+    let opens = folder.opens();
+    drop(opens().unwrap());
+    fs::write(folder.store(), b"").unwrap();
+    assert!(matches!(opens().err(), Some(OpenError::Damaged(..))));
+    assert_eq!(fs::metadata(folder.store()).unwrap().len(), 0);
+}
+
+/// Waits until the database is closed because of `cause`, and asks while it is tried again several times.
+async fn stays_closed(store: &FileStore, cause: &OpenError) {
+    let cause = Some(cause.to_string());
+    for _ in 0..PATIENCE {
+        if store.database.last_failure() == cause {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(store.put("b", b"2".to_vec(), HOUR).await, Err(StoreError::Unavailable));
+        assert_eq!(store.get("a").await, Err(StoreError::Unavailable));
+        tokio::time::sleep(TIMING.rest).await;
+    }
+    assert_eq!(store.database.last_failure(), cause);
+}
+
+#[tokio::test]
 async fn callers_at_the_same_time_share_a_sync() {
     let disk = SimulatedDisk::default();
     let store = store_on(&disk);
