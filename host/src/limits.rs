@@ -5,6 +5,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
+///
+/// What is above its bound counts as the bound, so that `Duration::MAX` and `usize::MAX` may stand for no limit: any
+/// time is at most a year; there are at most 1,048,576 `connections`, as many `request_head_bytes` and 10,000
+/// `request_header_fields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests inside the component at one time; one more waits. Each may hold an instance.
@@ -69,6 +73,27 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same with nothing above its bound.
+    pub(crate) fn within_bounds(mut self) -> Self {
+        for time in [
+            &mut self.admission_time,
+            &mut self.request_body_time,
+            &mut self.request_time,
+            &mut self.instance_idle_time,
+            &mut self.request_head_time,
+            &mut self.response_write_time,
+            &mut self.drain_time,
+        ] {
+            *time = (*time).min(LONGEST_TIME);
+        }
+        self.connections = self.connections.min(MOST_CONNECTIONS);
+        self.request_head_bytes = self.request_head_bytes.min(MOST_HEAD_BYTES);
+        self.request_header_fields = self.request_header_fields.min(MOST_HEADER_FIELDS);
+        self
+    }
+}
+
 /// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
 const CONCURRENT_REQUESTS: u32 = 128;
 
@@ -104,3 +129,11 @@ const REQUEST_HEADER_FIELDS: usize = 100;
 const RESPONSE_WRITE_TIME: Duration = Duration::from_secs(60);
 /// As long as a request may take that came just before the signal.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+/// A year: nothing waits for longer, and a few of them can be added to any moment without an overflow.
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// As many descriptors as Linux lets a process have (`fs.nr_open`).
+const MOST_CONNECTIONS: usize = 1 << 20;
+/// Far more than any client sends; hyper keeps twice as much of a connection in memory.
+const MOST_HEAD_BYTES: usize = 1 << 20;
+/// hyper takes twice as many, and panics when a request has more names than the 24,576 that a `HeaderMap` holds.
+const MOST_HEADER_FIELDS: usize = 10_000;

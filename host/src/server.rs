@@ -73,7 +73,7 @@ impl Server {
     /// Answers requests until `shutdown` is ready. Then no connection is accepted any more, requests in flight finish
     /// within `Limits::drain_time`, and it returns: `true` if all of them did.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        self.host.is_listening();
+        self.host.set_listening();
         let places = Places::new(self.host.limits().connections, self.host.metrics().clone());
         let (stop, stopping) = watch::channel(());
         let mut shutdown = std::pin::pin!(shutdown);
@@ -92,7 +92,7 @@ impl Server {
                 }
             });
         }
-        self.host.is_draining();
+        self.host.set_draining();
         drop(self.listener);
         drop(stop);
         drain(&self.host, &places).await

@@ -69,9 +69,9 @@ impl HostBuilder {
         self
     }
 
-    /// What the host admits. Default: [`Limits::default`].
+    /// What the host admits, within the bounds of [`Limits`]. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.within_bounds();
         self
     }
 

@@ -1,8 +1,9 @@
 //! Whether a host should be sent requests now.
 //!
 //! ```text
-//! NotListening ── Server::run ──> listening ── told to stop ──> Draining
+//! NotListening ── set_listening ──> listening ── set_draining ──> Draining
 //! ```
+//! A [`Server`](crate::Server) goes these steps by itself; an application that routes requests to the host says them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::Host;
 /// Why a host should not be sent requests now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReady {
-    /// No server accepts connections for it yet.
+    /// Nobody accepts connections for it yet.
     NotListening,
     /// It finishes what is in flight and takes no more.
     Draining,
@@ -32,13 +33,13 @@ impl std::fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// How far the server is.
+/// How far whoever accepts connections for the host is.
 #[derive(Debug, Default)]
 pub(super) struct Stage(AtomicU8);
 
 impl Host {
-    /// Whether the host should be sent requests now: a [`Server`](crate::Server) listens for it, is not draining, and
-    /// the store answers a question within a second.
+    /// Whether the host should be sent requests now: connections are accepted for it, it is not draining, and the store
+    /// answers a question within a second.
     ///
     /// # Errors
     /// The first of these that does not hold.
@@ -54,11 +55,15 @@ impl Host {
         }
     }
 
-    pub(crate) fn is_listening(&self) {
+    /// Says that connections are accepted for the host from now on. A [`Server`](crate::Server) says so when it runs;
+    /// an application that routes requests to the host calls this, or the host never is [ready](Self::ready).
+    pub fn set_listening(&self) {
         self.0.stage.0.store(LISTENING, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_draining(&self) {
+    /// Says that the host finishes what is in flight and should be sent no more. It still answers what comes. A
+    /// [`Server`](crate::Server) says so when it is told to stop.
+    pub fn set_draining(&self) {
         self.0.stage.0.store(DRAINING, Ordering::Relaxed);
     }
 }

@@ -38,6 +38,8 @@ impl Connection {
     /// Serves until the client leaves, breaks a limit, or `stopping` closes; then what is in flight is finished.
     pub(super) async fn serve(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let version = tokio::select! {
+            // In this order: a request that is there already is answered, also when the server stops now.
+            biased;
             version = version_of(&stream, self.host.limits().request_head_time) => version,
             _ = stopping.changed() => None,
         };
@@ -57,10 +59,12 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
-            .max_buf_size(limits.request_head_bytes * HARD_LIMIT)
+            .max_buf_size((limits.request_head_bytes * HARD_LIMIT).max(LEAST_BUFFER_BYTES))
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            // In this order: what has arrived is read before the connection counts as idle, or it would be reset.
+            biased;
             // What a client does wrong on its own connection is no event of ours.
             _ = connection.as_mut() => return,
             _ = stopping.changed() => {}
@@ -120,6 +124,7 @@ fn header_fits(headers: &HeaderMap, target_bytes: usize, limits: &Limits) -> boo
 async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
     let end = Instant::now() + time;
     let mut start = [0; PREFACE.len()];
+    let (mut seen, mut pause) = (0, PEEK_PAUSE);
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let begun = match tokio::time::timeout(left, stream.peek(&mut start)).await {
@@ -136,17 +141,45 @@ async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
             return None;
         }
         // Peeking again answers at once with the same bytes.
-        tokio::time::sleep(PEEK_PAUSE.min(left)).await;
+        pause = if begun.len() > seen { PEEK_PAUSE } else { longer(pause) };
+        seen = begun.len();
+        tokio::time::sleep(pause.min(left)).await;
     }
+}
+
+/// The pause after one in which nothing came.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PEEK_PAUSE)
 }
 
 /// What an HTTP/2 connection with prior knowledge begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper breaks off at this multiple of our limits with an empty 431; below it, the answer is ours.
 const HARD_LIMIT: usize = 2;
+/// hyper panics over a smaller buffer. A head that fits it and not our limit is answered by us all the same.
+const LEAST_BUFFER_BYTES: usize = 8 << 10;
 /// What a field takes on the wire beside name and value: colon, space, line end.
 const FIELD_BYTES: usize = 4;
 /// Streams of one HTTP/2 connection at a time, so that one client cannot take all the room.
 const HTTP2_STREAMS: u32 = 64;
 /// A client that sends its first bytes one by one can wait this long.
 const PEEK_PAUSE: Duration = Duration::from_millis(10);
+/// As long as a client that falls silent in between may have to wait; one that stays silent costs next to nothing.
+const LONGEST_PEEK_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_client_is_looked_at_less_and_less() {
+        let pauses = std::iter::successors(Some(PEEK_PAUSE), |pause| Some(longer(*pause)));
+        let half_a_minute = Duration::from_secs(30);
+        let mut passed = Duration::ZERO;
+        let looks = pauses.take_while(|pause| {
+            passed += *pause;
+            passed <= half_a_minute
+        });
+        assert!(looks.count() < 40);
+    }
+}

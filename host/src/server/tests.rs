@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -12,20 +13,20 @@ use crate::settings::Settings;
 
 struct Running {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
     ended: JoinHandle<bool>,
 }
 
+/// A server that is stopped only with the test.
 async fn start(limits: Limits) -> Running {
+    start_until(limits, std::future::pending()).await
+}
+
+async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send + 'static) -> Running {
     let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
     let host = Host::builder().settings(settings).limits(limits).log(Arc::new(|_| {})).build().await.unwrap();
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
     let address = server.address();
-    let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(server.run(async {
-        let _ = stopped.await;
-    }));
-    Running { address, stop, ended }
+    Running { address, ended: tokio::spawn(server.run(shutdown)) }
 }
 
 /// Sends `request` and reads until the server closes or two seconds are over.
@@ -57,7 +58,8 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: cl
 
 #[tokio::test]
 async fn it_answers_and_drains() {
-    let running = start(Limits::default()).await;
+    let (stop, stopped) = oneshot::channel();
+    let running = start_until(Limits::default(), async { drop(stopped.await) }).await;
     assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
     let mut idle = Vec::new();
     for beginning in ["", "GET /healthz HT"] {
@@ -67,10 +69,42 @@ async fn it_answers_and_drains() {
     }
     // The beginnings have been read when this one has been served.
     assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    running.stop.send(()).unwrap();
+    stop.send(()).unwrap();
     let ended = tokio::time::timeout(Limits::default().request_head_time / 2, running.ended).await;
     assert!(ended.expect("idle connections do not hold it up").unwrap());
     assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_together_with_the_sign_to_stop_is_answered() {
+    let (stop, mut told) = UnixStream::pair().unwrap();
+    let running = start_until(Limits::default(), async move {
+        let _ = told.read(&mut [0]).await;
+    })
+    .await;
+    let kept = HEALTH.replace("close", "keep-alive");
+    let mut streams = Vec::new();
+    for number in 0..40 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        // Half of them have been asked something before.
+        if number % 2 == 0 {
+            answered(&mut stream, &kept).await;
+        }
+        streams.push(stream);
+    }
+    // All connections have been accepted when this one has been served.
+    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    // Nothing is waited for in between: the server finds all of it at once, the sign before the requests.
+    assert_eq!(stop.try_write(b"x").unwrap(), 1);
+    for stream in &streams {
+        assert_eq!(stream.try_write(kept.as_bytes()).unwrap(), kept.len());
+    }
+    for stream in &mut streams {
+        let mut answer = [0; 4096];
+        let count = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..count].starts_with(b"HTTP/1.1 200"));
+    }
+    assert!(running.ended.await.unwrap());
 }
 
 #[tokio::test]
@@ -134,6 +168,52 @@ async fn a_header_beyond_the_limits_is_431_with_security_headers() {
         let answer = exchange(address, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{}", answer.lines().next().unwrap_or_default());
         assert!(answer.contains("x-frame-options: DENY"));
+    }
+}
+
+#[tokio::test]
+async fn limits_at_their_ends_are_kept_within_bounds() {
+    let time = Duration::MAX;
+    let (stop, stopped) = oneshot::channel();
+    let limits = Limits {
+        admission_time: time,
+        request_body_time: time,
+        request_time: time,
+        instance_idle_time: time,
+        request_head_time: time,
+        response_write_time: time,
+        drain_time: time,
+        connections: usize::MAX,
+        request_body_bytes: usize::MAX,
+        request_bodies_bytes: usize::MAX,
+        response_body_bytes: usize::MAX,
+        request_head_bytes: usize::MAX,
+        request_header_fields: usize::MAX,
+        ..Limits::default()
+    };
+    let running = start_until(limits, async { drop(stopped.await) }).await;
+    for _ in 0..2 {
+        assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    }
+    let mut http2 = TcpStream::connect(running.address).await.unwrap();
+    http2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut frame = [0; 9];
+    http2.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], 4, "the server's SETTINGS: {frame:?}");
+    drop(http2);
+    stop.send(()).unwrap();
+    assert!(running.ended.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_limit_below_what_the_parser_takes_is_kept() {
+    let running = start(Limits { request_head_bytes: 2048, ..Limits::default() }).await;
+    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    for length in [3000, 5000] {
+        let long =
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\na: {}\r\n\r\n", "x".repeat(length));
+        let answer = exchange(running.address, long.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431") && answer.contains("x-frame-options: DENY"), "{length}: {answer}");
     }
 }
 
