@@ -30,7 +30,7 @@ pub enum BearerError {
     WrongResource,
     /// The user is not admitted any more.
     NotAdmitted,
-    /// Its grant was revoked, or never became active.
+    /// Its grant was revoked, never became active, or depends on a key that has left the ring.
     Revoked,
     /// The store failed: nothing is known about the token.
     Store(StoreError),
@@ -56,12 +56,12 @@ pub async fn authenticate<S: OauthStore, R: Random>(
     if !admits(&record.email) {
         return Err(BearerError::NotAdmitted);
     }
+    let user = vault.ring.find_user_id(&record.email, &record.grant.user).ok_or(BearerError::Revoked)?;
     let grant = vault.read::<Grant>(&record.grant.store_key(), Sealed::ByServer).await?;
     let active = |grant: &Grant| grant.state == GrantState::Active && grant.expires > now.0;
     if !grant.is_some_and(|grant| active(&grant.content)) {
         return Err(BearerError::Revoked);
     }
-    let user = UserId::parse(&record.grant.user).ok_or(BearerError::Unknown)?;
     Ok(Principal { user, email: record.email, client_id: record.client_id })
 }
 

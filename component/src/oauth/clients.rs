@@ -20,7 +20,7 @@ use super::record::Sealed;
 use super::registration;
 use super::secret::hex;
 use super::token::Token;
-use super::vault::{Stored, Vault};
+use super::vault::Vault;
 use crate::ports::{OauthStore, Random, StoreError, Timestamp};
 
 /// A client that is registered now.
@@ -68,7 +68,8 @@ enum ClientState {
     Evicted,
 }
 
-/// Registers a client. A public one that is registered already stays the same, and has at least another day.
+/// Registers a client. A public one that is registered already stays the same, and has at least another day; one whose
+/// record does not open any more is registered anew.
 pub async fn register<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -89,8 +90,8 @@ pub(super) async fn register_within<S: OauthStore, R: Random>(
     let key = store_key(&client.id);
     for _ in 0..MAX_ROUNDS {
         let entry = entry(&key, now, vault.random.bytes());
-        let stored = if is_public { vault.read::<ClientRecord>(&key, Sealed::ByServer).await? } else { None };
-        let next = registered(stored.as_ref().map(|stored| &stored.content), &client, &entry, now);
+        let stored = if is_public { vault.find::<ClientRecord>(&key, Sealed::ByServer).await? } else { None };
+        let next = registered(stored.as_ref().and_then(|stored| stored.content.as_ref()), &client, &entry, now);
         if next.state == ClientState::NeverUsed {
             vault.put(&entry, Sealed::ByServer, &(), UNUSED_SECONDS).await?;
         }
@@ -100,10 +101,12 @@ pub(super) async fn register_within<S: OauthStore, R: Random>(
             Some(stored) => vault.replace(&key, Sealed::ByServer, stored, &next, Some(ttl)).await?,
         };
         if written {
-            unlist(vault, stored).await?;
+            unlist(vault, stored.and_then(|stored| stored.content)).await?;
             make_room(vault, now, ceiling).await?;
             return Ok(Registered { client, secret, issued: Timestamp(next.issued) });
         }
+        // The record that would have named it was not written.
+        vault.delete(&entry).await?;
     }
     Err(ClientsError::Contended)
 }
@@ -135,7 +138,7 @@ pub async fn renew<S: OauthStore, R: Random>(
         }
         let next = ClientRecord { state: ClientState::Used, expires, ..stored.content.clone() };
         if vault.replace(&key, Sealed::ByServer, &stored, &next, Some(seconds_until(expires, now))).await? {
-            unlist(vault, Some(stored)).await?;
+            unlist(vault, Some(stored.content)).await?;
             return Ok(true);
         }
     }
@@ -148,7 +151,7 @@ pub async fn delete<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, client_id
     let key = store_key(client_id);
     let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
     vault.delete(&key).await?;
-    unlist(vault, stored).await?;
+    unlist(vault, stored.map(|stored| stored.content)).await?;
     let mut count = 0;
     for grant_key in list(vault.store, "grant/").await? {
         let grant = vault.read::<Grant>(&grant_key, Sealed::ByServer).await?;
@@ -215,10 +218,10 @@ async fn evict<S: OauthStore, R: Random>(
 /// Removes the entry of a record that was replaced or deleted.
 async fn unlist<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
-    stored: Option<Stored<ClientRecord>>,
+    gone: Option<ClientRecord>,
 ) -> Result<(), StoreError> {
-    match stored.filter(|stored| stored.content.state == ClientState::NeverUsed) {
-        Some(stored) => vault.delete(&stored.content.entry).await,
+    match gone.filter(|record| record.state == ClientState::NeverUsed) {
+        Some(record) => vault.delete(&record.entry).await,
         None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@
 
 use super::error::WireError;
 use super::grant::{Grant, GrantState, Issued, TokenRecord, seconds_until};
-use super::keyring::{KeyId, Purpose, ServerKey};
+use super::keyring::{KeyId, KeyRing, Purpose, ServerKey};
 use super::record::Sealed;
 use super::resource::Resource;
 use super::token::{Token, TokenKind};
@@ -39,7 +39,7 @@ pub enum RefreshError {
     WrongResource,
     /// The user is not admitted any more.
     NotAdmitted,
-    /// The grant was revoked, or its time is over.
+    /// The grant was revoked, its time is over, or it depends on a key that has left the ring.
     Revoked,
     /// It was used before; the grant is revoked.
     Reused,
@@ -80,7 +80,7 @@ pub async fn refresh<S: OauthStore, R: Random>(
     let token = Token::parse(TokenKind::Refresh, request.token).ok_or(RefreshError::Unknown)?;
     let stored = vault.read::<TokenRecord>(&token.store_key(), Sealed::ByToken(&token)).await?;
     let record = stored.ok_or(RefreshError::Unknown)?.content;
-    check(&record, now, resource, request, &admits)?;
+    check(&record, now, vault.ring, resource, request, &admits)?;
     let key = record.grant.store_key();
     for _ in 0..MAX_ROUNDS {
         let grant = vault.read::<Grant>(&key, Sealed::ByServer).await?.ok_or(RefreshError::Revoked)?;
@@ -111,6 +111,7 @@ pub async fn refresh<S: OauthStore, R: Random>(
 fn check(
     record: &TokenRecord,
     now: Timestamp,
+    ring: &KeyRing,
     resource: &Resource,
     request: &Refresh,
     admits: &impl Fn(&str) -> bool,
@@ -124,7 +125,10 @@ fn check(
     if record.expires <= now.0 {
         return Err(RefreshError::Expired);
     }
-    if admits(&record.email) { Ok(()) } else { Err(RefreshError::NotAdmitted) }
+    if !admits(&record.email) {
+        return Err(RefreshError::NotAdmitted);
+    }
+    ring.find_user_id(&record.email, &record.grant.user).map(drop).ok_or(RefreshError::Revoked)
 }
 
 #[derive(Debug, PartialEq, Eq)]

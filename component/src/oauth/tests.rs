@@ -231,8 +231,14 @@ fn keys_rotate_under_living_grants() {
     assert!(alone(bed.redeem(exchange(&code))).is_ok());
     let third = alone(bed.refresh(refresh_token(&second))).unwrap();
     bed.ring.replace(KeyRing::parse(&new).unwrap());
-    assert!(bed.is_admitted(&third), "what was written under the new key stays");
     assert_eq!(bed.bearer(&first.access.expose()), Err(BearerError::Unknown), "removing a key ends what depends on it");
+    assert_eq!(bed.bearer(&third.access.expose()), Err(BearerError::Revoked), "its user id too, under which it stands");
+    assert_eq!(alone(bed.refresh(refresh_token(&third))), Err(RefreshError::Revoked));
+    let again = bed.signed_in();
+    assert!(bed.is_admitted(&again));
+    let ring = bed.ring.borrow().clone();
+    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("ann.secret@example.com"))), Ok(1));
+    assert!(!bed.is_admitted(&again), "whoever is admitted can be revoked");
 }
 
 #[test]

@@ -49,15 +49,23 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
         key: &str,
         sealed: Sealed<'_>,
     ) -> Result<Option<Stored<T>>, StoreError> {
+        let found = self.find(key, sealed).await?;
+        Ok(found.and_then(|Stored { content, bytes }| Some(Stored { content: content?, bytes })))
+    }
+
+    /// The same for who would write where it stands: one that does not decode, and is reported, has no content, and can
+    /// be replaced.
+    pub async fn find<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+    ) -> Result<Option<Stored<Option<T>>>, StoreError> {
         let Some(bytes) = self.store.get(key).await? else { return Ok(None) };
-        match record::open(self.ring, key, sealed, &bytes) {
-            Ok(content) => Ok(Some(Stored { content, bytes })),
-            Err(fault) => {
-                let kind = key.split('/').next().unwrap_or_default().to_owned();
-                self.unreadable.borrow_mut().push(Unreadable { kind, fault });
-                Ok(None)
-            }
-        }
+        let opened = record::open(self.ring, key, sealed, &bytes).map_err(|fault| {
+            let kind = key.split('/').next().unwrap_or_default().to_owned();
+            self.unreadable.borrow_mut().push(Unreadable { kind, fault });
+        });
+        Ok(Some(Stored { content: opened.ok(), bytes }))
     }
 
     /// Writes the record under `key`, whatever stands there.

@@ -1,7 +1,7 @@
 //! Registered clients over a store: their time, their number, and registrations that race.
 
 use super::*;
-use crate::oauth::client::{AuthMethod, Client, ClientMetadata};
+use crate::oauth::client::{AuthMethod, Client, ClientMetadata, store_key};
 use crate::oauth::clients::{ClientsError, Registered, delete, find, register, register_within, renew};
 
 const DAY: u64 = 24 * HOUR;
@@ -75,6 +75,19 @@ fn a_public_client_that_registers_again_stays_the_same() {
     assert_eq!(bed.count("unused/"), 0, "a used client stays used");
     bed.pass(89 * DAY);
     assert!(bed.find(&first.client).is_some());
+}
+
+#[test]
+fn a_client_whose_record_does_not_open_registers_anew() {
+    let bed = Bed::new();
+    let client = bed.registered(1);
+    alone(bed.store.put(&store_key(&client.id), b"garbage", 9000)).unwrap();
+    assert_eq!((bed.find(&client), alone(bed.renew(&client))), (None, Ok(false)));
+    assert_eq!(bed.registered(1), client);
+    assert_eq!(bed.find(&client), Some(client.clone()));
+    assert_eq!(bed.count("unused/"), 2, "its entry, and that of the record which was lost");
+    bed.pass(2 * DAY);
+    assert!(bed.store.records.dump().is_empty());
 }
 
 #[test]
@@ -183,6 +196,10 @@ proptest! {
         prop_assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes);
         let clients: Vec<_> = outcomes.into_iter().flatten().map(|registered| registered.client).collect();
         prop_assert_eq!(&clients[0], &clients[1]);
+        let alive = [0_usize, 2, 4, 5].into_iter().filter(|index| bed.find(&clients[*index]).is_some()).count();
+        // Who does not learn that a swap happened leaves the entry of what it replaced.
+        let entries = bed.count("unused/");
+        prop_assert!((alive..=alive + 1).contains(&entries), "{} entries of {}: a lost round leaves none", entries, alive);
         bed.pass(120 * SECOND);
         let last = alone(bed.register(9, 2)).unwrap().client;
         let kept = clients[1..3].iter().chain(&clients[4..]).filter(|client| bed.find(client).is_some()).count();
