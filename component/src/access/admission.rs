@@ -17,11 +17,7 @@ impl Admission {
     /// Only ASCII is accepted, before anything is compared or lower-cased: under Unicode's rules `K` (the Kelvin sign)
     /// becomes `k`, and one person's address another's.
     pub fn admit(&self, email: &str) -> Result<String, Rejection> {
-        let (local, domain) = email.split_once('@').ok_or(Rejection::EmailForm)?;
-        let is_plain = email.len() <= MAX_EMAIL && is_local_part(local) && is_domain(domain);
-        if !is_plain {
-            return Err(Rejection::EmailForm);
-        }
+        let domain = domain_of(email).ok_or(Rejection::EmailForm)?;
         if !self.allowed_domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain)) {
             return Err(Rejection::Domain);
         }
@@ -30,6 +26,18 @@ impl Admission {
         }
         Ok(email.to_ascii_lowercase())
     }
+
+    /// Whether each denied entry is of the form that [`Admission::admit`] demands: another one would keep nobody out.
+    pub fn denies_addresses_only(&self) -> bool {
+        self.denied_emails.iter().all(|denied| domain_of(denied).is_some())
+    }
+}
+
+/// The domain of a plain address; `None` for everything else.
+fn domain_of(email: &str) -> Option<&str> {
+    let (local, domain) = email.split_once('@')?;
+    let is_plain = email.len() <= MAX_EMAIL && is_local_part(local) && is_domain(domain);
+    is_plain.then_some(domain)
 }
 
 /// A dot-string (RFC 5321 §4.1.2) without the characters of source routes: no quotes, comments, blanks or controls.
@@ -91,6 +99,18 @@ mod tests {
         check("former@example.com", Err(Rejection::Denied));
         check("FORMER@EXAMPLE.COM", Err(Rejection::Denied));
         check("former@example.net", Ok("former@example.net"));
+    }
+
+    #[test]
+    fn only_what_an_address_can_be_is_worth_denying() {
+        let denies = |denied: &[&str]| {
+            let denied_emails = denied.iter().map(|entry| (*entry).to_owned()).collect();
+            Admission { denied_emails, ..admission() }.denies_addresses_only()
+        };
+        assert!(denies(&[]) && denies(&["Former@example.com", "a+b@elsewhere.example"]));
+        for entry in ["bob", "@example.com", "bob <bob@example.com>", "a@example.com; b@example.com"] {
+            assert!(!denies(&["a@example.com", entry]), "{entry}");
+        }
     }
 
     #[test]

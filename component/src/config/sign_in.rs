@@ -82,15 +82,27 @@ impl SignIn {
         if authorization_server.is_none() && assertion.is_none() {
             return Ok(None);
         }
-        let sites = lookup("PLAUSIBLE_ALLOWED_SITES").map(|sites| list_of(&sites)).filter(|sites| !sites.is_empty());
         Ok(Some(SignIn {
             allowed_domains: allowed_domains(lookup)?,
             denied_emails: lookup("DENIED_EMAILS").map(|list| list_of(&list)).unwrap_or_default(),
-            allowed_sites: sites,
+            allowed_sites: allowed_sites(lookup)?,
             hourly_budget: hourly_budget(lookup)?,
             authorization_server,
             assertion,
         }))
+    }
+}
+
+/// A list of nothing is a slip: read as no list, it would open all sites that the key can see.
+fn allowed_sites(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<Vec<String>>, ConfigError> {
+    let setting = "PLAUSIBLE_ALLOWED_SITES";
+    match lookup(setting).map(|sites| list_of(&sites)) {
+        Some(sites) if sites.is_empty() => Err(ConfigError {
+            setting,
+            problem: "names no site",
+            advice: "write sites as example.com, separated by commas, or leave it out for all that the key can see",
+        }),
+        sites => Ok(sites),
     }
 }
 
@@ -337,6 +349,15 @@ mod tests {
         for list in [" ", "@", "*", ".io", "io", "*.example.com", "a@b.example", "a..b", "example.com,*"] {
             refused(OWN, &[("ALLOWED_EMAIL_DOMAIN", list)], "ALLOWED_EMAIL_DOMAIN");
         }
+    }
+
+    #[test]
+    fn a_list_of_sites_names_at_least_one() {
+        for (list, sites) in [("", None), ("a.example,", Some(vec!["a.example".to_owned()]))] {
+            let sign_in = read(OWN, &[("PLAUSIBLE_ALLOWED_SITES", list)]).unwrap().unwrap();
+            assert_eq!(sign_in.allowed_sites, sites, "{list:?}");
+        }
+        refused(OWN, &[("PLAUSIBLE_ALLOWED_SITES", " , ")], "PLAUSIBLE_ALLOWED_SITES");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! instance that serves several requests may keep it.
 
 use crate::access::Admission;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SignIn};
 use crate::mcp::Catalogue;
 use crate::oauth::resource::Resource;
 use crate::telemetry::Identifiers;
@@ -33,10 +33,7 @@ impl Setup {
             (false, true) => catalogue::<false, true>(),
             (false, false) => catalogue::<false, false>(),
         };
-        let admission = config.sign_in.as_ref().map(|sign_in| Admission {
-            allowed_domains: sign_in.allowed_domains.clone(),
-            denied_emails: sign_in.denied_emails.clone(),
-        });
+        let admission = config.sign_in.as_ref().map(admission).transpose()?;
         let server = config.sign_in.as_ref().and_then(|sign_in| sign_in.authorization_server.as_ref());
         let resource = server.map(|server| Resource::of(&server.public_url));
         Ok(Setup {
@@ -49,6 +46,50 @@ impl Setup {
     }
 }
 
+/// A denied address that is misspelt would let in whom the operator wants out.
+fn admission(sign_in: &SignIn) -> Result<Admission, ConfigError> {
+    let admission =
+        Admission { allowed_domains: sign_in.allowed_domains.clone(), denied_emails: sign_in.denied_emails.clone() };
+    if admission.denies_addresses_only() {
+        return Ok(admission);
+    }
+    Err(ConfigError {
+        setting: "DENIED_EMAILS",
+        problem: "has an entry that is not a plain e-mail address",
+        advice: "write addresses as ann@example.com, separated by commas",
+    })
+}
+
 fn catalogue<const DEFAULT_SITE: bool, const FEEDBACK: bool>() -> Catalogue {
     Catalogue::new(|| tools::instructions(DEFAULT_SITE, FEEDBACK), || tools::definitions(DEFAULT_SITE, FEEDBACK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The settings of a server that denies these addresses.
+    fn denying(list: &str) -> Result<Setup, ConfigError> {
+        let settings = [
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("CF_ACCESS_TEAM_DOMAIN", "team"),
+            ("CF_ACCESS_AUD", "tag"),
+            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+            ("DENIED_EMAILS", list),
+        ];
+        Setup::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn a_denied_address_that_nobody_can_have_is_refused() {
+        let setup = denying("Bob@example.com, eve@example.com,").unwrap();
+        assert_eq!(setup.admission.denied_emails, ["bob@example.com", "eve@example.com"]);
+        assert!(denying("").unwrap().admission.denied_emails.is_empty());
+        for list in ["bob", "bob@example.com; eve@example.com", "Bob <bob@example.com>", "eve@example.com,@example.com"]
+        {
+            let error = denying(list).unwrap_err();
+            assert_eq!(error.setting, "DENIED_EMAILS", "{list}");
+            assert!(!error.to_string().contains(list), "{error}");
+        }
+    }
 }
