@@ -11,6 +11,7 @@ mod callback_endpoint;
 pub mod check;
 mod client_documents;
 mod clients;
+mod failed_login;
 pub mod federation;
 mod internal_endpoint;
 mod issuer;
@@ -81,7 +82,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let received = self.ports.clock().now();
         let route = Route::of(&request.path);
         let journal = self.journal(request);
-        let mut served = self.respond(request, route, body, &journal).await.unwrap_or_else(Served::refused);
+        let served = self.respond(request, route, body, &journal).await;
+        let mut served = served.unwrap_or_else(|refusal| Served::refused(refusal.in_form_of(route)));
         served.response.finish(route, &request.method);
         let record = RequestRecord {
             received,

@@ -1,4 +1,5 @@
-//! Why a token is refused. For the log only: the peer must not learn which check failed (RFC 8725 §2, §3).
+//! Why a token is refused. The peer must not learn which check failed (RFC 8725 §2, §3), and the log has
+//! [`Rejection::reason`] alone.
 //!
 //! Invariant: a rejection holds nothing of an e-mail address, a nonce or a token's text. Evidence from a token is cut
 //! to [`MAX_SHOWN`] characters.
@@ -147,7 +148,7 @@ impl Rejection {
     }
 }
 
-/// The reason with its evidence, on one line.
+/// The reason with its evidence, on one line; for tests and debugging.
 impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {self:?}", self.reason())
@@ -159,7 +160,7 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().take(MAX_SHOWN).collect()
 }
 
-/// How much of a text from a token a rejection repeats, in characters: enough for an issuer or a key's id.
+/// How much of a text from a token a rejection carries, in characters: enough for an issuer or a key's id.
 const MAX_SHOWN: usize = 128;
 
 #[cfg(test)]

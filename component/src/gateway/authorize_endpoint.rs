@@ -5,7 +5,8 @@
 
 use super::Served;
 use super::clients::{self, NoClient};
-use super::federation::Federation;
+use super::failed_login;
+use super::federation::{Federation, FederationError};
 use super::issuer::Issuer;
 use super::limits::Limits;
 use super::pages::{Consent, Destination, Page, Problem, ReturnToClient};
@@ -116,14 +117,28 @@ async fn decide<P: Ports, B: RequestBody>(
 async fn approve<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> Result<Served, Refusal> {
     let federation = Federation { ports: issuer.ports, vault: &issuer.vault, now: issuer.now };
     // Asked first, so that an outage costs no attempt.
-    if federation.provider(issuer.server).await.is_err() {
-        return Err(refuse(Problem::Unavailable, "provider"));
+    if let Err(error) = federation.provider(issuer.server).await {
+        return Err(not_started(issuer, submission, &error).await);
     }
     let started = transaction::approve(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
-    let location = federation.authorization_url(issuer.server, &started).await;
-    let location = location.map_err(|_| refuse(Problem::Unavailable, "provider"))?;
+    let location = match federation.authorization_url(issuer.server, &started).await {
+        Ok(location) => location,
+        Err(error) => return Err(not_started(issuer, submission, &error).await),
+    };
     let set = [started.cookie.header(started.cookie_seconds)];
     Ok(Served::plain(with_cookies(Response::see_other(&location), set.into_iter())))
+}
+
+/// A login that cannot be started is shown as one that failed.
+async fn not_started<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    submission: &Submission<'_>,
+    error: &FederationError,
+) -> Refusal {
+    match transaction::submitted(&issuer.vault, issuer.now, submission).await {
+        Ok((form, request)) => failed_login::of_provider(issuer, &form, &request, error),
+        Err(error) => stopped(error),
+    }
 }
 
 /// The user has decided, so the client is told without another page.

@@ -1,5 +1,9 @@
 //! The credential at `/mcp`: `Authorization: Bearer <Plausible API key>` (RFC 6750 §2.1).
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+
 use super::request::Headers;
 use super::response::Refusal;
 
@@ -59,11 +63,17 @@ fn challenge(text: &str, error: &str, reason: &'static str) -> Refusal {
     Refusal::new(401, text, reason).with_header("www-authenticate", value)
 }
 
-/// Three Base64url parts, the first of which is a JSON object (RFC 7519 §3).
+/// Base64url parts, three of a signed token or five of an encrypted one, in which some may be empty. The first is a JSON
+/// object, before which JSON allows white space (RFC 7519 §3, RFC 7515 §7.1, RFC 7516 §7.1).
 fn is_jwt(key: &str) -> bool {
     let base64url = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    key.starts_with("eyJ") && key.split('.').count() == 3 && key.split('.').all(base64url)
+    let header = key.split('.').next().and_then(|header| LENIENT.decode(header).ok()).unwrap_or_default();
+    let is_object = header.trim_ascii_start().starts_with(b"{");
+    is_object && matches!(key.split('.').count(), 3 | 5) && key.split('.').all(base64url)
 }
+
+/// Reads what a careless verifier would read too.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// How tokens of this server's own authorization server begin.
 const OWN_TOKEN_PREFIX: &str = "pmcp_";
@@ -109,8 +119,25 @@ mod tests {
 
     #[test]
     fn tokens_of_other_endpoints_never_reach_plausible() {
-        for value in ["Bearer pmcp_a_0123456789", "Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln"] {
-            assert_eq!(key(value), Err(401), "{value}");
+        let header = |text: &str| LENIENT.encode(text);
+        let (signed, encrypted) = (header(r#"{"alg":"RS256"}"#), header(r#"{"alg":"dir","enc":"A128GCM"}"#));
+        let (spaced, broken) = (header(" \t{ \"alg\":\"RS256\"}"), header("\r\n{\"alg\":\"none\"}"));
+        for token in [
+            "pmcp_a_0123456789",
+            "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln",
+            // The last character carries bits that must be zero.
+            "eyJhIjoxfR.eyJpc3MiOiJ4In0.c2ln",
+            &format!("{signed}.e30."),
+            &format!("{spaced}.e30.c2ln"),
+            &format!("{broken}.e30."),
+            &format!("{encrypted}..bm9uY2U.dGV4dA.dGFn"),
+            &format!("{encrypted}.a2V5.bm9uY2U.dGV4dA.dGFn"),
+        ] {
+            assert_eq!(key(&format!("Bearer {token}")), Err(401), "{token}");
+        }
+        for other in ["eyJhbGciOiJSUzI1NiJ9", "eyJhbGciOiJSUzI1NiJ9.e30", "e30.a.b.c", "a.b.c.d.e", "site.key.12345678"]
+        {
+            assert_eq!(key(&format!("Bearer {other}")), Ok(other.to_owned()), "{other}");
         }
     }
 

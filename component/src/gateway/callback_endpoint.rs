@@ -4,14 +4,13 @@
 //! transaction; of several at once one gets the code.
 
 use super::Served;
-use super::authorize_endpoint::{cookies_of, form_targets, redirect_uri, refuse, refuse_page, stopped, with_cookies};
+use super::authorize_endpoint::{cookies_of, redirect_uri, refuse, stopped, with_cookies};
+use super::failed_login;
 use super::federation::{Federation, FederationError};
 use super::issuer::{self, Issuer};
-use super::pages::{Destination, FailedLogin, Problem, SignInFailed};
+use super::pages::{FailedLogin, Problem};
 use super::request::Request;
 use super::response::{Refusal, Response};
-use crate::access::Rejection;
-use crate::config::url::Url;
 use crate::oauth::form::{Form, MAX_QUERY_BYTES};
 use crate::oauth::transaction::{self, Login};
 use crate::ports::Ports;
@@ -31,15 +30,14 @@ pub async fn serve<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Resul
     if form.has("error") {
         let cancelled = field("error")? == Some("access_denied");
         let reason = if cancelled { FailedLogin::Cancelled } else { FailedLogin::ProviderFailed };
-        return Err(failed(issuer, &login, reason, 403, "provider_error")?);
+        let request = &login.transaction.request;
+        return Err(failed_login::page(issuer, &login.form, request, reason, 403, "provider_error"));
     }
     let code = field("code")?.filter(|code| is_code(code)).ok_or_else(|| incomplete("code"))?;
     let secret = issuer::required(issuer.ports.secrets(), "ACCESS_CLIENT_SECRET", "set the secret of the application")
         .map_err(|error| refuse(Problem::Misconfigured(error.setting), "misconfigured"))?;
-    let identity = match federation.identify(issuer.server, secret.trim(), &login, code, issuer.admission).await {
-        Ok(identity) => identity,
-        Err(error) => return Err(not_identified(issuer, &login, &error)?),
-    };
+    let identity = federation.identify(issuer.server, secret.trim(), &login, code, issuer.admission).await;
+    let identity = identity.map_err(|error| not_identified(issuer, &login, &error))?;
     let code = transaction::complete(&issuer.vault, issuer.now, issuer.resource, &login, identity.email()).await;
     let code = code.map_err(stopped)?.expose();
     let mut pairs = vec![("code", code.as_str()), ("iss", issuer.resource.issuer())];
@@ -55,10 +53,8 @@ async fn check_issuer<P: Ports>(
     login: &Login,
     sent: Option<&str>,
 ) -> Result<(), Refusal> {
-    let required = match federation.provider(issuer.server).await {
-        Ok(provider) => provider.iss_parameter_supported,
-        Err(error) => return Err(not_identified(issuer, login, &error)?),
-    };
+    let provider = federation.provider(issuer.server).await;
+    let required = provider.map_err(|error| not_identified(issuer, login, &error))?.iss_parameter_supported;
     match sent {
         Some(sent) if sent == issuer.server.issuer => Ok(()),
         None if !required => Ok(()),
@@ -66,52 +62,8 @@ async fn check_issuer<P: Ports>(
     }
 }
 
-fn not_identified<P: Ports>(
-    issuer: &Issuer<'_, P>,
-    login: &Login,
-    error: &FederationError,
-) -> Result<Refusal, Refusal> {
-    let (reason, name) = match error {
-        FederationError::Rejected(rejection) if is_about_the_account(rejection) => {
-            (FailedLogin::WrongAccount, rejection.reason())
-        }
-        FederationError::Rejected(rejection) => (FailedLogin::ProviderFailed, rejection.reason()),
-        FederationError::Unavailable(_) | FederationError::Store(_) => (FailedLogin::ProviderUnavailable, "provider"),
-        _ => (FailedLogin::ProviderFailed, "provider"),
-    };
-    failed(issuer, login, reason, error.status(), name)
-}
-
-/// The page that offers another try.
-fn failed<P: Ports>(
-    issuer: &Issuer<'_, P>,
-    login: &Login,
-    reason: FailedLogin,
-    status: u16,
-    name: &'static str,
-) -> Result<Refusal, Refusal> {
-    let redirect_uri = redirect_uri(issuer, &login.transaction.request)?;
-    let sign_out = Url::parse(&issuer.server.issuer).map(|url| format!("{}{SIGN_OUT_PATH}", url.origin()));
-    let page = SignInFailed {
-        reason,
-        domains: &issuer.sign_in.allowed_domains,
-        destination: Destination::of(&redirect_uri),
-        sign_out_url: sign_out.as_deref(),
-        handle: login.form.handle.as_str(),
-        token: &login.form.token,
-        form_targets: form_targets(issuer, &redirect_uri),
-    };
-    let mut page = page.page();
-    page.status = status;
-    Ok(refuse_page(page, name))
-}
-
-/// Whether another account may help.
-fn is_about_the_account(rejection: &Rejection) -> bool {
-    matches!(
-        rejection,
-        Rejection::NoEmail | Rejection::EmailUnverified | Rejection::EmailForm | Rejection::Domain | Rejection::Denied
-    )
+fn not_identified<P: Ports>(issuer: &Issuer<'_, P>, login: &Login, error: &FederationError) -> Refusal {
+    failed_login::of_provider(issuer, &login.form, &login.transaction.request, error)
 }
 
 fn incomplete(reason: &'static str) -> Refusal {
@@ -122,9 +74,6 @@ fn incomplete(reason: &'static str) -> Refusal {
 fn is_code(code: &str) -> bool {
     code.len() <= MAX_CODE_BYTES && code.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
-
-/// Where a session at Access ends (<https://developers.cloudflare.com/cloudflare-one/access-controls/>).
-const SIGN_OUT_PATH: &str = "/cdn-cgi/access/logout";
 
 /// Codes that carry a signed token reach a kilobyte or two.
 const MAX_CODE_BYTES: usize = 4 * 1024;

@@ -28,6 +28,19 @@ pub enum DocumentFailure {
 }
 
 impl DocumentFailure {
+    /// Whether it may be over in a moment, so that it says nothing about the client: there is no answer, or one that
+    /// says that the document's host is busy or at fault.
+    pub fn is_momentary(self) -> bool {
+        match self {
+            DocumentFailure::Fetch(error) => matches!(
+                error,
+                HttpError::NameNotResolved | HttpError::ConnectFailed | HttpError::Interrupted | HttpError::TimedOut
+            ),
+            DocumentFailure::Document(DocumentError::Status(status)) => status == 429 || status >= 500,
+            _ => false,
+        }
+    }
+
     /// The name of the cause, for the log.
     pub fn reason(self) -> &'static str {
         match self {
@@ -129,10 +142,12 @@ const PROBE: &str = "https://plausible-mcp.invalid/";
 /// The draft's example of a limit; clients of ours wait ten seconds in all.
 const TIMEOUT_MILLISECONDS: u32 = 5_000;
 
-const DEFAULT_SECONDS: u32 = 5 * 60;
+/// A little longer than the least.
+const DEFAULT_SECONDS: u32 = 15 * 60;
 
-/// As long as a transaction may take, so that the token request finds the document that consent was given to.
-const MIN_SECONDS: u32 = 2 * 60;
+/// As long as a transaction may take, ten minutes, and then its code, one: the token request finds the document that
+/// consent was given to.
+const MIN_SECONDS: u32 = 11 * 60;
 
 const MAX_SECONDS: u32 = 60 * 60;
 
@@ -180,14 +195,38 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_over_in_a_moment_is_told_from_what_the_client_does_wrong() {
+        use DocumentFailure::*;
+        for (failure, is_momentary) in [
+            (Fetch(HttpError::NameNotResolved), true),
+            (Fetch(HttpError::ConnectFailed), true),
+            (Fetch(HttpError::Interrupted), true),
+            (Fetch(HttpError::TimedOut), true),
+            (Document(DocumentError::Status(429)), true),
+            (Document(DocumentError::Status(500)), true),
+            (Document(DocumentError::Status(503)), true),
+            (Fetch(HttpError::AddressRefused), false),
+            (Fetch(HttpError::TlsFailed), false),
+            (Fetch(HttpError::ResponseTooLarge), false),
+            (Document(DocumentError::Status(302)), false),
+            (Document(DocumentError::Status(404)), false),
+            (Document(DocumentError::MediaType), false),
+            (Url(DocumentUrlError::Path), false),
+            (HostNotAllowed, false),
+        ] {
+            assert_eq!(failure.is_momentary(), is_momentary, "M09 M11 M18 {failure:?}");
+        }
+    }
+
+    #[test]
     fn a_document_is_kept_within_bounds() {
         for (cache_control, seconds) in [
-            (None, 300),
-            (Some("max-age=600"), 600),
+            (None, 900),
+            (Some("max-age=700"), 700),
             (Some("public, max-age=99999999"), 3600),
-            (Some("max-age=0"), 120),
-            (Some("no-store"), 300),
-            (Some("max-age=soon"), 300),
+            (Some("max-age=0"), 660),
+            (Some("no-store"), 900),
+            (Some("max-age=soon"), 900),
         ] {
             assert_eq!(kept_seconds(cache_control), seconds, "{cache_control:?}");
         }

@@ -42,6 +42,8 @@ pub enum FederationError {
     Rejected(Rejection),
     /// The provider refused the login's code.
     ProviderRefused,
+    /// The provider refused this server's own secret, which no user can mend.
+    SecretRefused,
     /// The provider's answer is not what OpenID Connect asks for.
     ProviderFailed,
     /// The provider gave no answer.
@@ -51,11 +53,12 @@ pub enum FederationError {
 }
 
 impl FederationError {
-    /// The status of the page that says so: 502 for the provider's fault, 503 for an outage.
+    /// The status of the page that says so: 502 for what is wrong between this server and the provider, 503 for an
+    /// outage.
     pub fn status(&self) -> u16 {
         match self {
             FederationError::Rejected(_) | FederationError::ProviderRefused => 403,
-            FederationError::ProviderFailed => 502,
+            FederationError::ProviderFailed | FederationError::SecretRefused => 502,
             FederationError::Unavailable(_) | FederationError::Store(_) => 503,
         }
     }
@@ -91,7 +94,7 @@ impl<P: Ports> Federation<'_, P> {
             ("response_type", "code"),
             ("client_id", &server.client_id),
             ("redirect_uri", &redirect_uri),
-            ("scope", "openid email profile"),
+            ("scope", "openid email"),
             ("state", &started.state),
             ("nonce", &started.nonce),
             ("code_challenge", &started.challenge),

@@ -1,6 +1,7 @@
 //! Whom a request is addressed to, and which page it comes from: the guards against DNS rebinding (MCP transports,
 //! "Security warning": servers MUST validate the `Origin` header).
 
+use super::pages::Problem;
 use super::request::Request;
 use super::response::Refusal;
 use crate::config::Config;
@@ -16,7 +17,8 @@ pub fn check_host(request: &Request, config: &Config) -> Result<(), Refusal> {
             "This server does not answer for the host that the request names. Its operator lists the hosts in \
              MCP_ALLOWED_HOSTNAMES.",
             "host",
-        )),
+        )
+        .shown_as(Problem::WrongHost)),
     }
 }
 

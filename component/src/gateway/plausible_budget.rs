@@ -1,8 +1,8 @@
 //! How many queries `/internal` may send to Plausible in an hour. Plausible allows 600 per team, counted by the hour of
 //! the clock, and everybody at `/internal` shares one key.
 //!
-//! The rule: of the hour's budget everybody together may spend all and one user at most half. Only queries that are sent
-//! count; answers that are remembered do not.
+//! The rule: of the hour's budget everybody together may spend all and one user at most half. Queries that were not
+//! answered from memory count, each for its caller, also where the host sends equal ones once.
 
 use crate::plausible::{QueryError, Spender};
 use crate::ports::{Decision, Quota, RateLimit, Timestamp};

@@ -1,5 +1,6 @@
 //! Responses, and the headers that every one of them has.
 
+use super::pages::Problem;
 use super::route::Route;
 use crate::config::ConfigError;
 use crate::mcp::json_string;
@@ -22,6 +23,15 @@ pub struct Response {
 pub struct Refusal {
     response: Response,
     outcome: Outcome,
+    /// Boxed, because refusals are the errors of most functions here.
+    words: Option<Box<Words>>,
+}
+
+/// What a refusal says whose form no endpoint has chosen; the route does.
+#[derive(Debug)]
+struct Words {
+    text: String,
+    page: Option<Problem>,
 }
 
 impl Response {
@@ -68,21 +78,25 @@ impl Refusal {
     /// A refusal whose body is `{"error": text}`. `reason` is for the log.
     pub fn new(status: u16, text: &str, reason: &'static str) -> Refusal {
         let body = format!("{{\"error\":{}}}", json_string(text));
-        Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) }
+        Refusal::in_words(Response::json(status, body), text, reason)
     }
 
     /// A refusal whose body is a JSON-RPC error without an id, as MCP clients expect of 403 and 405.
     pub fn json_rpc(status: u16, text: &str, reason: &'static str) -> Refusal {
         let message = json_string(text);
         let body = format!("{{\"jsonrpc\":\"2.0\",\"error\":{{\"code\":-32600,\"message\":{message}}}}}");
-        Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) }
+        Refusal::in_words(Response::json(status, body), text, reason)
+    }
+
+    fn in_words(response: Response, text: &str, reason: &'static str) -> Refusal {
+        let words = Words { text: text.to_owned(), page: None };
+        Refusal { response, outcome: Outcome::Refused(reason), words: Some(Box::new(words)) }
     }
 
     /// An error of OAuth (RFC 6749 §5.2): `{"error": code, "error_description": text}`.
     pub fn oauth(error: WireError, text: &str, reason: &'static str) -> Refusal {
-        let (code, status) = error.row();
-        let body = format!("{{\"error\":\"{code}\",\"error_description\":{}}}", json_string(text));
-        let refusal = Refusal { response: Response::json(status, body), outcome: Outcome::Refused(reason) };
+        let status = error.status();
+        let refusal = Refusal::with_response(Response::json(status, oauth_body(error, text)), reason);
         match status {
             503 => refusal.with_header("retry-after", RETRY_AFTER_SECONDS.to_string()),
             _ => refusal,
@@ -91,7 +105,7 @@ impl Refusal {
 
     /// A response that says by itself why the request is refused.
     pub fn with_response(response: Response, reason: &'static str) -> Refusal {
-        Refusal { response, outcome: Outcome::Refused(reason) }
+        Refusal { response, outcome: Outcome::Refused(reason), words: None }
     }
 
     /// No such path.
@@ -112,7 +126,8 @@ impl Refusal {
     /// Too many requests.
     pub fn too_many_requests(retry_after: u32, reason: &'static str) -> Refusal {
         let text = format!("Too many requests. Try again in {retry_after} seconds.");
-        Refusal::new(429, &text, reason).with_header("retry-after", retry_after.to_string())
+        let refusal = Refusal::new(429, &text, reason).with_header("retry-after", retry_after.to_string());
+        refusal.shown_as(Problem::TooMany(retry_after))
     }
 
     /// A setting is missing or malformed. The caller is told its name, never its value.
@@ -121,8 +136,30 @@ impl Refusal {
             return Refusal::not_found();
         }
         let text = format!("This server is not set up: {error}.");
-        let refusal = Refusal::new(500, &text, "misconfigured");
+        let refusal = Refusal::new(500, &text, "misconfigured").shown_as(Problem::Misconfigured(error.setting));
         Refusal { outcome: Outcome::Misconfigured { setting: error.setting, problem: error.problem }, ..refusal }
+    }
+
+    /// Lets browsers be shown this page, of the same status.
+    pub fn shown_as(mut self, page: Problem) -> Refusal {
+        if let Some(words) = &mut self.words {
+            words.page = Some(page);
+        }
+        self
+    }
+
+    /// The refusal in the form that callers of `route` read: clients an error of OAuth, browsers a page where there is
+    /// one. What an endpoint has put into a form of its own stays as it is.
+    pub fn in_form_of(mut self, route: Option<Route>) -> Refusal {
+        let (Some(route), Some(words)) = (route, &self.words) else { return self };
+        match words.page {
+            Some(page) if route.is_page() => self.response = page.page().into_response(),
+            _ if route.is_for_clients() => {
+                self.response.body = oauth_body(oauth_error(self.response.status), &words.text).into_bytes();
+            }
+            _ => {}
+        }
+        self
     }
 
     /// Adds a header.
@@ -144,6 +181,20 @@ impl Refusal {
     /// The response.
     pub fn into_response(self) -> Response {
         self.response
+    }
+}
+
+/// RFC 6749 §5.2.
+fn oauth_body(error: WireError, text: &str) -> String {
+    format!("{{\"error\":\"{}\",\"error_description\":{}}}", error.code(), json_string(text))
+}
+
+/// The error of OAuth that is nearest to a status of HTTP.
+fn oauth_error(status: u16) -> WireError {
+    match status {
+        429 => WireError::TemporarilyUnavailable,
+        500.. => WireError::ServerError,
+        _ => WireError::InvalidRequest,
     }
 }
 

@@ -78,6 +78,11 @@ impl Route {
         matches!(self, Route::Authorize | Route::Callback)
     }
 
+    /// Whether clients of OAuth read the answer (RFC 6749 §5.2).
+    pub fn is_for_clients(self) -> bool {
+        matches!(self, Route::Token | Route::Register | Route::Revoke)
+    }
+
     /// Whether nothing of its address may reach another site (RFC 9700 §4.2.4).
     pub fn hides_referrer(self) -> bool {
         self.is_page() || self == Route::Token

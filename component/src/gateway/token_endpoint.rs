@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Served;
+use super::client_documents::DocumentFailure;
 use super::clients::{self, NoClient};
 use super::issuer::Issuer;
 use super::limits::Limits;
@@ -30,6 +31,10 @@ pub async fn token<P: Ports, B: RequestBody>(
     let client = authenticate(issuer, limits, &request.headers, &form).await?;
     let issued = match grant_type {
         "authorization_code" => redeem(issuer, &client, &form).await?,
+        "refresh_token" if !client.metadata.may_refresh => {
+            let text = "This client registered without the grant type refresh_token. Sign in again.";
+            return Err(Refusal::oauth(WireError::UnauthorizedClient, text, "grant_type"));
+        }
         "refresh_token" => refresh(issuer, &client, &form).await?,
         _ => {
             let text = "Ask with grant_type authorization_code or refresh_token.";
@@ -120,6 +125,7 @@ async fn authenticate<P: Ports>(
     let client = match clients::find(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
         Err(NoClient::Store(_)) => return Err(unavailable()),
+        Err(NoClient::Document(failure)) if failure.is_momentary() => return Err(document_away(failure)),
         Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
         Err(other) => return Err(refused(other.reason())),
     };
@@ -135,6 +141,12 @@ fn invalid_client(by_header: bool, reason: &'static str) -> Refusal {
         true => refusal.with_header("www-authenticate", "Basic realm=\"plausible-mcp\"".to_owned()),
         false => refusal,
     }
+}
+
+/// A client that reads `invalid_client` throws its registration and its tokens away: a moment's fault is no reason to.
+fn document_away(failure: DocumentFailure) -> Refusal {
+    let text = "The document that describes this client cannot be fetched right now. Try again in a few seconds.";
+    Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason())
 }
 
 fn grant_refused(error: WireError, reason: &'static str) -> Refusal {

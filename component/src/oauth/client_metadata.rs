@@ -146,11 +146,11 @@ fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
 }
 
-fn check_path(path: &str) -> Result<(), DocumentUrlError> {
-    let path = path.split('?').next().unwrap_or_default();
+fn check_path(path_and_query: &str) -> Result<(), DocumentUrlError> {
+    let path = path_and_query.split('?').next().unwrap_or_default();
     let lower = path.to_ascii_lowercase().replace("%2e", ".");
     let has_dots = lower.split('/').any(|segment| segment == "." || segment == "..");
-    if !path.starts_with('/') || has_dots || path.contains('#') {
+    if !path.starts_with('/') || has_dots || path_and_query.contains('#') {
         return Err(DocumentUrlError::Path);
     }
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
@@ -194,6 +194,7 @@ mod tests {
             ("M03", "https://a.example/%2e%2E/b", Path),
             ("M03", "https://a.example/.%2e", Path),
             ("M03", "https://a.example/x#f", Path),
+            ("M03", "https://a.example/x?y#f", Path),
             ("M05", "https://user@a.example/x", Authority),
             ("M05", "https://user:pw@a.example/x", Authority),
             ("M05", "https://@a.example/x", Authority),

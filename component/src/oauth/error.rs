@@ -23,6 +23,10 @@ pub enum WireError {
     AccessDenied,
     /// The store or the key set is away (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
+    /// The same of the host that a client's document stands on, which is not ours.
+    DocumentUnavailable,
+    /// This server is set up wrongly (RFC 6749 §4.1.2.1).
+    ServerError,
     /// Request objects are not offered (OpenID Connect Core §3.1.2.6).
     RequestNotSupported,
     /// Request objects by reference are not offered (OpenID Connect Core §3.1.2.6).
@@ -51,6 +55,8 @@ impl WireError {
             WireError::InvalidTarget => ("invalid_target", 400),
             WireError::AccessDenied => ("access_denied", 403),
             WireError::TemporarilyUnavailable => ("temporarily_unavailable", 503),
+            WireError::DocumentUnavailable => ("temporarily_unavailable", 502),
+            WireError::ServerError => ("server_error", 500),
             WireError::RequestNotSupported => ("request_not_supported", 400),
             WireError::RequestUriNotSupported => ("request_uri_not_supported", 400),
             WireError::InvalidRedirectUri => ("invalid_redirect_uri", 400),

@@ -179,6 +179,18 @@ pub async fn approve<S: OauthStore, R: Random>(
     Err(TransactionError::Contended)
 }
 
+/// Finds what a submission is about, whatever it decides: for a page that shows the form again. Nothing is changed.
+pub async fn submitted<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    submission: &Submission<'_>,
+) -> Result<(FormFields, AuthorizationRequest), TransactionError> {
+    let handle = Handle::parse(submission.handle).ok_or(TransactionError::Unknown)?;
+    let transaction = read(vault, now, &handle).await?.content;
+    transaction.check_submission(vault.ring, &handle, submission)?;
+    Ok((FormFields { handle, token: submission.token.to_owned() }, transaction.request))
+}
+
 /// Denies, and returns the request whose client is to be told. Until the transaction is done the user may still deny;
 /// doing so again changes nothing.
 pub async fn deny<S: OauthStore, R: Random>(

@@ -78,5 +78,5 @@ fn unknown(token: &SignedToken) -> FederationError {
 /// As long as `access` uses a set.
 const KEPT_SECONDS: u32 = 5 * 60;
 
-/// So much of a peer's text goes into a rejection.
+/// So much of a key id goes into a rejection, which is not logged.
 const MAX_SHOWN: usize = 128;

@@ -49,7 +49,10 @@ pub(super) async fn id_token<P: Ports>(
     let response = federation.ports.http().send(request).await.map_err(no_answer)?;
     match response.status {
         200 => read(&response.body),
-        400..=499 => Err(FederationError::ProviderRefused),
+        status @ 400..=499 => {
+            let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+            Err(refused(status, &answer))
+        }
         _ => Err(FederationError::ProviderFailed),
     }
 }
@@ -57,10 +60,19 @@ pub(super) async fn id_token<P: Ports>(
 fn read(body: &[u8]) -> Result<String, FederationError> {
     let answer: Value = serde_json::from_slice(body).map_err(|_| FederationError::ProviderFailed)?;
     if answer.get("error").is_some() {
-        return Err(FederationError::ProviderRefused);
+        return Err(refused(200, &answer));
     }
     let id_token = answer.get("id_token").and_then(Value::as_str);
     id_token.map(str::to_owned).ok_or(FederationError::ProviderFailed)
+}
+
+/// RFC 6749 §5.2: `invalid_client`, which may come with 401, is about the secret; everything else is about the code.
+fn refused(status: u16, answer: &Value) -> FederationError {
+    let error = answer.get("error").and_then(Value::as_str);
+    if status == 401 || error == Some("invalid_client") {
+        return FederationError::SecretRefused;
+    }
+    FederationError::ProviderRefused
 }
 
 /// RFC 6749 §2.3.1: both are form-encoded first.

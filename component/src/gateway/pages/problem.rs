@@ -32,6 +32,8 @@ pub enum Problem {
     WrongForm,
     /// A page of another site sent the form.
     CrossSite,
+    /// The server does not answer for the host that the browser names.
+    WrongHost,
     /// The transaction has had its code.
     Done,
     /// The user has denied.
@@ -66,7 +68,11 @@ impl Problem {
 
     fn status(self) -> u16 {
         match self {
-            Problem::WrongBrowser | Problem::Superseded | Problem::WrongForm | Problem::CrossSite => 403,
+            Problem::WrongBrowser
+            | Problem::Superseded
+            | Problem::WrongForm
+            | Problem::CrossSite
+            | Problem::WrongHost => 403,
             Problem::BodyTooLarge => 413,
             Problem::TooLong => 414,
             Problem::TooMany(_) => 429,
@@ -115,6 +121,10 @@ impl Problem {
             ),
             Problem::WrongForm => ("This form is not valid", "It does not belong to the sign-in that it names."),
             Problem::CrossSite => ("This form came from another site", "Only pages of this server may send it."),
+            Problem::WrongHost => (
+                "This server has another address",
+                "It does not answer for the host that stands in your browser’s address bar.",
+            ),
             Problem::Done => ("You are already signed in", "This sign-in is finished; it works only once."),
             Problem::Denied => ("You did not allow this", "This sign-in ended when it was denied. Nothing was shared."),
             Problem::TooManyAttempts => ("Too many attempts", "A sign-in can be tried five times."),
@@ -146,6 +156,10 @@ impl Problem {
             }
             Problem::CrossSite | Problem::WrongForm => {
                 "Do not trust the page that brought you here. To connect, start from your app."
+            }
+            Problem::WrongHost => {
+                "Go back to your app and connect again. If it happens again, tell whoever runs this server, who lists its \
+                 hosts in MCP_ALLOWED_HOSTNAMES."
             }
             Problem::Done => "Go back to your app. If it is not connected, connect again there.",
             Problem::Denied => "You can close this page. If you changed your mind, connect again in your app.",

@@ -15,6 +15,8 @@ pub enum FailedLogin {
     ProviderFailed,
     /// The identity provider does not answer.
     ProviderUnavailable,
+    /// The identity provider does not accept this server's own secret.
+    ServerRefused,
 }
 
 /// What the page shows.
@@ -55,8 +57,8 @@ impl SignInFailed<'_> {
 
     /// While its session lasts, the identity provider may answer with the same account again, without a question.
     fn sign_out(&self) -> String {
-        let is_answered = self.reason != FailedLogin::ProviderUnavailable;
-        let Some(url) = self.sign_out_url.filter(|_| is_answered) else { return String::new() };
+        let may_help = !matches!(self.reason, FailedLogin::ProviderUnavailable | FailedLogin::ServerRefused);
+        let Some(url) = self.sign_out_url.filter(|_| may_help) else { return String::new() };
         format!(
             "<p>To use another account, first <a href=\"{}\" target=\"_blank\" rel=\"noopener noreferrer\">sign out \
              (opens a new tab)</a>. Then come back to this page and try again.</p>\n",
@@ -86,6 +88,12 @@ impl FailedLogin {
                 503,
                 "The sign-in service does not answer",
                 "It may be back in a moment. Wait a few seconds and try again.",
+            ),
+            FailedLogin::ServerRefused => (
+                502,
+                "The sign-in service refuses this server",
+                "It does not accept the secret that this server is set up with. That is not your fault: tell whoever \
+                 runs this server, who has to mend it before anybody can sign in.",
             ),
         }
     }

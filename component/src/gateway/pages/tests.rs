@@ -9,7 +9,7 @@ use crate::oauth::secret::sha256;
 use crate::oauth::transaction::TransactionError;
 use crate::ports::StoreError;
 
-const PROBLEMS: [Problem; 21] = [
+const PROBLEMS: [Problem; 22] = [
     Problem::ClientUnknown,
     Problem::ClientMetadata,
     Problem::RedirectUri,
@@ -22,6 +22,7 @@ const PROBLEMS: [Problem; 21] = [
     Problem::Superseded,
     Problem::WrongForm,
     Problem::CrossSite,
+    Problem::WrongHost,
     Problem::Done,
     Problem::Denied,
     Problem::TooManyAttempts,
@@ -33,8 +34,13 @@ const PROBLEMS: [Problem; 21] = [
     Problem::Misconfigured("PUBLIC_URL"),
 ];
 
-const REASONS: [FailedLogin; 4] =
-    [FailedLogin::Cancelled, FailedLogin::WrongAccount, FailedLogin::ProviderFailed, FailedLogin::ProviderUnavailable];
+const REASONS: [FailedLogin; 5] = [
+    FailedLogin::Cancelled,
+    FailedLogin::WrongAccount,
+    FailedLogin::ProviderFailed,
+    FailedLogin::ProviderUnavailable,
+    FailedLogin::ServerRefused,
+];
 
 const ERRORS: [&str; 10] = [
     "invalid_target",
@@ -243,11 +249,12 @@ fn an_app_is_named_by_the_addresses_that_it_opens() {
 #[test]
 fn a_failed_login_names_who_is_let_in_and_the_way_out() {
     let domains = ["example.com".to_owned(), "example.org".to_owned()];
-    for (reason, status, retry_after) in [
-        (FailedLogin::Cancelled, 403, None),
-        (FailedLogin::WrongAccount, 403, None),
-        (FailedLogin::ProviderFailed, 502, None),
-        (FailedLogin::ProviderUnavailable, 503, Some("10")),
+    for (reason, status, retry_after, may_help) in [
+        (FailedLogin::Cancelled, 403, None, true),
+        (FailedLogin::WrongAccount, 403, None, true),
+        (FailedLogin::ProviderFailed, 502, None, true),
+        (FailedLogin::ProviderUnavailable, 503, Some("10"), false),
+        (FailedLogin::ServerRefused, 502, None, false),
     ] {
         let failed = SignInFailed {
             reason,
@@ -265,7 +272,7 @@ fn a_failed_login_names_who_is_let_in_and_the_way_out() {
         let response = failed.page().into_response();
         assert_eq!((response.status, header(&response, "retry-after").as_deref()), (status, retry_after), "{reason:?}");
         let link = "access/logout\" target=\"_blank\" rel=\"noopener noreferrer\">sign out (opens a new tab)</a>";
-        assert_eq!(html.contains(link), reason != FailedLogin::ProviderUnavailable, "{reason:?}");
+        assert_eq!(html.contains(link), may_help, "{reason:?}");
         let unknown = SignInFailed { sign_out_url: None, ..failed };
         assert!(!unknown.page().html.contains("<a "));
     }
@@ -289,7 +296,11 @@ fn each_problem_has_its_status_and_its_own_words() {
     let mut titles = std::collections::BTreeSet::new();
     for problem in PROBLEMS {
         let (status, retry_after) = match problem {
-            Problem::WrongBrowser | Problem::Superseded | Problem::WrongForm | Problem::CrossSite => (403, None),
+            Problem::WrongBrowser
+            | Problem::Superseded
+            | Problem::WrongForm
+            | Problem::CrossSite
+            | Problem::WrongHost => (403, None),
             Problem::BodyTooLarge => (413, None),
             Problem::TooLong => (414, None),
             Problem::TooMany(_) => (429, Some("42")),

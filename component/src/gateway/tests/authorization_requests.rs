@@ -194,6 +194,26 @@ fn a_host_that_is_not_ours_is_refused_everywhere() {
 }
 
 #[test]
+fn a_browser_is_shown_a_page_before_an_endpoint_reads_its_request_too() {
+    for (changes, status, words) in [
+        (("MCP_ALLOWED_HOSTNAMES", "elsewhere.example"), 403, "This server has another address"),
+        (("COOKIE_ENCRYPTION_KEY", "0123"), 500, "COOKIE_ENCRYPTION_KEY"),
+        (("RATE_LIMIT_PER_MINUTE", "1"), 429, "Too many requests"),
+    ] {
+        let world = World::with(&[changes]);
+        for path in ["/authorize", "/callback"] {
+            for _ in 0..20 {
+                world.send("GET", path, &[], "");
+            }
+            let shown = world.send("GET", path, &[], "");
+            assert_eq!((shown.status, header(&shown, "retry-after").is_some()), (status, status == 429), "{path}");
+            assert_eq!(header(&shown, "content-type"), Some("text/html; charset=utf-8"), "{path}");
+            assert!(text(&shown).contains(words), "{path} {}", text(&shown));
+        }
+    }
+}
+
+#[test]
 fn the_consent_page_shows_no_more_than_it_should_of_a_client() {
     let world = World::new();
     let register = |metadata: Value| {

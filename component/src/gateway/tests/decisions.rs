@@ -59,6 +59,42 @@ fn what_is_wrong_with_a_decision_is_a_page_and_decides_nothing() {
 }
 
 #[test]
+fn a_login_that_cannot_be_started_costs_no_attempt_and_says_why() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let mut form = browser.consent(&world, &client);
+    for (fault, status, title) in [
+        (Fault::Answer(404, "{}".to_owned()), 502, "The sign-in could not be verified"),
+        (Fault::Answer(200, "<html>".to_owned()), 502, "The sign-in could not be verified"),
+        (Fault::Closed, 503, "The sign-in service does not answer"),
+    ] {
+        world.provider().fail("openid-configuration", fault.clone());
+        for _ in 0..2 {
+            let failed = browser.decide(&world, &form, "approve");
+            assert_eq!((failed.status, header(&failed, "location")), (status, None), "{fault:?}");
+            assert_eq!(header(&failed, "retry-after").is_some(), status == 503, "{fault:?}");
+            assert!(text(&failed).contains(title), "{}", text(&failed));
+            form = form_of(&failed);
+        }
+        let other = Browser::default().decide(&world, &form, "approve");
+        assert_eq!(other.status, 403, "C01 another browser is shown no form");
+    }
+    world.provider().mend();
+    let back = browser.approve(&world, &form);
+    assert_eq!(browser.get(&world, &back).status, 303);
+}
+
+#[test]
+fn access_is_asked_who_it_is_and_no_more() {
+    let world = World::new();
+    let browser = Browser::default();
+    let form = browser.consent(&world, &world.client());
+    let response = browser.decide(&world, &form, "approve");
+    let location = header(&response, "location").unwrap();
+    assert_eq!(parameter(location, "scope").as_deref(), Some("openid email"));
+}
+
+#[test]
 fn a_transaction_ends_after_ten_minutes_and_after_five_attempts() {
     let world = World::new();
     let (client, browser) = (world.client(), Browser::default());

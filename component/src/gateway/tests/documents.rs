@@ -120,6 +120,36 @@ fn a_client_is_what_its_document_says_and_an_error_is_not_kept() {
 }
 
 #[test]
+fn a_document_that_cannot_be_fetched_for_a_moment_costs_its_client_nothing() {
+    let world = World::with(FETCHING);
+    let url = world.document("client.json");
+    let document = Fault::Answer(200, good(&url));
+    world.provider().fail("client.json", document.clone());
+    let tokens = world.tokens(&url);
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let ask = |path: &str| {
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("token", refresh)];
+        let body = encode(&[&pairs[..], &[("client_id", url.as_str())]].concat());
+        let response = world.send("POST", path, &[("content-type", FORM)], &body);
+        (response.status, error_of(&response))
+    };
+    world.advance(DOCUMENT_KEPT);
+    for (id, fault, status, error) in [
+        ("M11", Fault::Answer(503, String::new()), 502, "temporarily_unavailable"),
+        ("M17", Fault::Closed, 502, "temporarily_unavailable"),
+        ("M11", Fault::Answer(404, String::new()), 401, "invalid_client"),
+        ("M12", Fault::Typed("text/html", good(&url)), 401, "invalid_client"),
+    ] {
+        world.provider().fail("client.json", fault);
+        for path in ["/token", "/revoke"] {
+            assert_eq!(ask(path), (status, error.to_owned()), "{id} {path}");
+        }
+    }
+    world.provider().fail("client.json", document);
+    assert_eq!(ask("/token").0, 200);
+}
+
+#[test]
 fn a_certificate_that_nobody_trusts_is_no_document() {
     let world = World::with(FETCHING);
     let url = world.untrusted_document("client.json");
@@ -171,3 +201,6 @@ fn keys_of_a_client_are_never_fetched_and_its_redirect_stays_that_of_the_consent
     assert_eq!(redeem(REDIRECT_URI).status, 200, "D47");
     assert_eq!(world.provider().count("keys.json"), 0, "M27");
 }
+
+/// As long as a document is kept that does not say how long, in seconds.
+const DOCUMENT_KEPT: u64 = 15 * 60;

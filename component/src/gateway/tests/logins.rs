@@ -38,6 +38,9 @@ fn what_the_provider_does_wrong_is_a_page_that_offers_another_try() {
     for (part, fault, status) in [
         ("/token", Fault::Answer(400, r#"{"error":"invalid_grant","hint":"s3cret"}"#.to_owned()), 403),
         ("/token", Fault::Answer(200, r#"{"error":"invalid_grant"}"#.to_owned()), 403),
+        ("/token", Fault::Answer(401, "s3cret".to_owned()), 502),
+        ("/token", Fault::Answer(400, r#"{"error":"invalid_client"}"#.to_owned()), 502),
+        ("/token", Fault::Answer(200, r#"{"error":"invalid_client"}"#.to_owned()), 502),
         ("/token", Fault::Answer(200, "<html>s3cret</html>".to_owned()), 502),
         ("/token", Fault::Answer(200, "{}".to_owned()), 502),
         ("/token", Fault::Answer(200, "[".repeat(10_000)), 502),
@@ -61,6 +64,17 @@ fn what_the_provider_does_wrong_is_a_page_that_offers_another_try() {
         let back = browser.approve(&world, &form_of(&failed));
         assert_eq!(browser.get(&world, &back).status, 303, "{fault:?}");
     }
+}
+
+#[test]
+fn a_secret_that_the_provider_refuses_is_the_operators_to_mend() {
+    let world = World::new();
+    let client = world.client();
+    world.provider().fail("/token", Fault::Answer(401, r#"{"error":"invalid_client"}"#.to_owned()));
+    let refused = log_in(&world, &client);
+    assert_eq!(refused.status, 502);
+    assert!(text(&refused).contains("The sign-in service refuses this server"), "{}", text(&refused));
+    assert!(world.log().contains("\"reason\":\"access_client_secret\""), "{}", world.log());
 }
 
 #[test]

@@ -49,6 +49,52 @@ fn token_requests_are_read_strictly() {
 }
 
 #[test]
+fn what_is_refused_before_an_endpoint_reads_it_is_an_error_of_oauth() {
+    let world = World::new();
+    let elsewhere = World::with(&[("MCP_ALLOWED_HOSTNAMES", "elsewhere.example")]);
+    let broken = World::with(&[("COOKIE_ENCRYPTION_KEY", "0123")]);
+    let busy = World::with(&[("RATE_LIMIT_PER_MINUTE", "1")]);
+    let long = "x".repeat(70_000);
+    for (path, media_type) in [("/token", FORM), ("/revoke", FORM), ("/register", "application/json")] {
+        let post = |headers: &[(&str, &str)], body: &str| world.send("POST", path, headers, body);
+        let get = world.send("GET", path, &[], "");
+        refused(&get, 405, "invalid_request", path);
+        assert!(header(&get, "allow").is_some() && json_of(&get)["error_description"].is_string(), "{path}");
+        refused(&post(&[("content-type", media_type)], &long), 413, "invalid_request", path);
+        refused(&post(&[("origin", "null")], ""), 403, "invalid_request", path);
+        refused(&elsewhere.send("POST", path, &[], ""), 403, "invalid_request", path);
+        refused(&broken.send("POST", path, &[], ""), 500, "server_error", path);
+        for _ in 0..20 {
+            busy.send("POST", path, &[], "");
+        }
+        let limited = busy.send("POST", path, &[], "");
+        refused(&limited, 429, "temporarily_unavailable", path);
+        assert!(header(&limited, "retry-after").is_some(), "{path}");
+    }
+}
+
+#[test]
+fn only_a_client_that_registered_for_it_may_refresh() {
+    let world = World::new();
+    let client = |grant_types: Value| {
+        let metadata = json!({
+            "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none", "grant_types": grant_types,
+        });
+        json_of(&world.register(&metadata))["client_id"].as_str().unwrap().to_owned()
+    };
+    let once = client(json!(["authorization_code"]));
+    assert_eq!(world.tokens(&once).get("refresh_token"), None, "D06");
+    for (client, error) in [
+        (once, "unauthorized_client"),
+        (client(json!(["authorization_code", "refresh_token"])), "invalid_grant"),
+        (client(Value::Null), "invalid_grant"),
+        (world.client(), "invalid_grant"),
+    ] {
+        refused(&world.token(&refresh_request(&client, "unknown")), 400, error, "D06");
+    }
+}
+
+#[test]
 fn clients_prove_who_they_are_in_the_way_they_registered() {
     let world = World::new();
     let confidential = |method: &str| {
