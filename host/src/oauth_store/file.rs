@@ -37,7 +37,7 @@ use crate::operator::{Finding, Level, Origin};
 use database::{Database, Open, Slot};
 use disk::SyncFailed;
 use job::{Caller, Queued};
-use locked_file::FirstFile;
+use locked_file::WasOpened;
 pub use open_error::OpenError;
 use records::Records;
 use writer::{Message, Timing, Writer};
@@ -79,8 +79,8 @@ impl FileStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn with_clock(path: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let (file, first, sync_failed) = (path.to_owned(), FirstFile::default(), SyncFailed::default());
-        let open: Open = Box::new(move || Database::at(&file, &first, &sync_failed));
+        let (file, was_opened, sync_failed) = (path.to_owned(), WasOpened::default(), SyncFailed::default());
+        let open: Open = Box::new(move || Database::at(&file, &was_opened, &sync_failed));
         Self::start(path, clock, open, Timing::default())
     }
 

@@ -77,11 +77,12 @@ impl RedisStore {
         })
     }
 
-    /// Runs a script that changes no record. Asking again does no harm, so a lost connection is no reason to fail.
+    /// Runs a script that changes no record. Asking again does no harm, so a connection that is lost, or leads to a
+    /// former primary, is no reason to fail. If it was a new one, asking again costs nothing: the pool pauses.
     async fn read(&self, script: &Script, keys: &[&str], arguments: &[&[u8]], end: End) -> Result<Value, StoreError> {
         let call = Call { script, keys, arguments, writes: false };
         let mut answer = self.attempt(&call, end).await;
-        if matches!(answer, Err(Fault::Unanswered(_) | Fault::Unreachable(_))) {
+        if answer.as_ref().is_err_and(is_of_the_connection) {
             answer = self.attempt(&call, end).await;
         }
         answer.map_err(|fault| {
@@ -92,7 +93,7 @@ impl RedisStore {
 
     async fn attempt(&self, call: &Call<'_>, end: End) -> Result<Value, Fault> {
         let leased = timeout_at(end, self.pool.lease()).await;
-        let mut lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection is free".to_owned())))?;
+        let mut lease = leased.unwrap_or_else(|_| Err(Fault::Unreachable("no connection in time".to_owned())))?;
         let answer = timeout_at(end, execute(call, &mut lease)).await;
         let answer = answer.unwrap_or_else(|_| Err(Fault::Unanswered("no answer in time".to_owned())));
         match &answer {
@@ -213,6 +214,11 @@ async fn execute(call: &Call<'_>, lease: &mut Lease<'_>) -> Result<Value, Fault>
         lease.confirm().await?;
     }
     Ok(answer)
+}
+
+/// Whether another connection may do better.
+fn is_of_the_connection(fault: &Fault) -> bool {
+    matches!(fault, Fault::Unanswered(_) | Fault::Unreachable(_)) || fault.has_code("READONLY")
 }
 
 fn record_of(key: &str) -> String {

@@ -1,11 +1,13 @@
 //! Secret values: a folder with one file per secret (as Docker and Kubernetes mount them), then the environment, then
 //! the configuration file. Files are read when the value is needed, so that a rotation needs no restart. A file that is
 //! there and cannot be read is a mistake, and no reason to take the value from elsewhere, where an old one may stand.
+//! So is a folder that is no longer there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::fs::{self, File};
+use std::io::{Error, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::file::ConfigurationFile;
@@ -18,7 +20,8 @@ pub(super) struct SecretSources {
     pub(super) folder: Option<PathBuf>,
     pub(super) values: BTreeMap<&'static str, String>,
     pub(super) file: Option<ConfigurationFile>,
-    pub(super) complaints: Seldom,
+    /// By the name of the secret: one that is always unreadable must not hide another.
+    pub(super) complaints: Mutex<BTreeMap<&'static str, Seldom>>,
 }
 
 /// Names only.
@@ -41,7 +44,7 @@ impl SecretSources {
             Ok(Some(value)) => Some(value),
             Ok(None) => self.values.get(name).cloned().or_else(|| self.file.as_ref()?.value(name)),
             Err(error) => {
-                if self.complaints.is_due(Instant::now()) {
+                if self.complaint_is_due(name) {
                     tracing::error!(event = "secret_unreadable", cause = %error, "the secret counts as absent");
                 }
                 None
@@ -49,25 +52,39 @@ impl SecretSources {
         }
     }
 
+    fn complaint_is_due(&self, name: &'static str) -> bool {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        complaints.entry(name).or_default().is_due(Instant::now())
+    }
+
     /// The content of the file `name`, or of the file with that name in lower case, as is customary with Docker.
     fn in_folder(&self, name: &str) -> Result<Option<String>, SettingsError> {
         let Some(folder) = &self.folder else { return Ok(None) };
-        match content(&folder.join(name))? {
-            Some(value) => Ok(Some(value)),
-            None => content(&folder.join(name.to_ascii_lowercase())),
+        for file in [folder.join(name), folder.join(name.to_ascii_lowercase())] {
+            if let Some(value) = content(&file)? {
+                return Ok(Some(value));
+            }
         }
+        // In a folder that is gone no secret is known to be absent.
+        let about = fs::metadata(folder);
+        about.map_err(|error| SettingsError::SecretsFolder(folder.clone(), error.to_string()))?;
+        Ok(None)
     }
 }
 
-/// The text in a file; `None` where there is no file or nothing in it.
+/// The text in a file; `None` where there is no file or nothing in it. A link that leads nowhere is there.
 fn content(file: &Path) -> Result<Option<String>, SettingsError> {
     let unreadable = |cause: String| SettingsError::Unreadable(file.to_owned(), cause);
-    let opened = match File::open(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|error| unreadable(error.to_string()))?,
-    };
+    let failed = |error: Error| unreadable(error.to_string());
+    if fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    // Opening a pipe would wait for its other end.
+    if !fs::metadata(file).map_err(failed)?.is_file() {
+        return Err(unreadable("it is not a file".to_owned()));
+    }
     let mut bytes = Vec::new();
-    opened.take(SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    File::open(file).and_then(|file| file.take(SECRET_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > SECRET_BYTES) {
         return Err(unreadable(format!("a secret has at most {SECRET_BYTES} bytes")));
     }
@@ -81,7 +98,8 @@ const SECRET_BYTES: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -109,14 +127,50 @@ mod tests {
         check("at most 65536 bytes");
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
-        check("directory");
+        check("not a file");
         fs::remove_dir(&file).unwrap();
+        // As a pipe, which only a system call makes.
+        let _socket = UnixListener::bind(&file).unwrap();
+        check("not a file");
+        fs::remove_file(&file).unwrap();
+        symlink("nowhere", &file).unwrap();
+        check("No such file");
+        fs::remove_file(&file).unwrap();
         fs::write(&file, "\n").unwrap();
         assert_eq!(sources.check(), Ok(()));
         assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("environment"), "an empty file is none");
         fs::write(&file, "x".repeat(64 << 10)).unwrap();
         assert_eq!(sources.read("ADMIN_TOKEN").map(|value| value.len()), Some(64 << 10));
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_folder_held_that_is_gone_is_taken_from_nowhere_else() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-gone-{}", std::process::id()));
+        let sources = sources(&folder);
+        assert_eq!(sources.check(), Ok(()));
+        fs::remove_dir(&folder).unwrap();
+        assert!(matches!(sources.check(), Err(SettingsError::SecretsFolder(named, _)) if named == folder));
+        assert_eq!(sources.read("ADMIN_TOKEN"), None);
+    }
+
+    #[test]
+    fn a_folder_as_kubernetes_mounts_it_is_read() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-kubernetes-{}", std::process::id()));
+        let sources = sources(&folder);
+        fs::create_dir(folder.join("..2026")).unwrap();
+        fs::write(folder.join("..2026/ADMIN_TOKEN"), "mounted").unwrap();
+        symlink("..2026", folder.join("..data")).unwrap();
+        symlink("..data/ADMIN_TOKEN", folder.join("ADMIN_TOKEN")).unwrap();
+        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("mounted"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn each_secret_has_complaints_of_its_own() {
+        let sources = SecretSources::default();
+        assert!(sources.complaint_is_due("ADMIN_TOKEN") && sources.complaint_is_due("SENTRY_DSN"));
+        assert!(!sources.complaint_is_due("ADMIN_TOKEN"));
     }
 
     #[test]

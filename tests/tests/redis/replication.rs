@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use plausible_mcp_host::RedisServer;
 use plausible_mcp_host::oauth_store::{OauthStore, RedisStore, StoreError};
 use plausible_mcp_tests::redis_process::RedisProcess;
 use tokio::time::Instant;
@@ -92,6 +93,53 @@ async fn what_was_revoked_at_the_new_primary_is_soon_gone_whichever_connection_a
 }
 
 #[tokio::test]
+async fn the_first_read_after_a_failover_finds_the_new_primary() {
+    let Some((primary, replica)) = pair().await else { return };
+    let (relay, store) = relayed(&primary).await;
+    store.put("a", vec![1], HOUR).await.expect("a write");
+    replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    primary.ask::<()>(&["REPLICAOF", "127.0.0.1", &replica.address().port().to_string()]).await;
+    relay.turn_to(replica.address());
+    tokio::time::sleep(ROLE_IS_OLD).await;
+    assert_eq!(in_time(store.get("a")).await, Ok(Some(vec![1])));
+}
+
+#[tokio::test]
+async fn an_address_that_leads_to_a_replica_is_not_connected_to_for_every_operation() {
+    let Some(replica) = RedisProcess::start(&["--replicaof", "127.0.0.1", "1"]).await else { return };
+    let store = RedisStore::new(replica.server());
+    let (begun, before) = (Instant::now(), connections(&replica).await);
+    for _ in 0..200 {
+        assert_eq!(in_time(store.get("a")).await, Err(StoreError::Unavailable));
+    }
+    let made = connections(&replica).await - before;
+    // Four a second, the first one, and the one that asks here.
+    let most = begun.elapsed().as_millis() / 250 + 2;
+    assert!((2..=most).contains(&u128::from(made)), "{made} of at most {most}");
+}
+
+/// How many connections a server has accepted.
+async fn connections(server: &RedisProcess) -> u64 {
+    let statistics: String = server.ask(&["INFO", "stats"]).await;
+    let accepted = statistics.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    accepted.and_then(|count| count.trim().parse().ok()).expect("a server counts its connections")
+}
+
+#[tokio::test]
+async fn a_server_that_forbids_info_is_asked_once_for_each_connection() {
+    let Some(server) = RedisProcess::start(&[]).await else { return };
+    server.ask::<()>(&["ACL", "SETUSER", "app", "on", ">s3cret", "~*", "+@all", "-info"]).await;
+    let address = format!("redis://app:s3cret@{}", server.address()).parse().expect("an address");
+    let store = RedisStore::new(RedisServer::new(address, None).expect("no TLS is needed"));
+    assert_eq!(store.put("a", vec![1], HOUR).await, Ok(()));
+    tokio::time::sleep(ROLE_IS_OLD).await;
+    assert_eq!(store.get("a").await, Ok(Some(vec![1])));
+    let statistics: String = server.ask(&["INFO", "commandstats"]).await;
+    let info = statistics.lines().find(|line| line.starts_with("cmdstat_info:")).expect("INFO was asked for");
+    assert!(info.contains("rejected_calls=1,"), "{info}");
+}
+
+#[tokio::test]
 async fn reads_ask_for_the_role_once_in_a_while_and_not_each_time() {
     let Some(server) = RedisProcess::start(&[]).await else { return };
     let store = RedisStore::new(server.server());
@@ -146,4 +194,6 @@ async fn too_few_replicas_for_the_server_is_unavailable() {
     assert_eq!(store.get("a").await, Ok(None));
 }
 
+/// The store asks for the role again after a second.
+const ROLE_IS_OLD: Duration = Duration::from_millis(1100);
 const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
 
 use super::disk::{Disk, SyncFailed};
-use super::locked_file::{FirstFile, LockedFile};
+use super::locked_file::{LockedFile, WasOpened};
 use super::{OpenError, records};
 
 /// Opens the database, at first and after each failure.
@@ -18,8 +18,8 @@ pub(super) struct Database(redb::Database);
 
 impl Database {
     /// That in the file at `path`.
-    pub(super) fn at(path: &Path, first: &FirstFile, sync_failed: &SyncFailed) -> Result<Self, OpenError> {
-        Self::on(LockedFile::open(path, first)?, sync_failed, path)
+    pub(super) fn at(path: &Path, was_opened: &WasOpened, sync_failed: &SyncFailed) -> Result<Self, OpenError> {
+        Self::on(LockedFile::open(path, was_opened)?, sync_failed, path)
     }
 
     /// That on `storage`; `path` is for the errors. The whole database is read and its checksums are verified.

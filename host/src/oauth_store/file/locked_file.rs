@@ -1,11 +1,11 @@
 //! The file of a database: locked for this process, and readable by its owner only.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Result as IoResult};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use redb::StorageBackend;
 
@@ -15,19 +15,19 @@ use super::OpenError;
 #[derive(Debug)]
 pub(super) struct LockedFile(File);
 
-/// What outlives an opening of the file: which one it was at first, by device and inode.
+/// What outlives an opening of the file: whether there was one.
 #[derive(Debug, Default)]
-pub(super) struct FirstFile(OnceLock<(u64, u64)>);
+pub(super) struct WasOpened(Cell<bool>);
 
 impl LockedFile {
-    /// Opens and locks the file. At first one is made where there is none. Later no other will do: with an empty one in
-    /// its place, whatever was revoked or redeemed before would be forgotten without a word.
-    pub(super) fn open(path: &Path, first: &FirstFile) -> Result<Self, OpenError> {
+    /// Opens and locks the file. Only at first one is made where there is none: begun anew later, it would forget
+    /// without a word whatever was revoked or redeemed before. A backup that the operator put in its place will do.
+    pub(super) fn open(path: &Path, was_opened: &WasOpened) -> Result<Self, OpenError> {
         // Opening a pipe would wait for its other end.
         if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
             return Err(OpenError::NotAStore(path.to_owned()));
         }
-        let is_first = first.0.get().is_none();
+        let is_first = !was_opened.0.get();
         let failed = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound if !is_first => OpenError::Gone(path.to_owned()),
             _ => OpenError::of_system(path, &error),
@@ -35,11 +35,6 @@ impl LockedFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(is_first).truncate(false).mode(OWNER_ONLY);
         let file = options.open(path).map_err(failed)?;
-        let about = file.metadata().map_err(failed)?;
-        let identity = (about.dev(), about.ino());
-        if *first.0.get_or_init(|| identity) != identity {
-            return Err(OpenError::Gone(path.to_owned()));
-        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
@@ -48,7 +43,8 @@ impl LockedFile {
         let file = Self(file);
         if is_first {
             file.forget_unfinished_making(path).map_err(failed)?;
-        } else if about.len() == 0 {
+            was_opened.0.set(true);
+        } else if file.len().map_err(failed)? == 0 {
             return Err(OpenError::Damaged(path.to_owned(), "it is empty".to_owned()));
         }
         Ok(file)

@@ -14,7 +14,7 @@ pub enum OpenError {
     OtherVersion(PathBuf),
     /// It is a store, but not whole; the cause.
     Damaged(PathBuf, String),
-    /// The file that was open is no longer there, or another is in its place.
+    /// The file was open before and is no longer there.
     Gone(PathBuf),
     /// Its folder does not exist.
     NoFolder(PathBuf),
@@ -77,14 +77,14 @@ impl std::fmt::Display for OpenError {
             ),
             Self::Damaged(path, cause) => write!(
                 out,
-                "the store {} is damaged ({cause}); put a backup in its place, or move it away: then everybody signs \
-                 in again",
+                "the store {} is damaged ({cause}); put a backup in its place, or move it away and start the server \
+                 again: then everybody signs in again",
                 path.display()
             ),
             Self::Gone(path) => write!(
                 out,
-                "the store {} was moved away or replaced while it was in use; put it back, or restart the server, which \
-                 begins with what is there: without a store, everybody signs in again",
+                "the store {} was moved away while it was in use; put it or a backup in its place, or restart the \
+                 server without it: then everybody signs in again",
                 path.display()
             ),
             Self::NoFolder(path) => write!(

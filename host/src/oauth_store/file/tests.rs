@@ -29,8 +29,8 @@ impl Folder {
     }
 
     fn opens(&self) -> Open {
-        let (path, first, sync_failed) = (self.store(), FirstFile::default(), SyncFailed::default());
-        Box::new(move || Database::at(&path, &first, &sync_failed))
+        let (path, was_opened, sync_failed) = (self.store(), WasOpened::default(), SyncFailed::default());
+        Box::new(move || Database::at(&path, &was_opened, &sync_failed))
     }
 }
 

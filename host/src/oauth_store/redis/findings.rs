@@ -63,7 +63,10 @@ fn told(answer: Result<Value, Fault>) -> Result<Option<Value>, Fault> {
 fn judge(address: &RedisAddress, profile: &Profile) -> Vec<Finding> {
     let Some(info) = &profile.info else {
         return vec![warn(
-            format!("{address} answers, but INFO is forbidden: what it may forget could not be asked"),
+            format!(
+                "{address} answers, but INFO is forbidden: a replica is taken for the primary, no write is confirmed \
+                 by one, and what may be forgotten could not be asked"
+            ),
             "allow INFO to this user, or see that appendonly is on and nothing is evicted",
         )];
     };

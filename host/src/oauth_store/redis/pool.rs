@@ -51,7 +51,7 @@ impl Pool {
         let permit = self.permits.acquire().await.expect("Invariant: the semaphore is never closed");
         let (connection, replicas) = match self.idle_connection() {
             Some(idle) => (idle.connection, idle.replicas),
-            None => (self.new_connection().await?, Replicas::default()),
+            None => self.new_connection().await?,
         };
         Ok(Lease { connection, replicas, pool: self, _permit: permit })
     }
@@ -72,18 +72,25 @@ impl Pool {
         None
     }
 
-    async fn new_connection(&self) -> Result<Connection, Fault> {
+    async fn new_connection(&self) -> Result<(Connection, Replicas), Fault> {
         if let Some((until, fault)) = &self.state().pause
             && Instant::now() < *until
         {
             return Err(fault.clone());
         }
-        let connected = self.server.connect().await;
+        let connected = self.connect().await;
         self.state().pause = match &connected {
             Ok(_) => None,
             Err(fault) => Some((Instant::now() + PAUSE, fault.clone())),
         };
         connected
+    }
+
+    /// A connection to a primary: one to a replica is of as little use as none.
+    async fn connect(&self) -> Result<(Connection, Replicas), Fault> {
+        let connection = self.server.connect().await?;
+        let replicas = Replicas::of(&connection).await?;
+        Ok((connection, replicas))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -117,5 +124,5 @@ impl Lease<'_> {
 const CONNECTIONS: usize = 16;
 /// Well below the four to six minutes after which networks forget a silent connection without telling its ends.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// A server that is down is asked four times a second, whatever is asked of us.
+/// A server that is down, or a replica, is asked four times a second, whatever is asked of us.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -6,37 +6,45 @@ use redis::Value;
 
 use crate::redis_server::{Connection, Fault, text_of};
 
-/// What was known about the server behind one connection, and when. Another connection may lead to another server.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Replicas(Option<(Instant, bool)>);
+/// What a primary said over one connection. Another connection may lead to another server.
+#[derive(Clone, Copy)]
+pub(super) enum Replicas {
+    /// When it was asked, and whether a replica follows.
+    Told(Instant, bool),
+    /// Its user may not ask. It is taken for a primary, and cannot be asked to wait for what it hides.
+    Hidden,
+}
 
 impl Replicas {
-    /// Whether a replica follows the server at the other end of `connection`. Asks it now and then, and with it whether
-    /// it still is the primary: a replica may not know yet what was revoked at the new one.
+    /// Asks the server at the other end of `connection` whether one follows, and with that whether it is the primary: a
+    /// replica may not know yet what was revoked there.
     ///
     /// # Errors
     /// Only with faults after which nothing was done; with the refusal `READONLY` where the server is a replica.
-    pub(super) async fn are_connected(&mut self, connection: &Connection) -> Result<bool, Fault> {
-        if let Some((asked, connected)) = self.0
-            && asked.elapsed() < ASK_AGAIN
-        {
-            return Ok(connected);
-        }
-        let connected = match connection.command(redis::cmd("INFO").arg("replication")).await {
-            Ok(answer) => {
-                let section = text_of(answer).unwrap_or_default();
-                if is_replica(&section) {
-                    return Err(Fault::Refused("READONLY the server is a replica".to_owned()));
-                }
-                following(&section) > 0
-            }
-            // A server that does not tell cannot be asked to wait for what it hides.
-            Err(Fault::Failed(_)) => false,
+    pub(super) async fn of(connection: &Connection) -> Result<Self, Fault> {
+        let section = match connection.command(redis::cmd("INFO").arg("replication")).await {
+            Ok(answer) => text_of(answer).unwrap_or_default(),
+            Err(Fault::Failed(_)) => return Ok(Self::Hidden),
             Err(Fault::Unanswered(cause)) => return Err(Fault::Unreachable(cause)),
             Err(fault) => return Err(fault),
         };
-        self.0 = Some((Instant::now(), connected));
-        Ok(connected)
+        if is_replica(&section) {
+            return Err(Fault::Refused("READONLY the server is a replica".to_owned()));
+        }
+        Ok(Self::Told(Instant::now(), following(&section) > 0))
+    }
+
+    /// Whether a replica follows. Asks again now and then.
+    ///
+    /// # Errors
+    /// As [`Replicas::of`].
+    pub(super) async fn are_connected(&mut self, connection: &Connection) -> Result<bool, Fault> {
+        if let Self::Told(asked, _) = *self
+            && asked.elapsed() >= ASK_AGAIN
+        {
+            *self = Self::of(connection).await?;
+        }
+        Ok(matches!(self, Self::Told(_, true)))
     }
 }
 
