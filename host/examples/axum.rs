@@ -15,6 +15,7 @@ use axum::{Router, serve};
 use plausible_mcp_host::oauth_store::MemoryStore;
 use plausible_mcp_host::{ClientAddress, Host, Limits, Settings};
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -26,9 +27,16 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     eprintln!("MCP is at http://{}/analytics/mcp", listener.local_addr()?);
-    let service = application(host).into_make_service_with_connect_info::<SocketAddr>();
-    serve(listener, service).await?;
+    host.set_listening();
+    let service = application(host.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    serve(listener, service).with_graceful_shutdown(told_to_stop(host)).await?;
     Ok(())
+}
+
+/// Waits for Ctrl-C. `Host::ready` says then that the requests in flight are the last ones.
+async fn told_to_stop(host: Host) {
+    ctrl_c().await.expect("a process can wait for signals");
+    host.set_draining();
 }
 
 fn application(host: Host) -> Router {

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
 ///
 /// What is above its bound counts as the bound, so that `Duration::MAX` and `usize::MAX` may stand for no limit: any
-/// time is at most a year; there are at most 1,048,576 `connections`, as many `request_head_bytes` and 10,000
-/// `request_header_fields`.
+/// time is at most a year; there are at most 4,096 `concurrent_requests` and as many `finishing_requests`, 4 GiB of
+/// `instance_memory_bytes`, 1,048,576 `connections`, as many `request_head_bytes` and 10,000 `request_header_fields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests inside the component at one time; one more waits. Each may hold an instance.
@@ -87,6 +87,9 @@ impl Limits {
         ] {
             *time = (*time).min(LONGEST_TIME);
         }
+        self.concurrent_requests = self.concurrent_requests.min(MOST_REQUESTS);
+        self.finishing_requests = self.finishing_requests.min(MOST_REQUESTS);
+        self.instance_memory_bytes = self.instance_memory_bytes.min(MOST_INSTANCE_MEMORY_BYTES);
         self.connections = self.connections.min(MOST_CONNECTIONS);
         self.request_head_bytes = self.request_head_bytes.min(MOST_HEAD_BYTES);
         self.request_header_fields = self.request_header_fields.min(MOST_HEADER_FIELDS);
@@ -131,6 +134,11 @@ const RESPONSE_WRITE_TIME: Duration = Duration::from_secs(60);
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// A year: nothing waits for longer, and a few of them can be added to any moment without an overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The pool keeps a little more than 4 GiB of addresses for the memory of each request: both kinds together take a
+/// quarter of the 47 bits that a process has, and a quarter of the mappings that Linux lets it have for their stacks.
+const MOST_REQUESTS: u32 = 4096;
+/// All that 32 bits can address: what the engine reserves of addresses, and no more may be allowed.
+const MOST_INSTANCE_MEMORY_BYTES: usize = 4 << 30;
 /// As many descriptors as Linux lets a process have (`fs.nr_open`).
 const MOST_CONNECTIONS: usize = 1 << 20;
 /// Far more than any client sends; hyper keeps twice as much of a connection in memory.
