@@ -23,21 +23,32 @@ pub use date_range::{DateRange, DateRangeError};
 pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
 pub use filter::{Clauses, Filter, Operator};
 pub use metric::{Metric, MetricKind};
-pub use pattern::{beyond_re2, is_literal, page_filter};
+pub use pattern::{anchored, beyond_re2, is_literal, page_filter};
 pub use query::{Direction, LegalQuery, OrderKey, Page, Query};
 pub use rules::Violation;
 pub use value::{Label, MetricValue};
 
-/// The candidate that is spelled most like `name`, if any is alike.
-fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name: String = name.chars().take(MAX_COMPARED_NAME).collect();
+/// The candidate that `name` is another word for by the table `synonyms`, else the one that is spelled most like it, if
+/// any is alike.
+fn meant<'a>(
+    name: &str,
+    synonyms: &[(&str, &'a str)],
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let name = name.chars().take(MAX_COMPARED_NAME).collect::<String>().to_lowercase();
+    if let Some((_, meant)) = synonyms.iter().find(|(word, _)| *word == name) {
+        return Some(meant);
+    }
     candidates
         .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.6)
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate)
 }
+
+/// How much of two words must be the same for one to be meant by the other.
+const ALIKE: f64 = 0.7;
 
 /// How much of a misspelled name is compared, in characters: the comparison is quadratic.
 const MAX_COMPARED_NAME: usize = 64;

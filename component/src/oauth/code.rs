@@ -126,9 +126,9 @@ pub async fn redeem<S: OauthStore, R: Random>(
             }
             Decision::Count(state, error) => (state, None, Err(error)),
             Decision::Redeem => {
-                let Some(grant) = vault.read::<Grant>(&record.grant.store_key(), Sealed::ByServer).await? else {
-                    return Err(RedeemError::Revoked);
-                };
+                let user = vault.ring.find_user_id(&record.email, &record.grant.user);
+                let grant = vault.read::<Grant>(&record.grant.store_key(), Sealed::ByServer).await?;
+                let Some(grant) = grant.filter(|_| user.is_some()) else { return Err(RedeemError::Revoked) };
                 (CodeState::Redeemed { at: now.0 }, Some(seconds_until(grant.content.expires, now)), Ok(grant))
             }
         };

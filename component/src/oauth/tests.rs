@@ -230,7 +230,9 @@ fn keys_rotate_under_living_grants() {
     assert!(bed.is_admitted(&second));
     assert!(alone(bed.redeem(exchange(&code))).is_ok());
     let third = alone(bed.refresh(refresh_token(&second))).unwrap();
+    let late = bed.code();
     bed.ring.replace(KeyRing::parse(&new).unwrap());
+    assert_eq!(alone(bed.redeem(exchange(&late))), Err(RedeemError::Revoked), "a code gives nothing that is of no use");
     assert_eq!(bed.bearer(&first.access.expose()), Err(BearerError::Unknown), "removing a key ends what depends on it");
     assert_eq!(bed.bearer(&third.access.expose()), Err(BearerError::Revoked), "its user id too, under which it stands");
     assert_eq!(alone(bed.refresh(refresh_token(&third))), Err(RefreshError::Revoked));

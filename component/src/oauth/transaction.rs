@@ -20,7 +20,7 @@ mod state;
 use self::cookies::{Cookie, CookieKind, Cookies};
 pub use self::handle::Handle;
 pub use self::state::Transaction;
-use self::state::{Attempt, State, approved, find_attempt, form_token};
+use self::state::{Attempt, State, approved, check_open, find_attempt, form_token};
 use super::authorize::AuthorizationRequest;
 use super::client::Client;
 use super::grant::{Approval, abandon, begin, seconds_until};
@@ -179,7 +179,7 @@ pub async fn approve<S: OauthStore, R: Random>(
     Err(TransactionError::Contended)
 }
 
-/// Finds what a submission is about, whatever it decides: for a page that shows the form again. Nothing is changed.
+/// Finds what a submission is about if it can still be decided: for a page that shows the form again. Nothing is changed.
 pub async fn submitted<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -188,6 +188,7 @@ pub async fn submitted<S: OauthStore, R: Random>(
     let handle = Handle::parse(submission.handle).ok_or(TransactionError::Unknown)?;
     let transaction = read(vault, now, &handle).await?.content;
     transaction.check_submission(vault.ring, &handle, submission)?;
+    check_open(&transaction)?;
     Ok((FormFields { handle, token: submission.token.to_owned() }, transaction.request))
 }
 

@@ -1,6 +1,6 @@
 //! The dimensions of the Stats API: <https://plausible.io/docs/stats-api#dimensions>.
 
-use super::nearest;
+use super::meant;
 
 /// A dimension that Plausible's public API knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum DimensionKind {
 pub enum DimensionError {
     /// There is none of that name; the one that was probably meant.
     Unknown(Option<&'static str>),
+    /// The bare name of a built-in one, where it would mean a custom property; the one that was probably meant.
+    Bare(&'static str),
     /// `event:props:` without a name.
     EmptyProperty,
     /// The property's name is longer than 300 characters.
@@ -88,17 +90,29 @@ impl Dimension {
         if let Some(property) = name.strip_prefix(PROPERTY_PREFIX) {
             return Self::property(property);
         }
-        Self::BUILT_IN
-            .into_iter()
-            .find(|known| *known == name)
-            .map(Dimension::BuiltIn)
-            .ok_or_else(|| DimensionError::Unknown(nearest(name, Self::BUILT_IN)))
+        Self::BUILT_IN.into_iter().find(|known| *known == name).map(Dimension::BuiltIn).ok_or_else(|| {
+            let word = meant(bare(name), &SYNONYMS, Self::BUILT_IN.into_iter().map(bare));
+            DimensionError::Unknown(word.and_then(Self::named))
+        })
     }
 
-    /// Reads what a filter targets: a dimension, or the bare name of a custom property.
+    /// The full name of the built-in dimension that is called `word` without its prefix. Places are meant by name.
+    pub fn named(word: &str) -> Option<&'static str> {
+        let is_place = matches!(word, "country" | "region" | "city");
+        let is_meant =
+            |known: &&str| bare(known) == word || (is_place && bare(known).strip_suffix("_name") == Some(word));
+        // `event:name` is not documented, and a property may well be called name.
+        Self::BUILT_IN.into_iter().filter(|known| *known != "event:name").rfind(is_meant)
+    }
+
+    /// Reads what a filter targets: a dimension, or the bare name of a custom property that is none of a dimension too.
     pub fn parse_filtered(name: &str) -> Result<Dimension, DimensionError> {
         let prefixed = name.starts_with("event:") || name.starts_with("visit:") || name.starts_with("time:");
-        if prefixed || name == "time" { Self::parse(name) } else { Self::property(name) }
+        match Self::named(name) {
+            _ if prefixed || name == "time" => Self::parse(name),
+            Some(known) => Err(DimensionError::Bare(known)),
+            None => Self::property(name),
+        }
     }
 
     fn property(name: &str) -> Result<Dimension, DimensionError> {
@@ -168,9 +182,58 @@ impl Granularity {
     }
 }
 
+/// A dimension's name without `event:` or `visit:`.
+fn bare(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, bare)| bare)
+}
+
+/// What other products call them, without prefixes.
+const SYNONYMS: [(&str, &str); 8] = [
+    ("url", "page"),
+    ("path", "page"),
+    ("landing_page", "entry_page"),
+    ("state", "region"),
+    ("campaign", "utm_campaign"),
+    ("medium", "utm_medium"),
+    ("referer", "referrer"),
+    ("domain", "hostname"),
+];
+
 /// How the name of a custom property begins as a dimension.
 const PROPERTY_PREFIX: &str = "event:props:";
 
 /// Plausible's limit for the name of a custom property, in characters
 /// (<https://plausible.io/docs/custom-props/introduction>).
 const MAX_PROPERTY_NAME: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_word_for_a_dimension_leads_to_it() {
+        for (name, meant) in [
+            ("visit:chanel", Some("visit:channel")),
+            ("visit:landing_page", Some("visit:entry_page")),
+            ("visit:state", Some("visit:region_name")),
+            ("visit:goal", Some("event:goal")),
+            ("page", Some("event:page")),
+            ("country", Some("visit:country_name")),
+            ("event:url", Some("event:page")),
+            ("event:plan", None),
+            ("weather", None),
+        ] {
+            assert_eq!(Dimension::parse(name), Err(DimensionError::Unknown(meant)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bare_name_in_a_filter_is_a_property_unless_a_dimension_has_it() {
+        assert_eq!(Dimension::parse_filtered("plan"), Ok(Dimension::Property("plan".to_owned())));
+        assert_eq!(Dimension::parse_filtered("name"), Ok(Dimension::Property("name".to_owned())));
+        assert_eq!(Dimension::parse_filtered("event:props:source"), Ok(Dimension::Property("source".to_owned())));
+        for (name, meant) in [("source", "visit:source"), ("city", "visit:city_name"), ("page", "event:page")] {
+            assert_eq!(Dimension::parse_filtered(name), Err(DimensionError::Bare(meant)));
+        }
+    }
+}

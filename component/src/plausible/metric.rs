@@ -1,6 +1,6 @@
 //! The metrics of the Stats API: <https://plausible.io/docs/stats-api#metrics>.
 
-use super::nearest;
+use super::meant;
 
 /// A metric that Plausible's public API knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Metric {
     ScrollDepth,
     /// Share of the total, in percent.
     Percentage,
-    /// Share of all visitors who converted, in percent.
+    /// Share of all visitors of the range who converted, in percent, whatever the row.
     ConversionRate,
     /// Share of the row's visitors who converted, in percent.
     GroupConversionRate,
@@ -70,7 +70,7 @@ impl Metric {
         Self::ALL
             .into_iter()
             .find(|metric| metric.name() == name)
-            .ok_or_else(|| nearest(name, Self::ALL.into_iter().map(Metric::name)))
+            .ok_or_else(|| meant(name, &SYNONYMS, Self::ALL.into_iter().map(Metric::name)))
     }
 
     /// The name in the API.
@@ -129,5 +129,36 @@ impl Metric {
     /// Whether it is money.
     pub fn is_revenue(self) -> bool {
         matches!(self, Metric::AverageRevenue | Metric::TotalRevenue)
+    }
+}
+
+/// What other products call them, and what people do.
+const SYNONYMS: [(&str, &str); 13] = [
+    ("users", "visitors"),
+    ("unique_visitors", "visitors"),
+    ("uniques", "visitors"),
+    ("sessions", "visits"),
+    ("views", "pageviews"),
+    ("page_views", "pageviews"),
+    ("conversions", "events"),
+    ("total_events", "events"),
+    ("total_conversions", "events"),
+    ("time_on_site", "visit_duration"),
+    ("session_duration", "visit_duration"),
+    ("cr", "conversion_rate"),
+    ("revenue", "total_revenue"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_word_for_a_metric_leads_to_it() {
+        for (word, meant) in SYNONYMS.into_iter().chain([("Visitor", "visitors"), ("bouncerate", "bounce_rate")]) {
+            assert_eq!(Metric::parse(word), Err(Some(meant)), "{word}");
+            assert!(Metric::parse(meant).is_ok());
+        }
+        assert_eq!(Metric::parse("weather"), Err(None));
     }
 }

@@ -41,7 +41,8 @@ pub fn beyond_re2(pattern: &str) -> Option<&'static str> {
     None
 }
 
-fn anchored(pattern: &str) -> String {
+/// The regular expression that a page pattern means.
+pub fn anchored(pattern: &str) -> String {
     let body = pattern.trim_end_matches('*');
     let parts: Vec<String> = body.split('*').map(escape).collect();
     let end = if body.len() == pattern.len() { "$" } else { "" };

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Sites;
 use super::failure::Failure;
+use super::{Sites, get_breakdown};
 use crate::plausible::{DateRange, Dimension, DimensionError, Metric};
 
 /// Arguments that are being read.
@@ -104,9 +104,15 @@ impl Arguments {
         chosen
     }
 
-    /// The date range `name`, which is required.
+    /// The date range `name`, which is required. Plausible's own form of two ends, a list, is taken too.
     pub fn date_range(&mut self, name: &str) -> Option<DateRange> {
         let known_problems = self.problems.len();
+        if let Some(Value::Array(ends)) = self.left.get(name)
+            && let [Value::String(from), Value::String(to)] = ends.as_slice()
+        {
+            let text = format!("{from},{to}");
+            self.left.insert(name.to_owned(), Value::String(text));
+        }
         let Some(text) = self.text(name) else {
             if self.problems.len() == known_problems {
                 self.problem(name, "is missing; write for example \"7d\" or \"2026-07-01,2026-07-31\"");
@@ -191,8 +197,15 @@ impl Arguments {
         }
     }
 
-    /// Ends the reading: the problems if there are any, else what the model should know about ignored arguments.
+    /// Ends the reading: the problems if there are any, else what the model should know about ignored arguments. One
+    /// that was meant to narrow the answer is a problem: without it, the answer would be to another question.
     pub fn finish(&mut self) -> Result<Vec<String>, Failure> {
+        let narrowing: Vec<String> = self.left.keys().filter(|name| narrows(name)).take(MAX_IGNORED).cloned().collect();
+        for name in narrowing {
+            let shown: String = name.chars().take(MAX_SHOWN).collect();
+            let tool = self.tool;
+            self.problem(&shown, format_args!("is no argument of {tool}; {}", instead_of(&name, tool)));
+        }
         if !self.problems.is_empty() {
             let problems = std::mem::take(&mut self.problems);
             return Err(Failure::Arguments { tool: self.tool, problems, example: self.example });
@@ -207,6 +220,29 @@ impl Arguments {
     pub fn incomplete(&self) -> Failure {
         let problems = vec!["a required argument is missing".to_owned()];
         Failure::Arguments { tool: self.tool, problems, example: self.example }
+    }
+}
+
+/// Whether an argument of this name, which no tool has, would filter or divide the answer.
+fn narrows(name: &str) -> bool {
+    let means = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
+    means(&["filter", "dimension", "propert", "segment", "breakdown", "group_by"])
+        || Dimension::named(name).is_some()
+        || Dimension::parse(name).is_ok()
+}
+
+fn instead_of(name: &str, tool: &str) -> &'static str {
+    let divides = ["dimension", "breakdown", "group_by"].iter().any(|word| name.starts_with(word));
+    match (divides, tool) {
+        (true, get_breakdown::NAME) => "write dimension, with one name",
+        (true, _) => {
+            "call get_breakdown with dimension, and with page, goal and property_filters where needed, once for each \
+             period"
+        }
+        _ => {
+            "write page, goal or property_filters, as \
+             [{\"property\":\"visit:country_name\",\"operator\":\"is\",\"values\":[\"Germany\"]}]"
+        }
     }
 }
 
@@ -231,7 +267,15 @@ pub fn kind(value: &Value) -> &'static str {
 /// Why `name` is not a dimension, and what to write instead.
 pub fn dimension_problem(name: &str, error: &DimensionError) -> String {
     match error {
-        DimensionError::Unknown(Some(meant)) => format!("{} is not a dimension; did you mean {meant}?", quoted(name)),
+        DimensionError::Unknown(Some(meant)) => {
+            let property = name.strip_prefix("event:").map(|bare| quoted(&format!("event:props:{bare}")));
+            let property = property.map(|full| format!(", or {full} for a custom property")).unwrap_or_default();
+            format!("{} is not a dimension; did you mean {meant}{property}?", quoted(name))
+        }
+        DimensionError::Bare(meant) => format!(
+            "{} alone would be a custom property of the site; write {meant}, or event:props:{name} if you mean one",
+            quoted(name)
+        ),
         DimensionError::Unknown(None) => format!(
             "{} is not a dimension; the dimensions are {}, and event:props:<name> for a custom property",
             quoted(name),

@@ -23,7 +23,8 @@ pub fn definition(has_default_site: bool) -> ToolDefinition {
         name: NAME,
         title: "Compare two periods",
         description: "Compares two periods of a site: each metric in period_a (before) and period_b (after), the \
-difference b - a, and the change in percent of a. Use it for questions such as whether a release, a campaign or a week \
+difference b - a, and the change in percent of a. It is also the tool for totals of one whole period, without buckets or \
+rows: visitors of 30 days, for example. Use it for questions such as whether a release, a campaign or a week \
 changed traffic. Choose periods of the same length and the same weekdays, and leave today out: it is not over.\n\
 Metrics: visitors, visits, pageviews, views_per_visit, bounce_rate, visit_duration, events; scroll_depth and \
 time_on_page with page; conversion_rate with goal. views_per_visit not with page.\n\
@@ -46,15 +47,15 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let (Some(site_id), Some(range_a), Some(range_b)) = (site_id, range_a, range_b) else {
         return Err(arguments.incomplete());
     };
-    let defaults = filters::default_metrics(&filters);
-    let metrics = metrics.unwrap_or_else(|| defaults.to_vec());
+    let metrics = metrics.unwrap_or_else(|| default_metrics(&filters).to_vec());
     let query_a = Query { filters, ..Query::new(site_id, metrics, range_a) };
     let query_b = Query { date_range: range_b, ..query_a.clone() };
-    let query_a = report::legal(query_a, NAME, &arguments, defaults)?;
-    let query_b = report::legal(query_b, NAME, &arguments, defaults)?;
+    let query_a = report::legal(query_a, NAME, &arguments)?;
+    let query_b = report::legal(query_b, NAME, &arguments)?;
     let (answer_a, answer_b) = futures_util::future::join(tools.ask(&query_a), tools.ask(&query_b)).await;
     let (a, b) = (answer_a?, answer_b?);
-    let warnings = warnings.into_iter().chain(doubts(&a, &b, tools.now)).collect();
+    let nothing_found = report::nothing_found(&query_a.query().filters, a.rows.iter().chain(&b.rows));
+    let warnings = warnings.into_iter().chain(doubts(&a, &b, tools.now)).chain(nothing_found).collect();
     Ok(Comparison { query_a: &query_a, query_b: &query_b, a, b, warnings }.result())
 }
 
@@ -64,6 +65,15 @@ struct Comparison<'a> {
     a: Answer,
     b: Answer,
     warnings: Vec<String>,
+}
+
+/// The metrics of a call that names none. A goal that is no page view has only those of its conversions.
+fn default_metrics(filters: &[Filter]) -> &'static [Metric] {
+    if filters::have_goal(filters) {
+        &[Metric::Visitors, Metric::Events, Metric::ConversionRate]
+    } else {
+        &[Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration]
+    }
 }
 
 /// Why the difference may not mean what it seems to, and what Plausible warns of.
@@ -81,7 +91,9 @@ fn doubts(a: &Answer, b: &Answer, now: Timestamp) -> Vec<String> {
 
 fn different_lengths(a: &Answer, b: &Answer) -> Option<String> {
     let [a, b] = [a.period.as_ref()?.length()?, b.period.as_ref()?.length()?];
-    (a.abs_diff(b) > SAME_LENGTH).then(|| {
+    // A day that a change of the clock makes longer or shorter is still a day.
+    let tolerance = if a.max(b) < DAY - HOUR { MINUTE } else { HOUR };
+    (a.abs_diff(b) > tolerance.unsigned_abs()).then(|| {
         format!(
             "period_a has {} and period_b {}: compare rates rather than counts, or choose periods of the same length.",
             duration(a),
@@ -90,12 +102,15 @@ fn different_lengths(a: &Answer, b: &Answer) -> Option<String> {
     })
 }
 
-/// Whole days as days, anything else in hours.
+/// Whole days as days, anything else in hours, or in minutes below one.
 fn duration(seconds: i64) -> String {
     let in_units = |unit: i64| (seconds + unit / 2).div_euclid(unit);
     let days = in_units(DAY);
-    let is_whole = days > 0 && seconds.abs_diff(days * DAY) <= SAME_LENGTH;
-    let (count, unit) = if is_whole { (days, "day") } else { (in_units(HOUR), "hour") };
+    let (count, unit) = match seconds {
+        _ if days > 0 && seconds.abs_diff(days * DAY) <= HOUR.unsigned_abs() => (days, "day"),
+        HOUR.. => (in_units(HOUR), "hour"),
+        _ => (in_units(MINUTE), "minute"),
+    };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -244,12 +259,11 @@ const PERIOD_ANSWERED: &str = r#"{"type":"object","properties":{"range":{"type":
 
 const DELTAS: &str = r#"{"type":"object","description":"Per metric: b - a, and that in percent of a; null where a side has no value.","additionalProperties":{"type":"object","properties":{"absolute":{"type":["number","null"]},"percent":{"type":["number","null"]}},"required":["absolute","percent"],"additionalProperties":false}}"#;
 
-/// The periods may differ by the hour that a change of the clock adds or takes.
-const SAME_LENGTH: u64 = 60 * 60;
-
 const DAY: i64 = 24 * HOUR;
 
-const HOUR: i64 = 60 * 60;
+const HOUR: i64 = 60 * MINUTE;
+
+const MINUTE: i64 = 60;
 
 const EXAMPLE: &str =
     r#"{"site_id":"example.com","period_a":"2026-07-01,2026-07-07","period_b":"2026-07-08,2026-07-14"}"#;
@@ -278,6 +292,8 @@ mod tests {
             (DAY + 2 * HOUR, "26 hours"),
             (4 * HOUR + 1, "4 hours"),
             (HOUR, "1 hour"),
+            (90 * MINUTE, "2 hours"),
+            (20 * MINUTE, "20 minutes"),
         ] {
             assert_eq!(duration(seconds), words);
         }

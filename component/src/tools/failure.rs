@@ -55,9 +55,9 @@ impl fmt::Display for Failure {
             Failure::Plausible { site_id, has_pattern, error } => {
                 plausible(formatter, site_id, error)?;
                 match error {
-                    QueryError::ServerFault(_) if *has_pattern => write!(
+                    QueryError::ServerFault(500) if *has_pattern => write!(
                         formatter,
-                        " It also answers so to a regular expression that RE2 cannot read: check the values of matches."
+                        " It also answers so to a regular expression that RE2 cannot read: check those in property_filters."
                     ),
                     _ => Ok(()),
                 }
@@ -77,7 +77,7 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
         QueryError::Unauthorized => write!(
             formatter,
             "Plausible rejected the API key, or the key cannot see the site {site_id}: Plausible answers both in the \
-             same way (401). Check the spelling of site_id, a bare domain as example.com. If it is right, the key needs \
+             same way (401). Check the spelling of site_id, a bare domain as example.com, mostly without www. If it is right, the key needs \
              access to that site."
         ),
         QueryError::PaymentRequired(words) => {

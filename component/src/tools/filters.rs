@@ -1,13 +1,13 @@
-//! The filter arguments that every tool takes: `page`, `goal` and `property_filters`, and the metrics that fit them.
+//! The filter arguments that every tool takes: `page`, `goal` and `property_filters`.
 
 use serde_json::{Map, Value};
 
 use super::arguments::{Arguments, dimension_problem, kind, quoted};
-use crate::plausible::{Clauses, Dimension, Filter, Metric, Operator, beyond_re2, page_filter};
+use crate::plausible::{Clauses, Dimension, Filter, Operator, anchored, beyond_re2, page_filter};
 
 /// Reads `page`, `goal` and `property_filters`, in this order.
 pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
-    let page = arguments.text("page");
+    let page = page(arguments);
     let goal = arguments.text("goal");
     let properties = property_filters(arguments);
     for (name, given, dimension) in
@@ -32,20 +32,44 @@ pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
     page.as_deref().map(page_filter).into_iter().chain(goal).chain(properties).collect()
 }
 
-/// The metrics of a call without a dimension that names none: with a goal those of its conversions, for which a goal
-/// that is no page view has no others.
-pub fn default_metrics(filters: &[Filter]) -> &'static [Metric] {
-    if filters.iter().any(|filter| targets(filter, &Dimension::GOAL)) {
-        &[Metric::Visitors, Metric::Events, Metric::ConversionRate]
-    } else {
-        &[Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration]
+/// The page path or pattern. People paste addresses; Plausible has paths.
+fn page(arguments: &mut Arguments) -> Option<String> {
+    let text = arguments.text("page")?;
+    let address = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let path = match address {
+        None => text.as_str(),
+        Some(address) => {
+            let path = address.find('/').and_then(|at| address.get(at..)).unwrap_or("/");
+            path.split(['?', '#']).next().unwrap_or(path)
+        }
+    };
+    if !path.starts_with(['/', '*']) {
+        let shown = quoted(path);
+        let inner = shown.trim_matches('"');
+        let instead = format!("write \"/{inner}\", or \"*{inner}*\" for every page with that in its path");
+        arguments.problem("page", format_args!("{shown} is no path; {instead}"));
+        return None;
     }
+    Some(path.to_owned())
 }
 
-/// Whether any of them has a regular expression.
+/// Whether a goal has to be met.
+pub fn have_goal(filters: &[Filter]) -> bool {
+    filters.iter().any(|filter| targets(filter, &Dimension::GOAL))
+}
+
+/// Whether any of them has a regular expression of the caller's own; those that pages stand for are anchored.
 pub fn have_pattern(filters: &[Filter]) -> bool {
-    let is_pattern = |operator: &Operator| matches!(operator, Operator::Matches | Operator::MatchesNot);
-    filters.iter().any(|filter| matches!(filter, Filter::Compare { operator, .. } if is_pattern(operator)))
+    let is_own = |dimension: &Dimension, clauses: &Clauses| {
+        let is_anchored = matches!(clauses, Clauses::Text(texts) if texts.iter().all(|text| text.starts_with('^')));
+        *dimension != Dimension::PAGE || !is_anchored
+    };
+    filters.iter().any(|filter| match filter {
+        Filter::Compare { operator: Operator::Matches | Operator::MatchesNot, dimension, clauses } => {
+            is_own(dimension, clauses)
+        }
+        _ => false,
+    })
 }
 
 fn targets(filter: &Filter, target: &Dimension) -> bool {
@@ -79,6 +103,9 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     let Value::Object(entry) = entry else {
         return Err(format!("must be an object with property, operator and values, not {}", kind(entry)));
     };
+    if let Some(unknown) = entry.keys().find(|name| !ENTRY.contains(&name.as_str())) {
+        return Err(format!("has no member {}; it takes property, operator and values", quoted(unknown)));
+    }
     let Some(name) = entry.get("property").and_then(Value::as_str) else {
         return Err("needs property, a string: a dimension or the name of a custom property".to_owned());
     };
@@ -91,15 +118,46 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     };
     let operator = operator(entry)?;
     let clauses = clauses(entry, &dimension)?;
-    if let (Operator::Matches | Operator::MatchesNot, Clauses::Text(patterns)) = (operator, &clauses)
-        && let Some(beyond) = patterns.iter().find_map(|pattern| beyond_re2(pattern))
-    {
-        return Err(format!(
-            "a pattern has {beyond}, which regular expressions of RE2 do not have; use is_not, contains_not or \
-             matches_not to leave values out"
-        ));
+    match &clauses {
+        Clauses::Text(values) => check_values(operator, &dimension, values)?,
+        Clauses::Numbers(_) => {}
     }
     Ok(Filter::Compare { operator, dimension, clauses })
+}
+
+/// Refuses values that mean something else to Plausible than to whoever writes them.
+fn check_values(operator: Operator, dimension: &Dimension, values: &[String]) -> Result<(), String> {
+    let matching = match operator {
+        Operator::Is => Operator::Matches,
+        Operator::IsNot => Operator::MatchesNot,
+        Operator::Contains | Operator::ContainsNot => return Ok(()),
+        Operator::Matches | Operator::MatchesNot => return check_patterns(dimension, values),
+    };
+    match values.iter().find(|value| value.contains('*') && is_path(dimension)) {
+        Some(value) => Err(format!(
+            "{} compares exactly, and {} has a *; use operator {} with the value {}",
+            operator.name(),
+            quoted(value),
+            matching.name(),
+            quoted(&anchored(value))
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_patterns(dimension: &Dimension, patterns: &[String]) -> Result<(), String> {
+    let Some(beyond) = patterns.iter().find_map(|pattern| beyond_re2(pattern)) else { return Ok(()) };
+    let instead = match beyond {
+        "a backreference" => "write it without",
+        _ if *dimension == Dimension::GOAL => "name the goals that are meant",
+        _ => "use is_not, contains_not or matches_not to leave values out",
+    };
+    Err(format!("a pattern has {beyond}, which regular expressions of RE2 do not have; {instead}"))
+}
+
+/// Whether a dimension's values are paths of pages, which have no `*`.
+fn is_path(dimension: &Dimension) -> bool {
+    matches!(dimension, Dimension::BuiltIn("event:page" | "visit:entry_page" | "visit:exit_page"))
 }
 
 fn operator(entry: &Map<String, Value>) -> Result<Operator, String> {
@@ -142,6 +200,9 @@ fn cities(values: &[Value]) -> Option<Clauses> {
     let id = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     values.iter().map(id).collect::<Option<Vec<_>>>().map(Clauses::Numbers)
 }
+
+/// The members of an entry.
+const ENTRY: [&str; 3] = ["property", "operator", "values"];
 
 /// More filters than a question in words has, few enough for one database query.
 const MAX_FILTERS: usize = 20;

@@ -8,7 +8,7 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Dimension, DimensionKind, Direction, Metric, OrderKey, Page, Query, StatsApi};
+use crate::plausible::{Dimension, DimensionKind, Direction, Filter, Metric, OrderKey, Page, Query, StatsApi};
 
 /// The tool's name.
 pub const NAME: &str = "get_breakdown";
@@ -29,12 +29,15 @@ pub fn definition(has_default_site: bool) -> ToolDefinition {
         name: NAME,
         title: "Breakdown by dimension",
         description: "Ranks the values of a dimension: top pages, sources, channels, countries, devices, campaigns, or \
-the values of a custom property. Use it to see where traffic comes from or goes to. For goals use get_conversions, for \
-values over time get_timeseries.\n\
+the values of a custom property. Use it to see where traffic comes from or goes to, and with goal where conversions \
+come from. Rows come largest first by the first of metrics: put the one to rank by first. For goals use get_conversions, \
+for values over time get_timeseries.\n\
 Good pairs: event:page with visitors, pageviews, bounce_rate, time_on_page, scroll_depth; visit:* with visitors, visits, \
 pageviews, bounce_rate, visit_duration; entry and exit pages with visitors, visits, bounce_rate; event:goal with \
-visitors, events, conversion_rate; event:props:<name> with visitors, pageviews, events.\n\
-Names of custom properties differ by site; if you do not know them, ask the user.\n\
+visitors, events, conversion_rate; event:props:<name> with visitors, pageviews, events. With goal: visitors, events, \
+group_conversion_rate.\n\
+Names of custom properties differ by site; if you do not know them, ask the user. Plausible's own goals have url (Outbound \
+Link: Click, File Download) and path (404).\n\
 Example: {\"date_range\":\"30d\",\"dimension\":\"visit:source\",\"page\":\"/pricing\",\"limit\":10}",
         input_schema: schema::arguments(&properties, &["date_range", "dimension"], has_default_site),
         output_schema: schema::rows(),
@@ -56,8 +59,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let (Some(site_id), Some(date_range), Some(dimension)) = (site_id, date_range, dimension) else {
         return Err(arguments.incomplete());
     };
-    let defaults = default_metrics(&dimension);
-    let metrics = metrics.unwrap_or_else(|| defaults.to_vec());
+    let metrics = metrics.unwrap_or_else(|| default_metrics(&dimension, &filters).to_vec());
     let query = Query {
         order_by: order(&metrics, &dimension),
         dimensions: vec![dimension],
@@ -66,14 +68,18 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
         page: Some(Page { limit, offset }),
         ..Query::new(site_id, metrics, date_range)
     };
-    let query = report::legal(query, NAME, &arguments, defaults)?;
+    let query = report::legal(query, NAME, &arguments)?;
     let answer = tools.ask(&query).await?;
     Ok(Report::of_page(&query, answer, warnings, tools.now).result())
 }
 
-/// The metrics of a call that names none: legal for the dimension, and what people ask for first.
-pub fn default_metrics(dimension: &Dimension) -> &'static [Metric] {
+/// The metrics of a call that names none: legal for the dimension, and what people ask for first. A goal that is no page
+/// view has only those of its conversions.
+fn default_metrics(dimension: &Dimension, filters: &[Filter]) -> &'static [Metric] {
+    let is_by_goal = *dimension != Dimension::GOAL && filters::have_goal(filters);
     match (dimension, dimension.kind()) {
+        (_, DimensionKind::Session) if is_by_goal => &[Metric::Visitors, Metric::GroupConversionRate],
+        _ if is_by_goal => &[Metric::Visitors, Metric::Events, Metric::GroupConversionRate],
         (Dimension::BuiltIn("event:page"), _) | (_, DimensionKind::Either) => {
             &[Metric::Visitors, Metric::Pageviews, Metric::BounceRate]
         }

@@ -31,7 +31,8 @@ pub fn definition(has_default_site: bool) -> ToolDefinition {
 percent. Use it for signups, purchases and other goals; without goal it lists every goal that was completed in the \
 range, which is how to find the names of goals. For a goal over time use get_timeseries with goal; for revenue use \
 get_breakdown by event:goal with total_revenue.\n\
-With page it counts conversions on that page; with breakdown_by_page it shows on which pages conversions happen.\n\
+With page it counts conversions on that page; with breakdown_by_page it shows on which pages conversions happen; the \
+rate is of all visitors of the range.\n\
 Example: {\"date_range\":\"30d\",\"goal\":\"Signup\",\"breakdown_by_page\":true}",
         input_schema: schema::arguments(&properties, &["date_range"], has_default_site),
         output_schema: schema::rows(),
@@ -59,7 +60,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
         page: Some(Page { limit, offset }),
         ..Query::new(site_id, METRICS.to_vec(), date_range)
     };
-    let query = report::legal(query, NAME, &arguments, &METRICS)?;
+    let query = report::legal(query, NAME, &arguments)?;
     let answer = tools.ask(&query).await?;
     Ok(Report::of_page(&query, answer, warnings, tools.now).result())
 }

@@ -8,7 +8,9 @@ use super::report::{self, Report};
 use super::schema::{self, Property};
 use super::{READS_PLAUSIBLE, Tools, buckets, filters};
 use crate::mcp::{ToolDefinition, ToolResult};
-use crate::plausible::{Answer, Dimension, Direction, Granularity, LegalQuery, OrderKey, Query, StatsApi};
+use crate::plausible::{
+    Answer, Dimension, Direction, Filter, Granularity, LegalQuery, Metric, OrderKey, Query, StatsApi,
+};
 
 /// The tool's name.
 pub const NAME: &str = "get_timeseries";
@@ -24,7 +26,7 @@ pub fn definition(has_default_site: bool) -> ToolDefinition {
 it for trends, for the day on which something changed, and for one page or goal over time. For a ranking use \
 get_breakdown, for two periods side by side compare_periods.\n\
 Metrics: visitors, visits, pageviews, events, bounce_rate, visit_duration; scroll_depth and time_on_page with page; \
-conversion_rate with goal. views_per_visit cannot be had over time.\n\
+group_conversion_rate (of the bucket's own visitors) with goal. views_per_visit cannot be had over time.\n\
 Empty buckets are filled in, buckets after now are left out, and those that are still running or that an end of the \
 range cuts are marked partial.\n\
 Example: {\"date_range\":\"30d\",\"granularity\":\"day\",\"page\":\"/pricing\",\"metrics\":[\"visitors\",\"pageviews\"]}",
@@ -44,8 +46,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let filters = filters::read(&mut arguments);
     let warnings = arguments.finish()?;
     let (Some(site_id), Some(date_range)) = (site_id, date_range) else { return Err(arguments.incomplete()) };
-    let defaults = filters::default_metrics(&filters);
-    let metrics = metrics.unwrap_or_else(|| defaults.to_vec());
+    let metrics = metrics.unwrap_or_else(|| default_metrics(&filters).to_vec());
     let query = Query {
         dimensions: vec![Dimension::Time(granularity)],
         filters,
@@ -53,9 +54,18 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
         time_labels: true,
         ..Query::new(site_id, metrics, date_range)
     };
-    let query = report::legal(query, NAME, &arguments, defaults)?;
+    let query = report::legal(query, NAME, &arguments)?;
     let answer = tools.ask(&query).await?;
     Ok(series(tools, &query, answer, warnings).result())
+}
+
+/// The metrics of a call that names none. A goal that is no page view has only those of its conversions.
+fn default_metrics(filters: &[Filter]) -> &'static [Metric] {
+    if filters::have_goal(filters) {
+        &[Metric::Visitors, Metric::Events, Metric::GroupConversionRate]
+    } else {
+        &[Metric::Visitors, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration]
+    }
 }
 
 /// Plausible returns 10,000 rows at most and the oldest first, which only hours come to: of those the newest are shown,
@@ -82,6 +92,7 @@ fn series<'a, H>(tools: &Tools<'_, H>, query: &'a LegalQuery, answer: Answer, mu
         ));
     }
     warnings.extend(answer.warnings);
+    warnings.extend(report::nothing_found(&query.filters, rows.iter().map(|(row, _)| row)));
     Report { query, period: answer.period, rows, total_rows: None, truncated: surplus > 0, warnings }
 }
 

@@ -23,7 +23,7 @@ WHICH TOOL
 - get_timeseries: how a metric develops (per hour, day, week, month).
 - get_breakdown: top pages, sources, countries, devices, campaigns, custom properties.
 - get_conversions: goals and their conversion rates; without goal it lists the goals of the site.
-- compare_periods: two periods side by side, for example before and after a release.";
+- compare_periods: two periods side by side, for example before and after a release; also for totals of one whole period.";
 
 const FEEDBACK: &str = "
 - send_feedback: tell whoever runs this server what got in the way.";
@@ -34,7 +34,7 @@ SITE: ";
 
 const AFTER: &str = "
 
-DATES: \"7d\" and \"30d\" end yesterday; \"day\" is today so far. Two days, both included, are written \
+DATES: \"7d\" and \"30d\" end yesterday; \"day\" is today so far, \"1d\" yesterday, \"1mo\" last month. Two days, both included, are written \
 \"2026-07-01,2026-07-31\". A range must not end in the future. Every answer shows the range that Plausible resolved.
 
 METRICS AND DIMENSIONS THAT GO TOGETHER (anything else is refused with a call that works)
@@ -42,7 +42,8 @@ METRICS AND DIMENSIONS THAT GO TOGETHER (anything else is refused with a call th
 - bounce_rate, visit_duration: not by event:goal, event:hostname or custom properties; by event:page they work.
 - views_per_visit: only in compare_periods, and not with page.
 - scroll_depth, time_on_page: only by event:page or with page.
-- conversion_rate, group_conversion_rate: only by event:goal or with a goal filter.
+- conversion_rate (of all visitors of the range) and group_conversion_rate (of the row's or bucket's own): only by \
+event:goal or with goal. Which source converts best, and rates over time, are group_conversion_rate.
 - total_revenue, average_revenue: for goals with revenue; they are amounts with a currency.
 
 FILTERS: page (\"/pricing\", or \"/blog*\" for pages that begin with /blog), goal, and property_filters, for example \

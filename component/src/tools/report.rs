@@ -41,13 +41,15 @@ impl<'a> Report<'a> {
             None => shown >= u64::from(page.limit),
         });
         let unfinished = unfinished("The range", answer.period.as_ref(), now);
+        let is_first = query.page.is_none_or(|page| page.offset == 0);
+        let nothing_found = nothing_found(&query.filters, &answer.rows).filter(|_| is_first);
         Report {
             query,
             period: answer.period,
             rows: answer.rows.into_iter().map(|row| (row, false)).collect(),
             total_rows: answer.total_rows,
             truncated,
-            warnings: warnings.into_iter().chain(unfinished).chain(answer.warnings).collect(),
+            warnings: warnings.into_iter().chain(unfinished).chain(answer.warnings).chain(nothing_found).collect(),
         }
     }
 
@@ -197,22 +199,28 @@ pub fn unfinished(subject: &str, period: Option<&Period>, now: Timestamp) -> Opt
     ))
 }
 
+/// What to know of filters with which nothing was counted.
+pub fn nothing_found<'r>(filters: &[Filter], rows: impl IntoIterator<Item = &'r Row>) -> Option<String> {
+    let is_nothing = |value: &MetricValue| value.number().is_none_or(|number| number == 0.0);
+    let found_nothing = rows.into_iter().flat_map(|row| &row.metrics).all(is_nothing);
+    (found_nothing && !filters.is_empty()).then(|| {
+        "Nothing was counted with these filters. Values compare exactly, upper and lower case included: get_breakdown by \
+         that dimension lists those that the site has."
+            .to_owned()
+    })
+}
+
 /// Proves a query legal; if it is not, mends the call for the error.
-pub fn legal(
-    query: Query,
-    tool: &'static str,
-    arguments: &Arguments,
-    defaults: &[Metric],
-) -> Result<LegalQuery, Failure> {
+pub fn legal(query: Query, tool: &'static str, arguments: &Arguments) -> Result<LegalQuery, Failure> {
     let attempt = query.clone();
     attempt.check().map_err(|violation| {
-        let instead = mend(query, arguments.given().clone(), defaults);
+        let instead = mend(query, arguments.given().clone());
         Failure::Illegal { tool, violation, instead: Value::Object(instead).to_string() }
     })
 }
 
 /// The arguments, with everything mended that a rule is against, so that the call that is offered works.
-fn mend(mut query: Query, mut given: Map<String, Value>, defaults: &[Metric]) -> Map<String, Value> {
+fn mend(mut query: Query, mut given: Map<String, Value>) -> Map<String, Value> {
     given.retain(|_, value| !value.is_null());
     if let Some(Value::Array(entries)) = given.get_mut("property_filters") {
         // They are the last of the query's filters, in their order.
@@ -223,11 +231,13 @@ fn mend(mut query: Query, mut given: Map<String, Value>, defaults: &[Metric]) ->
         query.filters.extend(mended.into_iter().flatten());
     }
     given.retain(|name, value| name != "property_filters" || *value != json!([]));
-    // Where the caller left the metrics to the tool, they fit the mended call by themselves.
+    // Where the metrics are left to the tool, they fit the mended call by themselves.
     if given.contains_key("metrics") && query.clone().check().is_err() {
+        given.remove("metrics");
         let legal = query.legal_metrics();
-        let metrics: &[Metric] = if legal.is_empty() { defaults } else { &legal };
-        given.insert("metrics".to_owned(), metrics.iter().map(|metric| metric.name()).collect());
+        if !legal.is_empty() {
+            given.insert("metrics".to_owned(), legal.iter().map(|metric| metric.name()).collect());
+        }
     }
     given
 }

@@ -54,7 +54,7 @@ pub fn rows() -> String {
 /// Two days or a name.
 pub const DATE_RANGE: Property = (
     "date_range",
-    r#"{"type":"string","description":"\"day\" (today), \"24h\", \"7d\" or another number of days up to yesterday, \"month\" (this month), \"6mo\" or another number of whole months before this one, \"year\", \"all\", or two days, both included: \"2026-07-01,2026-07-31\".","examples":["7d","2026-07-01,2026-07-31"]}"#,
+    r#"{"type":"string","description":"\"day\" (today), \"1d\" (yesterday), \"24h\", \"7d\" or another number of days up to yesterday, \"month\" (this month), \"1mo\" (last month), \"6mo\" or another number of whole months before this one, \"year\", \"all\", or two days, both included: \"2026-07-01,2026-07-31\".","examples":["7d","2026-07-01,2026-07-31"]}"#,
 );
 
 /// Metrics.
@@ -78,7 +78,7 @@ pub const GOAL: Property = (
 /// Filters by dimension or property.
 pub const PROPERTY_FILTERS: Property = (
     "property_filters",
-    r#"{"type":"array","maxItems":20,"description":"Filters that must all hold, by any dimension or custom property.","items":{"type":"object","properties":{"property":{"type":"string","description":"A dimension such as visit:source, visit:channel, visit:country_name, event:page, or the bare name of a custom property such as plan."},"operator":{"type":"string","enum":["is","is_not","contains","contains_not","matches","matches_not"],"default":"is","description":"matches takes regular expressions (RE2). event:goal knows only is and contains."},"values":{"type":"array","minItems":1,"items":{"type":"string"},"description":"Any of these values."}},"required":["property","values"],"additionalProperties":false}}"#,
+    r#"{"type":"array","maxItems":20,"description":"Filters that must all hold, by any dimension or custom property.","items":{"type":"object","properties":{"property":{"type":"string","description":"A dimension such as visit:source, visit:channel, visit:country_name, event:page, or the bare name of a custom property such as plan."},"operator":{"type":"string","enum":["is","is_not","contains","contains_not","matches","matches_not"],"default":"is","description":"matches takes regular expressions (RE2). event:goal knows only is and contains."},"values":{"type":"array","minItems":1,"items":{"type":"string"},"description":"Any of these values, exactly as Plausible has them: Mobile, Google, United States."}},"required":["property","values"],"additionalProperties":false}}"#,
 );
 
 /// How many rows to pass over.
@@ -118,7 +118,7 @@ const DIMENSIONS_ANSWERED: &str =
 
 const RESULTS: &str = r#"{"type":"array","items":{"type":"object","properties":{"dimensions":{"type":"array","items":{"type":["string","number","null"]}},"metrics":{"type":"array","items":{"type":["number","null","object"]},"description":"Numbers; null where there is no value; revenue is an object with value, currency, short and long."},"partial":{"type":"boolean","description":"Only a part of the bucket: it is still running, or an end of the range cuts it."}},"required":["dimensions","metrics"],"additionalProperties":false}}"#;
 
-const TOTALS: &str = r#"{"type":"object","additionalProperties":{"type":"number"},"description":"Sums of the metrics that add up. Visitors and visits do not: ask without a dimension for them."}"#;
+const TOTALS: &str = r#"{"type":"object","additionalProperties":{"type":"number"},"description":"Sums of the metrics that add up. Visitors and visits do not: compare_periods gives them for a whole range."}"#;
 
 const TRUNCATED: &str = r#"{"type":"boolean","description":"There are more rows than these."}"#;
 

@@ -127,14 +127,32 @@ fn of_more_hours_than_plausible_returns_the_newest_are_asked_for() {
 
 #[test]
 fn with_a_goal_the_usual_metrics_are_those_of_conversions() {
-    let expected = json!(["visitors", "events", "conversion_rate"]);
-    assert_eq!(asks("get_timeseries", json!({"date_range": "7d", "goal": "Signup"}))["metrics"], expected);
-    assert_eq!(
-        asks("compare_periods", json!({"period_a": "7d", "period_b": "7d", "goal": "Signup"}))["metrics"],
-        expected
-    );
-    let query = asks("get_breakdown", json!({"date_range": "7d", "dimension": "visit:source", "goal": "Signup"}));
-    assert_eq!(query["filters"], json!([["is", "event:goal", ["Signup"]]]));
+    let of_all = json!(["visitors", "events", "conversion_rate"]);
+    let of_the_row = json!(["visitors", "events", "group_conversion_rate"]);
+    let of_the_visit = json!(["visitors", "group_conversion_rate"]);
+    let by = |dimension: &str| json!({"date_range": "7d", "dimension": dimension, "goal": "Signup"});
+    for (tool, arguments, expected) in [
+        ("get_timeseries", json!({"date_range": "7d", "goal": "Signup"}), &of_the_row),
+        ("compare_periods", json!({"period_a": "7d", "period_b": "7d", "goal": "Signup"}), &of_all),
+        ("get_breakdown", by("visit:source"), &of_the_row),
+        ("get_breakdown", by("event:props:plan"), &of_the_row),
+        ("get_breakdown", by("visit:entry_page"), &of_the_visit),
+        ("get_breakdown", by("event:goal"), &of_all),
+    ] {
+        let query = asks(tool, arguments);
+        assert_eq!(query["filters"], json!([["is", "event:goal", ["Signup"]]]));
+        assert_eq!(&query["metrics"], expected, "{tool} {}", query["dimensions"]);
+    }
+}
+
+#[test]
+fn what_people_write_for_a_page_or_two_days_is_understood() {
+    let asked = |arguments: Value| asks("get_conversions", arguments);
+    let query =
+        asked(json!({"date_range": ["2026-07-01", "2026-07-31"], "page": "https://shop.example/pricing?plan=pro#a"}));
+    assert_eq!(query["date_range"], json!(["2026-07-01", "2026-07-31"]));
+    assert_eq!(query["filters"], json!([["is", "event:page", ["/pricing"]]]));
+    assert_eq!(asked(json!({"date_range": "1d", "page": "http://shop.example"}))["filters"][0][2], json!(["/"]));
 }
 
 #[test]

@@ -135,8 +135,8 @@ fn a_document_that_cannot_be_fetched_for_a_moment_costs_its_client_nothing() {
     };
     world.advance(DOCUMENT_KEPT);
     for (id, fault, status, error) in [
-        ("M11", Fault::Answer(503, String::new()), 502, "temporarily_unavailable"),
-        ("M17", Fault::Closed, 502, "temporarily_unavailable"),
+        ("M11", Fault::Answer(503, String::new()), 400, "temporarily_unavailable"),
+        ("M17", Fault::Closed, 400, "temporarily_unavailable"),
         ("M11", Fault::Answer(404, String::new()), 401, "invalid_client"),
         ("M12", Fault::Typed("text/html", good(&url)), 401, "invalid_client"),
     ] {

@@ -66,6 +66,16 @@ pub(super) fn approved(
     Ok(Transaction { state, ..transaction.clone() })
 }
 
+/// Whether the transaction takes another attempt.
+pub(super) fn check_open(transaction: &Transaction) -> Result<(), TransactionError> {
+    match &transaction.state {
+        State::Approved { attempts, .. } if attempts.len() >= MAX_ATTEMPTS => Err(TransactionError::TooManyAttempts),
+        State::Consent | State::Approved { .. } => Ok(()),
+        State::Done => Err(TransactionError::Done),
+        State::Denied => Err(TransactionError::Denied),
+    }
+}
+
 /// The attempt that `state` names, in the browser that approved.
 pub(super) fn find_attempt<'a>(
     transaction: &'a Transaction,

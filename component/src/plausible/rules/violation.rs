@@ -74,11 +74,15 @@ impl Violation {
             }
             Violation::EmptyGroup => write!(formatter, "A group of filters is empty. Give it at least one."),
             Violation::FilteredTime => write!(formatter, "Time cannot be filtered. Use the date range."),
-            Violation::GoalOperator(operator) => write!(
-                formatter,
-                "A filter on event:goal cannot use {operator}. Plausible knows only is and contains there, so those who \
-                 did not complete a goal cannot be asked for; take those who did from all."
-            ),
+            Violation::GoalOperator(operator) => {
+                let why = "Plausible knows only is and contains there";
+                let instead = if operator.ends_with("_not") {
+                    ", so those who did not complete a goal cannot be asked for; take those who did from all"
+                } else {
+                    ""
+                };
+                write!(formatter, "A filter on event:goal cannot use {operator}. {why}{instead}.")
+            }
             Violation::NumbersNotCity(name) => {
                 write!(formatter, "The filter on {name} compares with numbers. Only visit:city takes them.")
             }
@@ -107,12 +111,13 @@ impl Violation {
         match self {
             Violation::NeedsGoal(metric) => write!(
                 formatter,
-                "{} needs a goal. Plausible computes it with an event:goal filter or dimension only.",
+                "{} needs a goal. Plausible computes it with an event:goal filter or dimension only: add goal, with a name \
+                 that get_conversions lists.",
                 metric.name()
             ),
             Violation::NeedsPage(metric) => write!(
                 formatter,
-                "{} needs a page. Plausible computes it with an event:page filter or dimension only.",
+                "{} needs a page. Plausible computes it with an event:page filter or dimension only: add page.",
                 metric.name()
             ),
             Violation::ViewsPerVisitWithPageFilter => write!(

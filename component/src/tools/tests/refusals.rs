@@ -69,8 +69,31 @@ fn wrong_arguments_are_all_named_at_once() {
         ),
         (
             json!({"date_range": "7d", "property_filters": [{"property": "event:page", "operator": "matches", "values": ["^/(?!blog)"]}]}),
-            "a pattern has a lookahead",
+            "a pattern has a lookahead, which regular expressions of RE2 do not have; use is_not",
         ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "matches", "values": ["^(?!Sign)"]}]}),
+            "name the goals",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:entry_page", "values": ["/blog/*"]}]}),
+            "use operator matches with the value \"^/blog/\"",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "country", "values": ["Germany"]}]}),
+            "write visit:country_name, or event:props:country",
+        ),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:source", "op": "is_not", "values": ["x"]}]}),
+            "property_filters[0]: has no member \"op\"",
+        ),
+        (json!({"date_range": "7d", "page": "pricing"}), "write \"/pricing\", or \"*pricing*\""),
+        (json!({"date_range": "7d", "filters": []}), "filters: is no argument of get_timeseries; write page, goal or"),
+        (
+            json!({"date_range": "7d", "country": "DE"}),
+            "country: is no argument of get_timeseries; write page, goal or",
+        ),
+        (json!({"date_range": "7d", "dimension": "visit:source"}), "call get_breakdown with dimension"),
         (
             json!({"date_range": "7d", "page": "/a", "property_filters": [{"property": "event:page", "values": ["/a"]}]}),
             "use one of the two",
@@ -92,7 +115,7 @@ fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
         (
             "get_breakdown",
             json!({"date_range": "7d", "dimension": "event:goal", "metrics": ["bounce_rate"]}),
-            ["per visit", "conversion_rate"],
+            ["per visit", "get_breakdown {\"date_range\":\"7d\",\"dimension\":\"event:goal\"}"],
         ),
         (
             "get_breakdown",
@@ -112,12 +135,12 @@ fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
         (
             "get_breakdown",
             json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["scroll_depth"]}),
-            ["needs a page", "visitors"],
+            ["needs a page", "get_breakdown {\"date_range\":\"7d\",\"dimension\":\"visit:source\"}"],
         ),
         (
             "get_timeseries",
             json!({"date_range": "7d", "metrics": ["views_per_visit"]}),
-            ["without dimensions only", "visitors"],
+            ["without dimensions only", "get_timeseries {\"date_range\":\"7d\"}"],
         ),
         (
             "compare_periods",
@@ -146,6 +169,11 @@ fn a_filter_is_mended_to_one_that_asks_the_same_or_left_out() {
             "get_timeseries",
             json!({"date_range": "7d", "property_filters": [{"property": "event:goal", "operator": "matches", "values": ["Sign.*"]}]}),
             ["only is and contains", "get_timeseries {\"date_range\":\"7d\"}"],
+        ),
+        (
+            "get_timeseries",
+            json!({"date_range": "7d", "metrics": ["conversion_rate"], "property_filters": [{"property": "event:goal", "operator": "is_not", "values": ["x"]}]}),
+            ["cannot be asked for", "get_timeseries {\"date_range\":\"7d\"}"],
         ),
         (
             "get_breakdown",
@@ -181,10 +209,12 @@ fn a_site_is_needed_and_must_be_allowed() {
 
 #[test]
 fn a_fault_of_plausible_may_be_one_of_the_pattern() {
-    for (operator, is_mentioned) in [("matches", true), ("is", false)] {
+    for (operator, page, status, is_mentioned) in
+        [("matches", "", 500, true), ("is", "", 500, false), ("is", "/a*", 500, false), ("matches", "", 503, false)]
+    {
         let http = ScriptedHttp::default();
-        http.answer(500, "");
-        let arguments = json!({"date_range": "7d", "property_filters": [{"property": "plan", "operator": operator, "values": ["["]}]});
+        http.answer(status, "");
+        let arguments = json!({"date_range": "7d", "page": page, "property_filters": [{"property": "plan", "operator": operator, "values": ["["]}]});
         let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_timeseries", arguments);
         assert_eq!(result.text.contains("a regular expression that RE2 cannot read"), is_mentioned, "{}", result.text);
     }
@@ -231,4 +261,37 @@ fn every_fault_of_plausible_says_what_to_do() {
             call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", json!({"date_range": "7d"}));
         assert!(result.is_error && result.text.len() > 40, "{}", result.text);
     }
+}
+
+#[test]
+fn filters_with_which_nothing_was_counted_may_be_spelled_otherwise() {
+    let words = "Values compare exactly";
+    let ask = |tool: &str, results: &str, arguments: Value| {
+        let http = ScriptedHttp::default();
+        for _ in 0..2 {
+            http.answer(200, &format!(r#"{{"results":{results},"meta":{{"time_labels":["2026-08-01"]}}}}"#));
+        }
+        let result = call(&http, Sites { default: Some("s"), allowed: None }, tool, arguments);
+        assert_eq!(content(&result)["warnings"].to_string().matches(words).count(), result.text.matches(words).count());
+        result.text.matches(words).count()
+    };
+    let filters = json!([{"property": "visit:source", "values": ["google"]}]);
+    let found = r#"[{"dimensions":["2026-08-01"],"metrics":[1,2]}]"#;
+    for (results, times) in [("[]", 1), (found, 0)] {
+        let metrics = json!(["visitors", "pageviews"]);
+        assert_eq!(
+            ask(
+                "get_timeseries",
+                results,
+                json!({"date_range": "7d", "metrics": metrics, "property_filters": filters})
+            ),
+            times
+        );
+        let by =
+            json!({"date_range": "7d", "dimension": "visit:channel", "metrics": metrics, "property_filters": filters});
+        assert_eq!(ask("get_breakdown", results, by), times);
+        let periods = json!({"period_a": "7d", "period_b": "7d", "metrics": metrics, "property_filters": filters});
+        assert_eq!(ask("compare_periods", results, periods), times);
+    }
+    assert_eq!(ask("get_conversions", "[]", json!({"date_range": "7d"})), 0, "nothing is filtered");
 }
