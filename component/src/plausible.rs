@@ -23,7 +23,7 @@ pub use date_range::{DateRange, DateRangeError};
 pub use dimension::{Dimension, DimensionError, DimensionKind, Granularity};
 pub use filter::{Clauses, Filter, Operator};
 pub use metric::{Metric, MetricKind};
-pub use pattern::{anchored, beyond_re2, is_literal, page_filter};
+pub use pattern::{BeyondRe2, anchored, beyond_re2, is_literal, page_filter};
 pub use query::{Direction, LegalQuery, OrderKey, Page, Query};
 pub use rules::Violation;
 pub use value::{Label, MetricValue};

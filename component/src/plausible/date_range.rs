@@ -181,8 +181,9 @@ impl std::fmt::Display for DateRangeError {
         match self {
             DateRangeError::UnknownForm => write!(
                 formatter,
-                "is not a date range; write \"day\" (today), \"1d\" (yesterday), \"24h\", \"7d\" (the 7 days up to yesterday), \
-                 \"month\" (this one), \"1mo\" (the last one), \"6mo\", \"year\", \"all\", or two days as \"2026-07-01,2026-07-31\""
+                "is not a date range; write \"day\" (today), \"1d\" (yesterday), \"24h\", \"7d\" (the 7 days up to \
+                 yesterday), \"month\" (this one), \"1mo\" (the last one), \"6mo\", \"year\", \"all\", or two days as \
+                 \"2026-07-01,2026-07-31\""
             ),
             DateRangeError::HoursOtherThan24 => {
                 write!(

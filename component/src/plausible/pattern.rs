@@ -16,20 +16,31 @@ pub fn is_literal(text: &str) -> bool {
     !text.contains(|character| METACHARACTERS.contains(character))
 }
 
-/// What a pattern uses that RE2 does not have by design (<https://github.com/google/re2/wiki/Syntax>), and Plausible's
-/// database answers with a fault of its own. Other faults of a pattern are left to Plausible.
-pub fn beyond_re2(pattern: &str) -> Option<&'static str> {
+/// What RE2 does not have by design (<https://github.com/google/re2/wiki/Syntax>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeyondRe2 {
+    /// `(?=` or `(?!`.
+    Lookahead,
+    /// `(?<=` or `(?<!`.
+    Lookbehind,
+    /// `\1` to `\9`.
+    Backreference,
+}
+
+/// What a pattern uses that RE2 does not have: Plausible's database answers it with a fault of its own. Other faults of
+/// a pattern are left to Plausible.
+pub fn beyond_re2(pattern: &str) -> Option<BeyondRe2> {
     let mut rest = pattern;
     let mut is_in_class = false;
     while let Some(character) = rest.chars().next() {
         let after = rest.strip_prefix(character).unwrap_or_default();
         let found = BEYOND_RE2.iter().find(|(start, _)| !is_in_class && rest.starts_with(start));
-        if let Some((_, name)) = found {
-            return Some(name);
+        if let Some((_, beyond)) = found {
+            return Some(*beyond);
         }
         match character {
             '\\' if !is_in_class && after.starts_with(|digit: char| ('1'..='9').contains(&digit)) => {
-                return Some("a backreference");
+                return Some(BeyondRe2::Backreference);
             }
             '[' => is_in_class = true,
             ']' => is_in_class = false,
@@ -62,8 +73,12 @@ fn escape(literal: &str) -> String {
 }
 
 /// How groups begin that look around.
-const BEYOND_RE2: [(&str, &str); 4] =
-    [("(?=", "a lookahead"), ("(?!", "a lookahead"), ("(?<=", "a lookbehind"), ("(?<!", "a lookbehind")];
+const BEYOND_RE2: [(&str, BeyondRe2); 4] = [
+    ("(?=", BeyondRe2::Lookahead),
+    ("(?!", BeyondRe2::Lookahead),
+    ("(?<=", BeyondRe2::Lookbehind),
+    ("(?<!", BeyondRe2::Lookbehind),
+];
 
 const METACHARACTERS: &str = "\\.+*?()|[]{}^$";
 
@@ -91,11 +106,11 @@ mod tests {
     #[test]
     fn what_re2_does_not_have_is_found_where_it_means_that() {
         for (pattern, found) in [
-            ("^/(?!blog)", Some("a lookahead")),
-            ("(?=x)", Some("a lookahead")),
-            ("x(?<!y)", Some("a lookbehind")),
-            ("(?<=y)", Some("a lookbehind")),
-            ("(a)\\1", Some("a backreference")),
+            ("^/(?!blog)", Some(BeyondRe2::Lookahead)),
+            ("(?=x)", Some(BeyondRe2::Lookahead)),
+            ("x(?<!y)", Some(BeyondRe2::Lookbehind)),
+            ("(?<=y)", Some(BeyondRe2::Lookbehind)),
+            ("(a)\\1", Some(BeyondRe2::Backreference)),
             ("\\\\1", None),
             ("\\(?!", None),
             ("[(?!]", None),

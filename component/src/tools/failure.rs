@@ -57,7 +57,8 @@ impl fmt::Display for Failure {
                 match error {
                     QueryError::ServerFault(500) if *has_pattern => write!(
                         formatter,
-                        " It also answers so to a regular expression that RE2 cannot read: check those in property_filters."
+                        " It also answers so to a regular expression that RE2 cannot read: check those in \
+                         property_filters."
                     ),
                     _ => Ok(()),
                 }
@@ -77,8 +78,8 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
         QueryError::Unauthorized => write!(
             formatter,
             "Plausible rejected the API key, or the key cannot see the site {site_id}: Plausible answers both in the \
-             same way (401). Check the spelling of site_id, a bare domain as example.com, mostly without www. If it is right, the key needs \
-             access to that site."
+             same way (401). Check the spelling of site_id, a bare domain as example.com, mostly without www. If it is \
+             right, the key needs access to that site."
         ),
         QueryError::PaymentRequired(words) => {
             write!(formatter, "Plausible wants an upgrade (402): the site is locked, or its plan has no Stats API.")?;

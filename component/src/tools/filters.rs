@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::arguments::{Arguments, dimension_problem, kind, quoted};
-use crate::plausible::{Clauses, Dimension, Filter, Operator, anchored, beyond_re2, page_filter};
+use crate::plausible::{BeyondRe2, Clauses, Dimension, Filter, Operator, anchored, beyond_re2, page_filter};
 
 /// Reads `page`, `goal` and `property_filters`, in this order.
 pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
@@ -118,9 +118,8 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     };
     let operator = operator(entry)?;
     let clauses = clauses(entry, &dimension)?;
-    match &clauses {
-        Clauses::Text(values) => check_values(operator, &dimension, values)?,
-        Clauses::Numbers(_) => {}
+    if let Clauses::Text(values) = &clauses {
+        check_values(operator, &dimension, values)?;
     }
     Ok(Filter::Compare { operator, dimension, clauses })
 }
@@ -147,12 +146,17 @@ fn check_values(operator: Operator, dimension: &Dimension, values: &[String]) ->
 
 fn check_patterns(dimension: &Dimension, patterns: &[String]) -> Result<(), String> {
     let Some(beyond) = patterns.iter().find_map(|pattern| beyond_re2(pattern)) else { return Ok(()) };
+    let name = match beyond {
+        BeyondRe2::Lookahead => "a lookahead",
+        BeyondRe2::Lookbehind => "a lookbehind",
+        BeyondRe2::Backreference => "a backreference",
+    };
     let instead = match beyond {
-        "a backreference" => "write it without",
+        BeyondRe2::Backreference => "write it without",
         _ if *dimension == Dimension::GOAL => "name the goals that are meant",
         _ => "use is_not, contains_not or matches_not to leave values out",
     };
-    Err(format!("a pattern has {beyond}, which regular expressions of RE2 do not have; {instead}"))
+    Err(format!("a pattern has {name}, which regular expressions of RE2 do not have; {instead}"))
 }
 
 /// Whether a dimension's values are paths of pages, which have no `*`.

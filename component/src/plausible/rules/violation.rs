@@ -111,8 +111,8 @@ impl Violation {
         match self {
             Violation::NeedsGoal(metric) => write!(
                 formatter,
-                "{} needs a goal. Plausible computes it with an event:goal filter or dimension only: add goal, with a name \
-                 that get_conversions lists.",
+                "{} needs a goal. Plausible computes it with an event:goal filter or dimension only: add goal, with a \
+                 name that get_conversions lists.",
                 metric.name()
             ),
             Violation::NeedsPage(metric) => write!(
