@@ -85,6 +85,22 @@ fn a_login_that_cannot_be_started_costs_no_attempt_and_says_why() {
 }
 
 #[test]
+fn no_other_try_is_offered_after_the_last_while_the_provider_is_away() {
+    let world = World::new();
+    let browser = Browser::default();
+    let form = browser.consent(&world, &world.client());
+    for _ in 0..5 {
+        browser.approve(&world, &form);
+    }
+    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("discovery/")) {
+        world.overwrite(key, b"gone");
+    }
+    world.provider().fail("openid-configuration", Fault::Closed);
+    let page = browser.decide(&world, &form, "approve");
+    assert!(text(&page).contains("Too many attempts") && !text(&page).contains("<form"), "{}", text(&page));
+}
+
+#[test]
 fn access_is_asked_who_it_is_and_no_more() {
     let world = World::new();
     let browser = Browser::default();
