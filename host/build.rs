@@ -1,15 +1,20 @@
-//! Builds the component and the adapters for `wasm32-wasip2`, compiles the component ahead for the host's engine, and
-//! leaves all files in `OUT_DIR` for `src/component.rs` and `src/compose.rs` to embed.
+//! Has `component/compile` build the component, and the adapters for the feature `compose`, and leaves them in `OUT_DIR`
+//! for `src/component.rs` and `src/compose.rs` to embed. With the feature `precompiled` the component's machine code too.
 
 use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use wasmtime::Engine;
 
-#[path = "src/engine_configuration.rs"]
-mod engine_configuration;
+#[cfg(feature = "precompiled")]
+#[path = "build/ahead.rs"]
+mod ahead;
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR").context("OUT_DIR is not set")?);
@@ -18,20 +23,22 @@ fn main() -> Result<()> {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=src/engine_configuration.rs");
 
-    ensure_target_is_installed()?;
+    let adapters: &[&str] = if env::var_os("CARGO_FEATURE_COMPOSE").is_some() { &ADAPTERS } else { &[] };
     let folder = component_folder(&out)?;
-    if env::var_os("CARGO_FEATURE_COMPOSE").is_some() {
-        for (package, embedded) in ADAPTERS {
-            let wasm = build_component(&root, &folder, package)?;
-            std::fs::write(out.join(embedded), wasm).with_context(|| format!("cannot write {embedded}"))?;
-        }
+    compile(&root, &folder, adapters)?;
+    let built = folder.join("wasm32-wasip2/component");
+    for adapter in adapters {
+        let file = format!("plausible_mcp_adapter_{adapter}.wasm");
+        copy(&built.join(file), &out.join(format!("adapter-{adapter}.wasm")))?;
     }
-    let wasm = build_component(&root, &folder, COMPONENT)?;
-    std::fs::write(out.join("component.wasm"), &wasm).context("cannot write component.wasm")?;
-    let compiled = compile_ahead(&wasm)?;
-    std::fs::write(out.join("component.cwasm"), compiled).context("cannot write component.cwasm")
+    let component = out.join("component.wasm");
+    copy(&built.join("plausible_mcp_component.wasm"), &component)?;
+    #[cfg(feature = "precompiled")]
+    ahead::compile(&component, &out.join("component.cwasm"))?;
+    Ok(())
 }
 
 fn workspace_root() -> Result<PathBuf> {
@@ -47,106 +54,94 @@ fn component_folder(out: &Path) -> Result<PathBuf> {
     Ok(target.join("component"))
 }
 
-/// Adds the target's standard library to the toolchain in use when it is not there.
-fn ensure_target_is_installed() -> Result<()> {
-    if target_is_installed() {
+/// Runs the script in a target folder of its own: cargo, which waits for this build script, holds the lock of the other.
+fn compile(root: &Path, folder: &Path, adapters: &[&str]) -> Result<()> {
+    let mut command = Command::new(root.join("component/compile"));
+    command.arg("--target-dir").arg(folder).args(adapters).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut script = command.spawn().context("cannot run component/compile; it needs a POSIX shell at /bin/sh")?;
+    let messages = script.stderr.take().context("the script has a standard error")?;
+    let said = Progress::begin().follow(&mut script, &lines(messages))?;
+    let status = script.wait().context("cannot wait for component/compile")?;
+    if status.success() {
         return Ok(());
     }
-    println!("cargo::warning=adding the Rust target {TARGET} with `rustup target add {TARGET}`");
-    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
-    if matches!(added, Ok(status) if status.success()) && target_is_installed() {
-        return Ok(());
+    // What cargo shows of a build script that failed is what it wrote: everything, and the reason last.
+    eprintln!("{said}");
+    let reason = said.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("its messages stand above");
+    bail!("component/compile ended with {status}: {reason}")
+}
+
+fn lines(messages: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(messages).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// What the terminal is told meanwhile. cargo shows what a build script says when it has ended, which is minutes later
+/// on a small machine, so this goes around cargo; without a terminal nothing is told.
+struct Progress {
+    terminal: Option<fs::File>,
+    begun: Instant,
+}
+
+impl Progress {
+    fn begin() -> Self {
+        let terminal = OpenOptions::new().write(true).open("/dev/tty").ok();
+        Self { terminal, begun: Instant::now() }
     }
-    bail!(
-        "The component is built for the Rust target {TARGET}, which this toolchain does not have, and \
-         `rustup target add {TARGET}` did not succeed. Install the target and build again."
-    )
-}
 
-/// Whether the standard library of the target stands in the sysroot of the compiler that cargo uses.
-fn target_is_installed() -> bool {
-    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let Ok(found) = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output() else {
-        return false;
-    };
-    let folder = String::from_utf8_lossy(&found.stdout).trim().to_owned();
-    found.status.success() && std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
-}
-
-/// Runs cargo on one crate alone, so that no other one's features change it, in a target folder of its own (the outer
-/// cargo holds the lock of the other one) and with settings that no outer profile or environment can change.
-fn build_component(root: &Path, target_folder: &Path, (package, artefact): (&str, &str)) -> Result<Vec<u8>> {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(root)
-        .args(["build", "--package", package, "--profile", PROFILE, "--target", TARGET])
-        .arg("--target-dir")
-        .arg(target_folder);
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(leaks_into_nested_cargo) {
-            command.env_remove(name);
+    /// Returns all that the script said, once it has closed its standard error.
+    fn follow(mut self, script: &mut Child, lines: &Receiver<String>) -> Result<String> {
+        let (mut said, mut crates, mut last) = (String::new(), 0, Instant::now());
+        loop {
+            match lines.recv_timeout(PAUSE) {
+                Ok(line) => {
+                    crates += usize::from(line.trim_start().starts_with("Compiling "));
+                    if line.starts_with("adding ") {
+                        self.tell(&line);
+                    }
+                    said.push_str(&line);
+                    said.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(said),
+                // A grandchild that outlives the script may hold its standard error open.
+                Err(RecvTimeoutError::Timeout) if script.try_wait()?.is_some() => return Ok(said),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if last.elapsed() >= PAUSE {
+                last = Instant::now();
+                let seconds = self.begun.elapsed().as_secs();
+                self.tell(&format!("building the WebAssembly component: {crates} crates in {seconds} s"));
+            }
         }
     }
-    let status = command.status().context("cannot run cargo for the component")?;
-    if !status.success() {
-        bail!("the crate {package} did not build for {TARGET} ({status}); its messages stand above");
+
+    fn tell(&mut self, text: &str) {
+        if let Some(terminal) = &mut self.terminal {
+            // cargo's progress bar stands in the line, without an end: it is overwritten, and drawn anew below.
+            let _ = write!(terminal, "\r\x1b[K    {text}\n");
+        }
     }
-    let built = target_folder.join(TARGET).join(PROFILE).join(artefact);
-    std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))
 }
 
-/// Variables by which cargo, clippy and coverage tools steer rustc: they are meant for the host's own compilation.
-fn leaks_into_nested_cargo(name: &str) -> bool {
-    const EXACT: [&str; 10] = [
-        "RUSTFLAGS",
-        "RUSTDOCFLAGS",
-        "RUSTC",
-        "RUSTDOC",
-        "RUSTC_WRAPPER",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "RUSTC_LINKER",
-        "CLIPPY_ARGS",
-        "TARGET",
-        "DEBUG",
-    ];
-    const PREFIXES: [&str; 8] = [
-        "CARGO_ENCODED_",
-        "CARGO_CFG_",
-        "CARGO_FEATURE_",
-        "CARGO_PROFILE_",
-        "CARGO_BUILD_",
-        "CARGO_TARGET_",
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-    ];
-    EXACT.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to);
+    copied.with_context(|| format!("cannot copy {} to {}; is the disk full?", from.display(), to.display()))?;
+    Ok(())
 }
 
-/// Compiles for the target's baseline instruction set, so that the binary runs on any machine of that architecture.
-fn compile_ahead(wasm: &[u8]) -> Result<Vec<u8>> {
-    let mut config = engine_configuration::engine_configuration();
-    let target = env::var("TARGET").context("TARGET is not set")?;
-    config.target(&target).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    Engine::new(&config)
-        .and_then(|engine| engine.precompile_component(wasm))
-        .map_err(|error| anyhow::anyhow!("cannot compile the component ahead: {error:?}"))
-}
-
-/// Packages and what cargo calls the components that they become.
-const COMPONENT: (&str, &str) = ("plausible-mcp-component", "plausible_mcp_component.wasm");
-/// The same of the adapters, and the files in `OUT_DIR`.
-const ADAPTERS: [((&str, &str), &str); 2] = [
-    (("plausible-mcp-adapter-spin", "plausible_mcp_adapter_spin.wasm"), "adapter-spin.wasm"),
-    (("plausible-mcp-adapter-wasi", "plausible_mcp_adapter_wasi.wasm"), "adapter-wasi.wasm"),
-];
-/// Of the workspace's Cargo.toml.
-const PROFILE: &str = "component";
-const TARGET: &str = "wasm32-wasip2";
+const ADAPTERS: [&str; 2] = ["spin", "wasi"];
+/// How long the terminal is silent at most.
+const PAUSE: Duration = Duration::from_secs(10);
 /// What the components are made of, relative to the workspace.
-const WATCHED: [&str; 8] = [
+const WATCHED: [&str; 9] = [
     "component/src",
     "component/build.rs",
+    "component/compile",
     "component/Cargo.toml",
     "component/adapters",
     "wit",

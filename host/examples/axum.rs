@@ -61,11 +61,19 @@ mod tests {
     use axum::http::StatusCode;
     use tower::ServiceExt as _;
 
+    use plausible_mcp_host::code_cache_of_tests;
+
     use super::*;
 
     async fn answer(path: &str) -> (StatusCode, String) {
         let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
-        let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
+        let host = Host::builder()
+            .code_cache(code_cache_of_tests())
+            .settings(settings)
+            .log(Arc::new(|_| {}))
+            .build()
+            .await
+            .unwrap();
         let peer = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1)));
         let request = Request::post(path).header("host", "localhost").extension(peer).body(Body::empty()).unwrap();
         let response = application(host).oneshot(request).await.unwrap();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use plausible_mcp_host::EMBEDDED_WASM_FILE;
+use plausible_mcp_host::embedded_component;
 use plausible_mcp_host::oauth_store::{self, MemoryStore, OauthStoreState};
 use plausible_mcp_host::outbound_http::{self, HttpPolicy, OutboundHttpState};
 use plausible_mcp_host::secrets::{self, Secrets, SecretsState};
@@ -74,7 +74,7 @@ impl Secrets for Vault {
 impl Embedding {
     fn new() -> wasmtime::Result<Self> {
         let engine = Engine::new(&Config::new())?;
-        let component = Component::from_file(&engine, EMBEDDED_WASM_FILE)?;
+        let component = Component::from_binary(&engine, embedded_component())?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;

@@ -18,6 +18,9 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
+use crate::code_cache;
+#[cfg(not(all(feature = "compose", feature = "demo")))]
+use crate::component::BUILD_WITH_ALL;
 use crate::component::ComponentSource;
 use crate::host::{Host, HostBuilder};
 use crate::limits::Limits;
@@ -35,11 +38,12 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything on this machine with a simulated Plausible; no accounts needed
-    #[cfg(feature = "demo")]
     Demo {
         /// Address to listen on
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
         listen: SocketAddr,
+        #[command(flatten)]
+        component: ComponentArgument,
     },
     /// Serve MCP over HTTP
     Serve(ServeArguments),
@@ -58,7 +62,6 @@ enum Command {
     /// List or end what users have let clients do
     Grants(GrantsArguments),
     /// Write the component for another host
-    #[cfg(feature = "compose")]
     Compose(ComposeArguments),
     /// Tell by the exit code whether a server is alive; for the health check of a container
     Health {
@@ -104,7 +107,6 @@ impl FromStr for AdminAddress {
     }
 }
 
-#[cfg(feature = "compose")]
 #[derive(Debug, Args)]
 struct ComposeArguments {
     /// The kind of host: spin, or wasi for `wasmtime serve` and others with WASI 0.2 and a folder for records; without it
@@ -140,6 +142,13 @@ struct Source {
     /// A setting that is not secret; goes before environment and file
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    component: ComponentArgument,
+}
+
+/// Which component is run.
+#[derive(Debug, Args)]
+struct ComponentArgument {
     /// A .wasm file to run instead of the embedded component
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -189,12 +198,18 @@ impl CommandLine {
     /// See [`CliError`].
     pub async fn run(self) -> Result<(), CliError> {
         match self.command {
+            #[cfg(not(feature = "demo"))]
+            Command::Demo { .. } => Err(CliError::Failed(format!("this build has no `demo`; {BUILD_WITH_ALL}"))),
             #[cfg(feature = "demo")]
-            Command::Demo { listen } => run::demo(listen).await,
+            Command::Demo { listen, component } => run::demo(listen, &component).await,
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, store, json } => check::run(source, &store, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            #[cfg(not(feature = "compose"))]
+            Command::Compose(ComposeArguments { .. }) => {
+                Err(CliError::Failed(format!("this build has no `compose`; {BUILD_WITH_ALL}")))
+            }
             #[cfg(feature = "compose")]
             Command::Compose(arguments) => compose::run(arguments),
             Command::Health { url } => health::run(&url).await,
@@ -239,11 +254,21 @@ impl Source {
     }
 
     async fn host_with(&self, host: HostBuilder) -> Result<Host, CliError> {
+        self.component.of(host).build().await.map_err(failed)
+    }
+}
+
+impl ComponentArgument {
+    /// The host with this component, whose machine code is kept in the user's cache folder.
+    fn of(&self, host: HostBuilder) -> HostBuilder {
         let host = match &self.component {
             Some(file) => host.component(ComponentSource::File(file.clone())),
             None => host,
         };
-        host.build().await.map_err(failed)
+        match code_cache::default_folder(|name| std::env::var_os(name)) {
+            Some(folder) => host.code_cache(folder),
+            None => host,
+        }
     }
 }
 

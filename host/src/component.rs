@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use wasmtime::component::Component;
 use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::code_cache;
 use crate::engine_configuration::engine_configuration;
 use crate::limits::Limits;
 
 /// Which component a host runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComponentSource {
-    /// The component that was built with this host and compiled ahead.
+    /// The component that was built with this host.
     Embedded,
-    /// A component in a `.wasm` file, compiled at start. Precompiled files are not accepted: they are machine code
-    /// and could not be checked.
+    /// A component in a `.wasm` file. Precompiled files are not accepted: they are machine code and could not be
+    /// checked.
     File(PathBuf),
 }
 
@@ -46,8 +47,10 @@ impl std::fmt::Display for ComponentError {
 
 impl std::error::Error for ComponentError {}
 
-/// The embedded component as portable WebAssembly, for tools that measure or deploy it.
-pub const EMBEDDED_WASM_FILE: &str = concat!(env!("OUT_DIR"), "/component.wasm");
+/// Returns the component that was built with this host, as portable WebAssembly.
+pub fn embedded_component() -> &'static [u8] {
+    include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"))
+}
 
 /// An engine whose pool has room for every request that `limits` admit at once and for the operator's questions.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
@@ -70,29 +73,55 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
     Engine::new(&config).map_err(|error| ComponentError::Engine(format!("{error:#}")))
 }
 
-/// Loads what `source` names into `engine`.
-pub(crate) fn load(engine: &Engine, source: &ComponentSource) -> Result<Component, ComponentError> {
+/// Loads what `source` names into `engine`. What has to be compiled is kept in the folder `cache`, if there is one.
+pub(crate) fn load(
+    engine: &Engine,
+    source: &ComponentSource,
+    cache: Option<&Path>,
+) -> Result<Component, ComponentError> {
     match source {
-        ComponentSource::Embedded => embedded(engine),
-        ComponentSource::File(file) => from_file(engine, file),
+        ComponentSource::Embedded => embedded(engine, cache),
+        ComponentSource::File(file) => from_file(engine, file, cache),
     }
 }
 
+#[cfg(feature = "precompiled")]
 #[expect(unsafe_code, reason = "machine code has to be trusted; this is the build's own")]
-fn embedded(engine: &Engine) -> Result<Component, ComponentError> {
+fn embedded(engine: &Engine, _: Option<&Path>) -> Result<Component, ComponentError> {
+    static MACHINE_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
     // SAFETY: the bytes are the output of `Engine::precompile_component` in this crate's build script, embedded at
     // compile time; nothing can have changed them in between.
-    let component = unsafe { Component::deserialize(engine, EMBEDDED) };
+    let component = unsafe { Component::deserialize(engine, MACHINE_CODE) };
     component.map_err(|error| ComponentError::Unusable(format!("{error:#}")))
 }
 
-fn from_file(engine: &Engine, file: &Path) -> Result<Component, ComponentError> {
+#[cfg(not(feature = "precompiled"))]
+fn embedded(engine: &Engine, cache: Option<&Path>) -> Result<Component, ComponentError> {
+    compiled(engine, embedded_component(), cache).map_err(|error| ComponentError::Unusable(format!("{error:#}")))
+}
+
+fn from_file(engine: &Engine, file: &Path, cache: Option<&Path>) -> Result<Component, ComponentError> {
     let bytes = std::fs::read(file).map_err(|error| ComponentError::Unreadable(file.to_owned(), error.to_string()))?;
-    Component::from_binary(engine, &bytes)
+    compiled(engine, &bytes, cache)
         .map_err(|error| ComponentError::NotAComponent(file.to_owned(), format!("{error:#}")))
 }
 
-static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.cwasm"));
+fn compiled(engine: &Engine, wasm: &[u8], cache: Option<&Path>) -> wasmtime::Result<Component> {
+    match cache {
+        Some(folder) => code_cache::compiled(engine, wasm, folder),
+        None => Component::from_binary(engine, wasm),
+    }
+}
+
+/// Where tests keep the component that they all run. It goes with the build.
+#[cfg(any(test, feature = "testing"))]
+pub fn code_cache_of_tests() -> PathBuf {
+    Path::new(env!("OUT_DIR")).join("code")
+}
+
+/// What to do where this build lacks what is asked for.
+pub(crate) const BUILD_WITH_ALL: &str =
+    "take a release, which has everything, or build with `cargo build --profile dist --features full`";
 /// Instances beyond those of requests: the operator's questions, and workers that end while their successor starts.
 const SPARE_INSTANCES: u32 = 16;
 /// Core modules in one component: the main one and the shims that the linker adds.
@@ -112,21 +141,25 @@ mod tests {
     #[test]
     fn the_embedded_component_loads() {
         let engine = engine(&Limits::default()).unwrap();
-        assert!(load(&engine, &ComponentSource::Embedded).is_ok());
+        assert!(load(&engine, &ComponentSource::Embedded, Some(&code_cache_of_tests())).is_ok());
     }
 
     #[test]
     fn a_precompiled_file_is_refused() {
         let engine = engine(&Limits::default()).unwrap();
-        let file = PathBuf::from(concat!(env!("OUT_DIR"), "/component.cwasm"));
-        let refused = load(&engine, &ComponentSource::File(file.clone())).err();
-        assert!(matches!(refused, Some(ComponentError::NotAComponent(named, _)) if named == file));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("component.cwasm");
+        std::fs::write(&file, engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap()).unwrap();
+        for cache in [None, Some(folder.path())] {
+            let refused = load(&engine, &ComponentSource::File(file.clone()), cache).err();
+            assert!(matches!(refused, Some(ComponentError::NotAComponent(named, _)) if named == file));
+        }
     }
 
     #[test]
     fn a_missing_file_is_named() {
         let engine = engine(&Limits::default()).unwrap();
-        let refused = load(&engine, &ComponentSource::File("/nowhere.wasm".into())).err().unwrap();
+        let refused = load(&engine, &ComponentSource::File("/nowhere.wasm".into()), None).err().unwrap();
         assert!(refused.to_string().contains("/nowhere.wasm"), "{refused}");
     }
 }

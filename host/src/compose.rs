@@ -38,11 +38,6 @@ impl std::fmt::Display for ComposeError {
 
 impl std::error::Error for ComposeError {}
 
-/// The component that was built with this host.
-pub fn embedded_component() -> &'static [u8] {
-    include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"))
-}
-
 /// The adapters that were built with this host, by the names of their hosts.
 pub fn adapters() -> impl Iterator<Item = (&'static str, &'static [u8])> {
     ADAPTERS.iter().copied()
@@ -104,6 +99,7 @@ static ADAPTERS: [(&str, &[u8]); 2] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component::embedded_component;
 
     #[test]
     fn the_component_is_put_in_as_it_is_and_needs_nothing_of_ours_any_more() {

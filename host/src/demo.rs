@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, HostError};
+use crate::host::{HostBuilder, HostError};
 use crate::outbound_http::HttpPolicy;
 use crate::server::{self, Server, ServerError};
 use crate::settings::Settings;
@@ -51,11 +51,12 @@ impl std::fmt::Display for DemoError {
 impl std::error::Error for DemoError {}
 
 impl Demo {
-    /// Listens on `listen` for MCP and on a free loopback port for the simulated Plausible.
+    /// Listens on `listen` for MCP and on free loopback ports for the simulations. Settings and policy of `host` are
+    /// replaced by those of the demonstration.
     ///
     /// # Errors
     /// When an address is taken or the host cannot start.
-    pub async fn start(listen: SocketAddr) -> Result<Self, DemoError> {
+    pub async fn start(listen: SocketAddr, host: HostBuilder) -> Result<Self, DemoError> {
         let failed = |error: std::io::Error| DemoError::Simulation(error.to_string());
         let plausible_listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let plausible = plausible_listener.local_addr().map_err(failed)?;
@@ -68,7 +69,7 @@ impl Demo {
         let settings = settings(address, plausible, &simulated);
         let provider = tokio::spawn(Arc::new(simulated).serve(access_listener));
         let policy = HttpPolicy::for_listener(&settings, address.ip());
-        let host = Host::builder().settings(settings).http_policy(policy).build().await.map_err(DemoError::Host)?;
+        let host = host.settings(settings).http_policy(policy).build().await.map_err(DemoError::Host)?;
         let server = Server::over((listener, address), host);
         Ok(Self { server, plausible, access, upstreams: [upstream, provider] })
     }

@@ -15,6 +15,7 @@
 mod bindings;
 mod engine_configuration;
 
+mod code_cache;
 mod component;
 mod guest_output;
 mod host;
@@ -53,7 +54,9 @@ pub mod stdio;
 
 pub use admin::{AdminError, AdminServer};
 pub use cli::{CliError, CommandLine};
-pub use component::{ComponentError, ComponentSource, EMBEDDED_WASM_FILE};
+#[cfg(any(test, feature = "testing"))]
+pub use component::code_cache_of_tests;
+pub use component::{ComponentError, ComponentSource, embedded_component};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{ClientAddress, Host, HostBuilder, HostError, NotReady};
 pub use limits::Limits;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plausible_mcp_host::demo::plausible::SimulatedPlausible;
 use plausible_mcp_host::oauth_store::{MemoryStore, OauthStore};
-use plausible_mcp_host::{Host, HostBuilder, Server, Settings};
+use plausible_mcp_host::{Host, HostBuilder, Server, Settings, code_cache_of_tests};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -60,7 +60,12 @@ impl Harness {
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
         let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
-        Harness::serve(listener, Host::builder().settings(settings).oauth_store(store), upstream).await
+        Harness::serve(
+            listener,
+            Host::builder().code_cache(code_cache_of_tests()).settings(settings).oauth_store(store),
+            upstream,
+        )
+        .await
     }
 
     /// The same on a free port with options of one's own.
@@ -71,7 +76,8 @@ impl Harness {
     ) -> Result<Self, String> {
         let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
         let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
-        Harness::serve(listener, choose(Host::builder().settings(settings)), upstream).await
+        Harness::serve(listener, choose(Host::builder().code_cache(code_cache_of_tests()).settings(settings)), upstream)
+            .await
     }
 
     /// The same with all options of one's own, the log excepted, which the harness keeps.

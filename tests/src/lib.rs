@@ -22,6 +22,8 @@
 //!
 //! The scenarios themselves stand in `tests/`, one file per subject.
 
+#![cfg(feature = "harness")]
+
 pub mod adapter;
 pub mod differences;
 pub mod golden;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plausible_mcp_host::compose::embedded_component;
+use plausible_mcp_host::embedded_component;
 use plausible_mcp_host::oauth_store::{OauthStore as _, RedisStore, StoreError, contract};
 use plausible_mcp_host::rate_limit::{Decision, Quota, RateLimit as _, RedisBuckets};
 use plausible_mcp_host::setting_names;
@@ -183,15 +183,15 @@ fn every_setting_is_a_variable_and_secret_where_the_table_says_so() {
 }
 
 #[test]
-fn the_build_commands_make_the_files_that_the_manifest_names() {
+fn the_build_command_makes_the_files_that_the_manifest_names() {
     let manifest = Manifest::read(&repository().join("spin.toml")).expect("a manifest");
-    let files = manifest.wasm_files().expect("two files");
-    let commands = manifest.build_commands().expect("commands");
-    assert_eq!(commands.len(), files.len());
-    for (file, command) in files.iter().zip(commands) {
-        let package = command.split(' ').skip_while(|word| *word != "-p").nth(1).expect("a package");
-        assert!(file.ends_with(&format!("/{}.wasm", package.replace('-', "_"))), "{command} does not make {file}");
-        assert!(command.contains("--profile component") && file.contains("/component/"), "{command}");
+    assert_eq!(manifest.build_commands().expect("commands"), ["component/compile spin"]);
+    let folder = "target/component/wasm32-wasip2/component/plausible_mcp_";
+    let files = ["component", "adapter_spin"].map(|name| format!("{folder}{name}.wasm"));
+    assert_eq!(manifest.wasm_files().expect("two files"), files);
+    let script = std::fs::read_to_string(repository().join("component/compile")).expect("the script");
+    for fact in ["folder=$root/target/component\n", "target=wasm32-wasip2\n", "profile=component\n"] {
+        assert!(script.contains(fact), "the script builds elsewhere: {fact}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use plausible_mcp_host::{Host, Limits, Settings};
+use plausible_mcp_host::{Host, Limits, Settings, code_cache_of_tests};
 use plausible_mcp_tests::harness::simulated;
 use plausible_mcp_tests::mcp_request::DEMO_SITE;
 use plausible_mcp_tests::upstream::{Received, Reply, Upstream};
@@ -22,7 +22,11 @@ async fn host(plausible: &Upstream, sentry: &Upstream, limits: Limits) -> Host {
         ("SENTRY_DSN", dsn.as_str()),
         ("SENTRY_ENVIRONMENT", "test"),
     ];
-    let builder = Host::builder().settings(Settings::from_pairs(settings)).limits(limits).log(Arc::new(|_| {}));
+    let builder = Host::builder()
+        .code_cache(code_cache_of_tests())
+        .settings(Settings::from_pairs(settings))
+        .limits(limits)
+        .log(Arc::new(|_| {}));
     builder.build().await.expect("the host starts")
 }
 

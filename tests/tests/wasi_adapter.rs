@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plausible_mcp_adapter_edge::setting;
-use plausible_mcp_host::compose::{compose, embedded_component};
+use plausible_mcp_host::compose::compose;
+use plausible_mcp_host::embedded_component;
 use plausible_mcp_host::oauth_store::{OauthStore as _, StoreError, contract};
 use plausible_mcp_host::setting_names;
 use plausible_mcp_tests::adapter::{HttpError, HttpMethod, HttpRequest, Reach, get};

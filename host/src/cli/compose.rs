@@ -1,7 +1,8 @@
 //! `compose`: writes the component for another host.
 
 use super::{CliError, ComposeArguments, failed};
-use crate::compose::{ComposeError, compose, embedded_component};
+use crate::component::embedded_component;
+use crate::compose::{ComposeError, compose};
 
 pub(super) fn run(arguments: ComposeArguments) -> Result<(), CliError> {
     let file = match &arguments.component {

@@ -8,6 +8,8 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+#[cfg(feature = "demo")]
+use super::ComponentArgument;
 use super::traces::Exporter;
 use super::{CliError, ServeArguments, Source, check, failed};
 use crate::admin::AdminServer;
@@ -22,9 +24,9 @@ use crate::settings::Settings;
 use crate::stdio;
 
 #[cfg(feature = "demo")]
-pub(super) async fn demo(listen: SocketAddr) -> Result<(), CliError> {
+pub(super) async fn demo(listen: SocketAddr, component: &ComponentArgument) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
-    let demo = Demo::start(listen).await.map_err(failed)?;
+    let demo = Demo::start(listen, component.of(Host::builder())).await.map_err(failed)?;
     // Nobody reads standard output when it is closed.
     let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible(), demo.access()).as_bytes());
     demo.run(shutdown).await;

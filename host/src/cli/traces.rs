@@ -1,6 +1,8 @@
 //! Traces of `serve`, where the environment asks for them.
 
 use super::{CliError, failed};
+#[cfg(not(feature = "otlp"))]
+use crate::component::BUILD_WITH_ALL;
 use crate::host::HostBuilder;
 #[cfg(feature = "otlp")]
 use crate::traces::OtlpTraces;
@@ -43,7 +45,9 @@ impl Exporter {
     pub(super) fn from_environment(_: Option<&str>) -> Result<Self, CliError> {
         for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
             if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
-                return Err(failed(format!("{name} needs a build with the feature `otlp`; use one, or take it away")));
+                return Err(failed(format!(
+                    "{name} is set and this build sends no traces; {BUILD_WITH_ALL}, or unset it"
+                )));
             }
         }
         Ok(Self)

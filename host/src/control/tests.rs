@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::component::code_cache_of_tests;
 use crate::operator::json::{GrantsAnswer, Question};
 use crate::settings::Settings;
 
@@ -99,7 +100,13 @@ async fn a_path_that_cannot_be_used_is_named() {
 
 async fn start(path: &Path) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
-    let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
+    let host = Host::builder()
+        .code_cache(code_cache_of_tests())
+        .settings(settings)
+        .log(Arc::new(|_| {}))
+        .build()
+        .await
+        .unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let socket = ControlSocket::bind(path).unwrap();
     let running = tokio::spawn(socket.run(host, async move { drop(stopped.await) }));

@@ -1,5 +1,6 @@
 //! What a host is made of, and how it starts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::worker::Workers;
 pub struct HostBuilder {
     settings: Settings,
     component: ComponentSource,
+    code_cache: Option<PathBuf>,
     limits: Limits,
     oauth_store: Arc<dyn OauthStore>,
     rate_limit: Arc<dyn RateLimit>,
@@ -45,6 +47,7 @@ impl HostBuilder {
         Self {
             settings: Settings::default(),
             component: ComponentSource::Embedded,
+            code_cache: None,
             limits: Limits::default(),
             oauth_store: Arc::new(MemoryStore::default()),
             rate_limit: Arc::new(MemoryBuckets::default()),
@@ -66,6 +69,14 @@ impl HostBuilder {
     /// The component to run. Default: the embedded one.
     pub fn component(mut self, component: ComponentSource) -> Self {
         self.component = component;
+        self
+    }
+
+    /// Keeps the component's machine code in `folder`, which is made where it is missing and has to be one that nobody
+    /// else can write to. Default: it is kept nowhere, and the component is compiled at each start, which takes seconds;
+    /// a build with the feature `precompiled` compiles nothing.
+    pub fn code_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.code_cache = Some(folder.into());
         self
     }
 
@@ -124,7 +135,8 @@ impl HostBuilder {
     /// When the component, the settings' files or the engine cannot be used.
     pub async fn build(mut self) -> Result<Host, HostError> {
         let engine = component::engine(&self.limits).map_err(HostError::Component)?;
-        let component = component::load(&engine, &self.component).map_err(HostError::Component)?;
+        let component =
+            component::load(&engine, &self.component, self.code_cache.as_deref()).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
         let body_room = BodyRoom::new(self.limits.request_bodies_bytes);
         let traces = self.traces.take();

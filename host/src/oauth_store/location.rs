@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::{FileStore, MemoryStore, OauthStore, OpenError};
+use crate::component::BUILD_WITH_ALL;
 use crate::outbound_http::OutboundError;
 use crate::rate_limit::{MemoryBuckets, RateLimit};
 pub use redis_url::RedisUrl;
@@ -149,10 +150,9 @@ impl std::fmt::Display for LocationError {
             Self::File(error) => error.fmt(out),
             Self::RedisUrl(cause) => write!(out, "--store: {cause}"),
             Self::RedisTls(error) => error.fmt(out),
-            Self::NotInThisBuild => out.write_str(
-                "--store redis://… needs a build with the feature `redis`; use one, or --store file:PATH or --store \
-                 memory",
-            ),
+            Self::NotInThisBuild => {
+                write!(out, "this build has no Redis for --store; {BUILD_WITH_ALL}, or use --store file:PATH")
+            }
         }
     }
 }

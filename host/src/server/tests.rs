@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::component::code_cache_of_tests;
 use crate::limits::Limits;
 use crate::settings::Settings;
 
@@ -23,7 +24,14 @@ async fn start(limits: Limits) -> Running {
 
 async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send + 'static) -> Running {
     let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
-    let host = Host::builder().settings(settings).limits(limits).log(Arc::new(|_| {})).build().await.unwrap();
+    let host = Host::builder()
+        .code_cache(code_cache_of_tests())
+        .settings(settings)
+        .limits(limits)
+        .log(Arc::new(|_| {}))
+        .build()
+        .await
+        .unwrap();
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
     let address = server.address();
     Running { address, ended: tokio::spawn(server.run(shutdown)) }
@@ -132,7 +140,7 @@ async fn answered(stream: &mut TcpStream, request: &str) {
 #[tokio::test]
 async fn a_taken_address_is_told() {
     let running = start(Limits::default()).await;
-    let host = Host::builder().build().await.unwrap();
+    let host = Host::builder().code_cache(code_cache_of_tests()).build().await.unwrap();
     let taken = Server::bind(running.address, host).await.err();
     assert_eq!(taken, Some(ServerError::AddressTaken(running.address)));
 }

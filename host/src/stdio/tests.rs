@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::component::code_cache_of_tests;
 use crate::settings::Settings;
 
 async fn answers_to(input: String) -> Vec<Value> {
     let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
-    let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
+    let host = Host::builder()
+        .code_cache(code_cache_of_tests())
+        .settings(settings)
+        .log(Arc::new(|_| {}))
+        .build()
+        .await
+        .unwrap();
     let (mut ours, theirs) = tokio::io::duplex(1 << 20);
     let served = tokio::spawn(async move {
         let input = std::io::Cursor::new(input.into_bytes());

@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use plausible_mcp_host::compose::{adapters, compose, embedded_component};
+use plausible_mcp_host::compose::{adapters, compose};
+use plausible_mcp_host::embedded_component;
 
 /// The Spin adapter.
 pub(super) fn adapter() -> &'static [u8] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plausible_mcp_host::compose::embedded_component;
+use plausible_mcp_host::embedded_component;
 use tokio::net::TcpStream;
 
 use super::artefacts;

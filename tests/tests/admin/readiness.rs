@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use plausible_mcp_host::oauth_store::{Answer, MemoryStore, OauthStore, StoreError};
-use plausible_mcp_host::{AdminServer, CliError, CommandLine, Host, HostBuilder, NotReady};
+use plausible_mcp_host::{AdminServer, CliError, CommandLine, Host, HostBuilder, NotReady, code_cache_of_tests};
 use plausible_mcp_tests::harness::{Harness, simulated};
 use plausible_mcp_tests::http_client;
 use plausible_mcp_tests::mcp_request::{DEMO_SITE, call};
@@ -18,14 +18,16 @@ use super::operator::Operator;
 
 #[tokio::test]
 async fn a_host_that_nobody_can_reach_yet_is_not_ready() {
-    let host = Host::builder().log(Arc::new(|_| {})).build().await.expect("the host starts");
+    let host =
+        Host::builder().code_cache(code_cache_of_tests()).log(Arc::new(|_| {})).build().await.expect("the host starts");
     let operator = Operator::of(&host).await;
     assert_eq!(operator.readiness().await, (503, "not listening yet".to_owned()));
 }
 
 #[tokio::test]
 async fn a_host_that_an_application_routes_to_is_ready_when_the_application_says_so() {
-    let host = Host::builder().log(Arc::new(|_| {})).build().await.expect("the host starts");
+    let host =
+        Host::builder().code_cache(code_cache_of_tests()).log(Arc::new(|_| {})).build().await.expect("the host starts");
     assert_eq!(host.ready().await, Err(NotReady::NotListening));
     host.set_listening();
     assert_eq!(host.ready().await, Ok(()));

@@ -11,7 +11,7 @@ pub(super) use plausible_mcp_component::gateway::federation::simulated_provider:
 pub(super) use plausible_mcp_component::oauth::form::{decode, encode};
 use plausible_mcp_component::ports::{Clock, FixedClock, Timestamp};
 use plausible_mcp_host::oauth_store::OauthStore;
-use plausible_mcp_host::{Host, HttpPolicy, Settings as HostSettings, WallClock};
+use plausible_mcp_host::{Host, HttpPolicy, Settings as HostSettings, WallClock, code_cache_of_tests};
 use plausible_mcp_tests::harness::{Harness, listening, simulated};
 pub(super) use plausible_mcp_tests::http_client::Answer as Response;
 use plausible_mcp_tests::http_client::{Request, send_from};
@@ -122,8 +122,12 @@ async fn start(settings: &Settings, store: &Arc<Records>, clock: &FixedClock) ->
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let policy = HttpPolicy::for_listener(&settings, any.ip());
     let records = Arc::<Records>::clone(store);
-    let host =
-        Host::builder().settings(settings).http_policy(policy).oauth_store(records).wall_clock(wall_clock(clock));
+    let host = Host::builder()
+        .code_cache(code_cache_of_tests())
+        .settings(settings)
+        .http_policy(policy)
+        .oauth_store(records)
+        .wall_clock(wall_clock(clock));
     let upstream = Upstream::answering(simulated()).await;
     Harness::serve(listening(any).await, host, upstream).await.expect("the host starts")
 }

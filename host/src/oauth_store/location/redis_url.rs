@@ -54,10 +54,10 @@ mod tests {
     use crate::oauth_store::{LocationError, StoreLocation};
 
     #[tokio::test]
-    async fn a_build_without_redis_names_the_feature() {
+    async fn a_build_without_redis_names_one_that_has_it() {
         let opened = StoreLocation::parse("redis://:secret@r.example").unwrap().open(None).await;
         let error = opened.map(drop).unwrap_err();
         assert_eq!(error, LocationError::NotInThisBuild);
-        assert!(error.to_string().contains("feature `redis`"), "{error}");
+        assert!(error.to_string().contains("--features full"), "{error}");
     }
 }
