@@ -141,7 +141,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let config = &setup.config;
         origin::check_host(request, config)?;
         if !route.is_some_and(Route::is_page) {
-            origin::check_origin(request)?;
+            origin::check_origin(request, config)?;
         }
         let limits = Limits::new(self.ports.limiter(), config, request);
         limits.address().await?;
