@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     async fn answer(path: &str) -> (StatusCode, String) {
-        let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+        let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
         let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
         let peer = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1)));
         let request = Request::post(path).header("host", "localhost").extension(peer).body(Body::empty()).unwrap();

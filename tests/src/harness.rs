@@ -59,7 +59,8 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        let settings =
+            Settings::from_pairs(pairs(&upstream.base_url(), settings)).map_err(|error| error.to_string())?;
         Harness::serve(listener, Host::builder().settings(settings).oauth_store(store), upstream).await
     }
 
@@ -69,7 +70,8 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        let settings =
+            Settings::from_pairs(pairs(&upstream.base_url(), settings)).map_err(|error| error.to_string())?;
         let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
         Harness::serve(listener, choose(Host::builder().settings(settings)), upstream).await
     }

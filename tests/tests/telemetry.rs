@@ -22,7 +22,8 @@ async fn host(plausible: &Upstream, sentry: &Upstream, limits: Limits) -> Host {
         ("SENTRY_DSN", dsn.as_str()),
         ("SENTRY_ENVIRONMENT", "test"),
     ];
-    let builder = Host::builder().settings(Settings::from_pairs(settings)).limits(limits).log(Arc::new(|_| {}));
+    let settings = Settings::from_pairs(settings).expect("these are settings");
+    let builder = Host::builder().settings(settings).limits(limits).log(Arc::new(|_| {}));
     builder.build().await.expect("the host starts")
 }
 

@@ -22,7 +22,7 @@ async fn start(limits: Limits) -> Running {
 }
 
 async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send + 'static) -> Running {
-    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder().settings(settings).limits(limits).log(Arc::new(|_| {})).build().await.unwrap();
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
     let address = server.address();

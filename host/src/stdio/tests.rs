@@ -6,7 +6,7 @@ use super::*;
 use crate::settings::Settings;
 
 async fn answers_to(input: String) -> Vec<Value> {
-    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder().settings(settings).log(Arc::new(|_| {})).build().await.unwrap();
     let (mut ours, theirs) = tokio::io::duplex(1 << 20);
     let served = tokio::spawn(async move {
