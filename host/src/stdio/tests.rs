@@ -37,6 +37,16 @@ async fn the_negotiated_version_holds_for_what_follows() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_null_and_members_that_nobody_knows_pass() {
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": null, "extra": 1 });
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": { "cursor": null } });
+    let mut answers = answers_to(format!("\u{feff}{}", lines(&[ping, list]))).await;
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(answers[0]["result"], json!({}), "{answers:?}");
+    assert!(answers[1]["result"]["tools"].is_array(), "{answers:?}");
+}
+
+#[tokio::test]
 async fn the_envelope_names_the_version_itself() {
     let discover = json!({ "jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": { "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
