@@ -1,6 +1,7 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod origins;
 mod sentry_dsn;
 mod sign_in;
 mod telemetry;
@@ -8,6 +9,7 @@ pub mod url;
 
 use std::fmt;
 
+pub use origins::{AllowedOrigins, PageOrigin};
 pub use sentry_dsn::SentryDsn;
 pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};
 pub use telemetry::TelemetrySettings;
@@ -22,8 +24,8 @@ pub struct Config {
     pub default_site: Option<String>,
     /// The host names that requests may be addressed to, in lower case and without ports. Never empty.
     pub allowed_hostnames: Vec<String>,
-    /// The host names of pages that may call `/internal`, besides those on this machine, in lower case.
-    pub allowed_origin_hostnames: Vec<String>,
+    /// The pages that may call `/internal`, besides those on this machine.
+    pub allowed_origins: AllowedOrigins,
     /// How people sign in at `/internal`; `None` when nothing is set up for it.
     pub sign_in: Option<SignIn>,
     /// Requests a minute for one identity; `None` when limits are off.
@@ -77,7 +79,7 @@ impl Config {
             plausible_base_url: plausible_base_url(lookup)?,
             default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
             allowed_hostnames: allowed_hostnames(lookup)?,
-            allowed_origin_hostnames: allowed_origin_hostnames(lookup)?,
+            allowed_origins: AllowedOrigins::read(lookup)?,
             sign_in,
             rate_limit_per_minute: rate_limit(lookup)?,
             client_ip: client_ip(lookup)?,
@@ -114,11 +116,6 @@ fn allowed_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<
             advice: "write the host names that clients use, as mcp.example.com, or set PUBLIC_URL",
         }),
     }
-}
-
-fn allowed_origin_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
-    let names = host_names(&lookup, "MCP_ALLOWED_ORIGIN_HOSTNAMES")?;
-    Ok(names.unwrap_or_else(|| vec!["claude.ai".to_owned()]))
 }
 
 /// A list of bare host names, in lower case; `None` when the setting is absent.

@@ -33,8 +33,8 @@ mod setup;
 mod shared_plausible;
 mod token_endpoint;
 
-use crate::config::LogLevel;
 pub use crate::config::{Config, ConfigError};
+use crate::config::{LogLevel, SignIn};
 use crate::ports::{Clock, Ports};
 use crate::telemetry::sentry::Report;
 use crate::telemetry::{Identifiers, Outcome, RequestRecord, Severity};
@@ -80,6 +80,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
         let received = self.ports.clock().now();
+        let request = &*request.without_copies();
         let route = Route::of(&request.path);
         let journal = self.journal(request);
         let served = self.respond(request, route, body, &journal).await;
@@ -141,7 +142,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let config = &setup.config;
         origin::check_host(request, config)?;
         if !route.is_some_and(Route::is_page) {
-            origin::check_origin(request)?;
+            origin::check_origin(request, config)?;
         }
         let limits = Limits::new(self.ports.limiter(), config, request);
         limits.address().await?;
@@ -177,7 +178,8 @@ impl<P: Ports> Gateway<'_, P> {
                 metadata::serve(self.ports, server, route, request).await
             }
             (Some(route), _, Some(_)) => self.authorize(setup, limits, request, route, body, journal).await,
-            _ => Err(Refusal::not_found()),
+            (Some(_), ..) => Err(Refusal::not_found()),
+            (None, ..) => Err(nothing_at(&request.path, sign_in)),
         }
     }
 
@@ -191,6 +193,9 @@ impl<P: Ports> Gateway<'_, P> {
         body: B,
         journal: &Journal,
     ) -> Result<Served, Refusal> {
+        if request.method == "POST" {
+            check_body_headers(&request.headers)?;
+        }
         let ring = issuer::key_ring(self.ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
         let issuer = Issuer::new(self.ports, setup, &ring).ok_or_else(Refusal::not_found)?;
         let outcome = match route {
@@ -215,6 +220,27 @@ impl Served {
         let outcome = refusal.outcome();
         Served { response: refusal.into_response(), outcome, mcp_method: None, tool: None }
     }
+}
+
+/// The 404 for a path that is no route: it names the endpoint that the path lies under, if that is served.
+fn nothing_at(path: &str, sign_in: Option<&SignIn>) -> Refusal {
+    let has_server = sign_in.is_some_and(|sign_in| sign_in.authorization_server.is_some());
+    let is_served = |route: &Route| match route {
+        Route::Mcp | Route::Healthz => true,
+        Route::Internal => sign_in.is_some(),
+        // Whether it is there is nobody's business but the operator's.
+        Route::Operator => false,
+        _ => has_server,
+    };
+    Refusal::not_found_near(Route::above(path).filter(is_served).unwrap_or(Route::Mcp))
+}
+
+/// What is wrong with a form or a registration before it is read, whichever endpoint it was sent to.
+fn check_body_headers(headers: &Headers) -> Result<(), Refusal> {
+    for name in ["authorization", "content-type"] {
+        headers.single(name).map_err(Refusal::conflicting)?;
+    }
+    mcp_endpoint::check_coding(headers)
 }
 
 /// Liveness: no host check, no secrets, no version.

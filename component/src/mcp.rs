@@ -26,7 +26,7 @@ use json_rpc::{Message, RpcError};
 pub use revision::Revision;
 pub use tool::{Annotations, ToolDefinition, ToolResult, ToolSet, json_string};
 
-/// The headers of a POST that the protocol reads, each as it came (joined by `, ` when it came more than once).
+/// The headers of a POST that the protocol reads, each as it came; copies that say the same count once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProtocolHeaders {
     /// `MCP-Protocol-Version`
@@ -35,6 +35,8 @@ pub struct ProtocolHeaders {
     pub method: Option<String>,
     /// `Mcp-Name`
     pub name: Option<String>,
+    /// The name of one of them that came with several values.
+    pub conflicting: Option<&'static str>,
 }
 
 /// What a POST is answered with.
@@ -145,7 +147,7 @@ impl<T: ToolSet> Server<'_, T> {
             Message::Response => return response_reply(headers),
         };
         let id = request.id.clone();
-        let outcome = match era::revision(&request.params, headers) {
+        let outcome = match era::revision(&request, headers) {
             Ok(revision) if revision.is_modern() => match headers::check(&request, headers) {
                 Ok(()) => methods::modern(self, request).await,
                 Err(error) => Err(error),
@@ -188,11 +190,25 @@ fn read_messages(body: &[u8], headers: &ProtocolHeaders) -> Result<Messages, Ref
     if values_at_most(body) > MAX_VALUES {
         return Err((None, RpcError::invalid_request("the body has more than 200,000 values; send it in parts")));
     }
+    let body = without_byte_order_mark(body);
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| (None, RpcError::parse(&error)))?;
     match value {
-        serde_json::Value::Array(members) => read_batch(members, headers).map(Messages::Batch),
-        value => json_rpc::message(value).map(Messages::One),
+        serde_json::Value::Array(members) => {
+            headers::check_conflict(headers).map_err(|error| (None, error))?;
+            read_batch(members, headers).map(Messages::Batch)
+        }
+        value => {
+            let message = json_rpc::message(value)?;
+            headers::check_conflict(headers).map_err(|error| (message.id().cloned(), error))?;
+            Ok(Messages::One(message))
+        }
     }
+}
+
+/// The body without the byte order mark that some editors and libraries begin a text with (RFC 8259 §8.1 lets it be
+/// ignored).
+pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// At least as many as a JSON text has values: each but the first follows one of these characters.

@@ -41,10 +41,12 @@ async fn told_to_stop(host: Host) {
 
 fn application(host: Host) -> Router {
     // `nest` takes the prefix away before the host sees the request.
-    let prefixed = Router::new().route_service("/mcp", host.clone());
+    let prefixed = Router::new().route_service("/mcp", host.clone()).route_service("/mcp/", host.clone());
     let mut application = Router::new().route("/", get(|| async { "the application's own page" }));
     for path in Host::routes() {
-        application = application.route_service(path, host.clone());
+        // One slash at the end is the same path.
+        let slashed = format!("{path}/");
+        application = application.route_service(path, host.clone()).route_service(&slashed, host.clone());
     }
     application.nest("/analytics", prefixed).layer(map_request(name_the_client))
 }
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     async fn answer(path: &str) -> (StatusCode, String) {
-        let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+        let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
         let host = Host::builder()
             .code_cache(code_cache_of_tests())
             .settings(settings)
@@ -84,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn mcp_is_under_the_prefix_and_at_the_root() {
-        for path in ["/analytics/mcp", "/mcp"] {
+        for path in ["/analytics/mcp", "/analytics/mcp/", "/mcp", "/mcp/"] {
             let (status, body) = answer(path).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
             assert!(body.contains("Plausible"), "{body}");

@@ -128,7 +128,7 @@ fn settings(address: SocketAddr, plausible: SocketAddr, access: &SimulatedAccess
     if address.ip().is_loopback() {
         pairs.push(("ALLOW_LOOPBACK_CLIENT_METADATA", "true".to_owned()));
     }
-    Settings::from_pairs(pairs)
+    Settings::from_pairs(pairs).expect("the demonstration names settings that there are")
 }
 
 /// How a browser on this machine reaches the server: http is for loopback only, whatever else it listens on.

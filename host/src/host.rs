@@ -115,7 +115,8 @@ impl Host {
         response
     }
 
-    /// The paths that the component serves, for an application that keeps other paths to itself. `/mcp` may stand under
+    /// The paths that the component serves, for an application that keeps other paths to itself. Each is also served
+    /// with a slash at its end. `/mcp` may stand under
     /// any prefix that the application takes away before it passes the request on; sign-in at `/internal` needs all the
     /// others as they are, because `PUBLIC_URL` has no path.
     pub fn routes() -> &'static [&'static str] {

@@ -40,7 +40,7 @@ pub enum SettingsError {
     SecretsFolder(PathBuf, String),
     /// An environment variable or flag is not UTF-8, or a flag is not `NAME=VALUE`; its name.
     Malformed(String),
-    /// A flag names something that is no setting; the name.
+    /// A flag or a pair names something that is no setting; the name.
     UnknownName(String),
     /// A secret was given as a flag, where every user of the machine can read it; its name.
     SecretFlag(String),
@@ -72,17 +72,23 @@ impl std::fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 impl Settings {
-    /// These values and nothing else, secret ones among them: for tests, demonstrations and embedding. Names outside
-    /// the settings table are passed over, as are empty values.
-    pub fn from_pairs<I, N, V>(pairs: I) -> Self
+    /// These values and nothing else, secret ones among them: for tests, demonstrations and embedding. Empty values
+    /// are passed over.
+    ///
+    /// # Errors
+    /// When a name is no setting: whoever misspells one would run without it and not know.
+    pub fn from_pairs<I, N, V>(pairs: I) -> Result<Self, SettingsError>
     where
         I: IntoIterator<Item = (N, V)>,
         N: Into<String>,
         V: Into<String>,
     {
-        let rows = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let (plain, secret) = sort(rows);
-        Self { plain, secret: Arc::new(SecretSources { values: secret, ..SecretSources::default() }) }
+        let rows: Vec<(String, String)> = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        if let Some((name, _)) = rows.iter().find(|(name, _)| table::find(name).is_none()) {
+            return Err(SettingsError::UnknownName(name.clone()));
+        }
+        let (plain, secret) = sort(rows.into_iter());
+        Ok(Self { plain, secret: Arc::new(SecretSources { values: secret, ..SecretSources::default() }) })
     }
 
     /// The process's environment before the configuration file; secrets from the files of `secrets_folder`
@@ -188,14 +194,25 @@ mod tests {
         let settings = Settings::from_pairs([
             ("PUBLIC_URL", "https://a.example"),
             ("PLAUSIBLE_API_KEY", "key-1"),
-            ("PATH", "/bin"),
             ("LOG_LEVEL", ""),
         ]);
+        let settings = settings.unwrap();
         assert_eq!(settings.environment(), [("PUBLIC_URL".to_owned(), "https://a.example".to_owned())]);
         assert_eq!(settings.secret("PLAUSIBLE_API_KEY").as_deref(), Some("key-1"));
         assert_eq!(settings.secret("PUBLIC_URL"), None);
         assert_eq!(settings.value("PLAUSIBLE_API_KEY"), None);
         assert!(!format!("{settings:?}").contains("key-1"));
+    }
+
+    #[test]
+    fn pairs_with_a_name_that_is_no_setting_are_refused() {
+        for name in ["PATH", "PUBLIC_URI", "public_url", "", "PUBLIC_URL "] {
+            let error = Settings::from_pairs([("LOG_LEVEL", "info"), (name, "sup3r-s3cret")]).unwrap_err();
+            assert_eq!(error, SettingsError::UnknownName(name.to_owned()));
+            assert!(!error.to_string().contains("sup3r"), "{error}");
+        }
+        assert!(Settings::from_pairs([("PUBLIC_URI", "")]).is_err(), "a slip without a value is one too");
+        assert!(Settings::from_pairs::<[(&str, &str); 0], _, _>([]).is_ok());
     }
 
     #[test]
@@ -212,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_flag_goes_first_and_an_empty_one_takes_away() {
-        let settings = Settings::from_pairs([("LOG_LEVEL", "info")]).with("LOG_LEVEL", "debug").unwrap();
+        let settings = Settings::from_pairs([("LOG_LEVEL", "info")]).unwrap().with("LOG_LEVEL", "debug").unwrap();
         assert_eq!(settings.value("LOG_LEVEL"), Some("debug"));
         assert_eq!(settings.with("LOG_LEVEL", "").unwrap().value("LOG_LEVEL"), None);
     }

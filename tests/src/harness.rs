@@ -59,7 +59,8 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        let settings =
+            Settings::from_pairs(pairs(&upstream.base_url(), settings)).map_err(|error| error.to_string())?;
         Harness::serve(
             listener,
             Host::builder().code_cache(code_cache_of_tests()).settings(settings).oauth_store(store),
@@ -74,7 +75,8 @@ impl Harness {
         upstream: Upstream,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let settings = Settings::from_pairs(pairs(&upstream.base_url(), settings));
+        let settings =
+            Settings::from_pairs(pairs(&upstream.base_url(), settings)).map_err(|error| error.to_string())?;
         let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
         Harness::serve(listener, choose(Host::builder().code_cache(code_cache_of_tests()).settings(settings)), upstream)
             .await

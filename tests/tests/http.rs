@@ -131,8 +131,12 @@ async fn any_well_formed_origin_may_call_mcp() {
     {
         assert_eq!(host.send(&ping().header("Origin", allowed)).await.status, 200, "{allowed}");
     }
-    for refused in ["null", "not a url", "file:///x", "https://", "://x"] {
+    for refused in ["null", "file://", "not a url", "file:///x", "https://", "://x"] {
         assert_eq!(host.send(&ping().header("Origin", refused)).await.status, 403, "{refused}");
+    }
+    let host = Harness::demo_with(&[("MCP_ALLOWED_ORIGIN_HOSTNAMES", "null,file://,app://obsidian.md")]).await;
+    for listed in ["null", "file://", "app://obsidian.md"] {
+        assert_eq!(host.send(&ping().header("Origin", listed)).await.status, 200, "{listed}");
     }
 }
 
@@ -158,11 +162,48 @@ async fn the_checks_come_in_their_order() {
 #[tokio::test]
 async fn what_is_not_a_route_is_not_found() {
     let host = Harness::demo().await;
-    for path in ["/", "/nope", "/mcp/", "/mcp/x", "/mcpx", "//mcp", "/MCP", "/%6dcp", "/mcp%2f", "/.env", "/internal"] {
+    for path in ["/", "/nope", "/mcp//", "/mcp/x", "/mcpx", "//mcp", "/MCP", "/%6dcp", "/mcp%2f", "/.env", "/internal"]
+    {
         let answer = host.send(&ping().path(path)).await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    assert_eq!(host.send(&ping().path("/mcp?key=value")).await.status, 200);
+    for path in ["/mcp?key=value", "/mcp/", "/mcp/?key=value"] {
+        assert_eq!(host.send(&ping().path(path)).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_comes_twice_with_one_value_is_that_value() {
+    let host = Harness::demo().await;
+    let call = || call("get_breakdown", json!({ "date_range": "7d", "dimension": "event:page" }));
+    let listed = || modern("tools/list", json!({}));
+    for (name, value) in [
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/list"),
+        ("Content-Type", "application/json"),
+        ("Authorization", "Bearer demo-plausible-key"),
+    ] {
+        let joined = listed().header(name, &format!("{value}, {value}"));
+        let lines = listed().header(name, value).raw_header(name.as_bytes(), value.as_bytes());
+        for request in [joined, lines] {
+            let answer = host.send(&request).await;
+            assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        }
+        let differing = host.send(&listed().header(name, value).raw_header(name.as_bytes(), b"other")).await;
+        assert_eq!(differing.status, 400, "{name}: {}", differing.text());
+        assert!(differing.text().contains(name), "{name}: {}", differing.text());
+    }
+    let named = host.send(&call().header("Mcp-Name", "get_breakdown, get_breakdown")).await;
+    assert_eq!(named.status, 200, "{}", named.text());
+    let accept = listed().header("Accept", "application/json").raw_header(b"Accept", b"text/event-stream");
+    assert_eq!(host.send(&accept).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_not_read() {
+    let host = Harness::demo().await;
+    let answer = host.send(&ping().header("Content-Encoding", "gzip")).await;
+    assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("identity")));
 }
 
 #[tokio::test]

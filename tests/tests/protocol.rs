@@ -124,9 +124,16 @@ async fn the_revision_of_a_request_is_found_or_refused() {
         (
             "handshake under the modern header",
             initialize("2025-11-25").header("MCP-Protocol-Version", MODERN),
-            400,
-            Some(-32602),
+            200,
+            None,
         ),
+        (
+            "handshake under a header of no revision",
+            initialize("2099-01-01").header("MCP-Protocol-Version", "2099-01-01"),
+            200,
+            None,
+        ),
+        ("the same header after it", legacy(Some("2099-01-01"), "tools/list", json!({})), 400, Some(-32022)),
         ("legacy without a header", legacy(None, "tools/list", json!({})), 200, None),
         ("legacy with no revision we know", legacy(Some("1999-01-01"), "ping", json!({})), 400, Some(-32022)),
     ];

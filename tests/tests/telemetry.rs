@@ -22,11 +22,9 @@ async fn host(plausible: &Upstream, sentry: &Upstream, limits: Limits) -> Host {
         ("SENTRY_DSN", dsn.as_str()),
         ("SENTRY_ENVIRONMENT", "test"),
     ];
-    let builder = Host::builder()
-        .code_cache(code_cache_of_tests())
-        .settings(Settings::from_pairs(settings))
-        .limits(limits)
-        .log(Arc::new(|_| {}));
+    let settings = Settings::from_pairs(settings).expect("these are settings");
+    let builder =
+        Host::builder().code_cache(code_cache_of_tests()).settings(settings).limits(limits).log(Arc::new(|_| {}));
     builder.build().await.expect("the host starts")
 }
 

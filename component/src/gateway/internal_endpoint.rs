@@ -31,7 +31,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
     body: B,
     journal: &Journal,
 ) -> Result<Served, Refusal> {
-    origin::check_listed_origin(request, &setup.config)?;
+    origin::check_listed_origin(request, &setup.config, is_by_bearer(sign_in, request))?;
     if request.method != "POST" {
         return Err(Refusal::mcp_method_not_allowed());
     }
@@ -55,6 +55,16 @@ pub async fn serve<P: Ports, B: RequestBody>(
         cache_scope: CacheScope::Private,
     };
     mcp_endpoint::answer(ports, setup, limits, request, body, &caller, journal).await
+}
+
+/// Whether a bearer token decides the request: there is one, and no assertion that would decide instead.
+fn is_by_bearer(sign_in: &SignIn, request: &Request) -> bool {
+    let has_assertion = sign_in.assertion.is_some() && request.headers.values(ASSERTION_HEADER).next().is_some();
+    let is_bearer = |line: String| {
+        line.split_once(' ')
+            .is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
+    };
+    !has_assertion && request.headers.values("authorization").any(is_bearer)
 }
 
 /// Where assertions are accepted, one that is there decides alone: a token beside it is not looked at.

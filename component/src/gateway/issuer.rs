@@ -6,7 +6,7 @@ use super::response::Refusal;
 use super::setup::Setup;
 use crate::access::Admission;
 use crate::config::{AuthorizationServer, ConfigError, SignIn};
-use crate::oauth::keyring::KeyRing;
+use crate::oauth::keyring::{KeyRing, KeyRingError};
 use crate::oauth::resource::Resource;
 use crate::oauth::vault::Vault;
 use crate::ports::{Clock, OauthStore, Ports, Random, Secrets, Timestamp};
@@ -69,11 +69,23 @@ impl UnreadableRecords {
 /// The server's keys, read anew for every request so that a rotation needs no restart.
 pub fn key_ring<S: Secrets>(secrets: &S) -> Result<KeyRing, ConfigError> {
     let setting = required(secrets, "COOKIE_ENCRYPTION_KEY", "make one with: openssl rand -hex 32")?;
-    KeyRing::parse(&setting).map_err(|_| ConfigError {
-        setting: "COOKIE_ENCRYPTION_KEY",
-        problem: "is not a list of different keys of 64 hexadecimal digits",
-        advice: "make one with: openssl rand -hex 32",
-    })
+    KeyRing::parse(&setting).map_err(no_ring)
+}
+
+/// Each fault in words of its own: whoever reads that a key of 64 digits has not 64 digits looks in the wrong place.
+fn no_ring(error: KeyRingError) -> ConfigError {
+    let make_one = "make one with: openssl rand -hex 32";
+    let (problem, advice) = match error {
+        KeyRingError::Missing => ("has no key", make_one),
+        KeyRingError::NotHexadecimal => (
+            "has a key that is not 64 hexadecimal digits",
+            "make keys with: openssl rand -hex 32, and separate them by commas",
+        ),
+        KeyRingError::Guessable => ("has a key that is the same over and over, which anybody can guess", make_one),
+        KeyRingError::Repeated => ("has the same key twice", "write each key once, the newest first"),
+        KeyRingError::TooMany => ("has more than 8 keys", "remove the oldest, which stand last"),
+    };
+    ConfigError { setting: "COOKIE_ENCRYPTION_KEY", problem, advice }
 }
 
 /// A secret that sign-in cannot do without.
@@ -85,4 +97,25 @@ pub fn required<S: Secrets>(secrets: &S, setting: &'static str, advice: &'static
 /// The refusal for a secret that is missing or malformed.
 pub fn misconfigured(error: &ConfigError) -> Refusal {
     Refusal::misconfigured(error, Some(super::route::Route::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::keyring::MAX_KEYS;
+
+    #[test]
+    fn each_fault_of_the_servers_key_has_words_of_its_own() {
+        let faults = [
+            KeyRingError::Missing,
+            KeyRingError::NotHexadecimal,
+            KeyRingError::Guessable,
+            KeyRingError::Repeated,
+            KeyRingError::TooMany,
+        ];
+        let words: std::collections::BTreeSet<_> = faults.map(|fault| no_ring(fault).problem).into();
+        assert_eq!(words.len(), faults.len(), "{words:?}");
+        assert!(no_ring(KeyRingError::TooMany).problem.contains(&MAX_KEYS.to_string()));
+        assert!(!no_ring(KeyRingError::Guessable).problem.contains("hexadecimal"));
+    }
 }

@@ -9,7 +9,7 @@ use super::bearer::PlausibleKey;
 use super::journal::Journal;
 use super::limits::Limits;
 use super::reporting;
-use super::request::{BodyError, Headers, Request, RequestBody};
+use super::request::{BodyError, Conflict, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::setup::Setup;
 use crate::mcp::{self, CacheScope, Incoming, ProtocolHeaders, Reply, Server};
@@ -65,8 +65,9 @@ pub async fn answer<P: Ports, B: RequestBody, A: StatsApi>(
 ) -> Result<Served, Refusal> {
     limits.identity(caller.identity, 1).await?;
     check_media_type(&request.headers)?;
+    let protocol_headers = protocol_headers(&request.headers);
     let body = body.read(MAX_BODY_BYTES).map_err(refuse_body)?;
-    let incoming = match mcp::read(&body, protocol_headers(&request.headers)) {
+    let incoming = match mcp::read(&body, protocol_headers) {
         Ok(incoming) => incoming,
         Err(reply) => return Ok(served(reply, None, None, journal)),
     };
@@ -96,14 +97,26 @@ async fn charge_batch<L: RateLimit>(
     }
 }
 
-/// `application/json`, with any parameters, in any case (RFC 9110 §8.3.1).
+/// `application/json`, with any parameters, in any case (RFC 9110 §8.3.1), and as it is.
 pub(super) fn check_media_type(headers: &Headers) -> Result<(), Refusal> {
-    let value = headers.value("content-type").unwrap_or_default();
+    let value = headers.single("content-type").map_err(Refusal::conflicting)?.unwrap_or_default();
     let (media_type, parameters) = value.split_once(';').unwrap_or((&value, ""));
     if media_type.trim().eq_ignore_ascii_case("application/json") && !parameters.contains(',') {
-        return Ok(());
+        return check_coding(headers);
     }
     Err(Refusal::json_rpc(415, "The body must be JSON: send the header Content-Type: application/json.", "media_type"))
+}
+
+/// Bodies are read as they come. `identity` says that this is one (RFC 9110 §8.4), and `Accept-Encoding` in the answer
+/// what would have been read (§15.5.16).
+pub(super) fn check_coding(headers: &Headers) -> Result<(), Refusal> {
+    let value = headers.value("content-encoding").unwrap_or_default();
+    let mut codings = value.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+    if codings.all(|coding| coding.eq_ignore_ascii_case("identity")) {
+        return Ok(());
+    }
+    let text = "The body is compressed, which this server does not read. Send it without the header Content-Encoding.";
+    Err(Refusal::json_rpc(415, text, "content_coding").with_header("accept-encoding", "identity".to_owned()))
 }
 
 fn refuse_body(error: BodyError) -> Refusal {
@@ -118,11 +131,15 @@ fn refuse_body(error: BodyError) -> Refusal {
 }
 
 fn protocol_headers(headers: &Headers) -> ProtocolHeaders {
-    ProtocolHeaders {
-        protocol_version: headers.value("mcp-protocol-version"),
-        method: headers.value("mcp-method"),
-        name: headers.value("mcp-name"),
-    }
+    let mut conflicting = None;
+    let mut value = |name| {
+        headers.single(name).unwrap_or_else(|Conflict(shown)| {
+            conflicting = Some(shown);
+            None
+        })
+    };
+    let (protocol_version, method, name) = (value("mcp-protocol-version"), value("mcp-method"), value("mcp-name"));
+    ProtocolHeaders { protocol_version, method, name, conflicting }
 }
 
 fn served(reply: Reply, mcp_method: Option<&'static str>, tool: Option<&'static str>, journal: &Journal) -> Served {

@@ -24,20 +24,37 @@ pub async fn serve<P: Ports>(
     }
     let document = match route {
         Route::ServerMetadata => authorization_server(server, client_documents::are_supported(ports, server).await),
-        Route::McpMetadata => protected_resource(&server.public_url, Route::Mcp.path()),
-        _ => protected_resource(&server.public_url, Route::Internal.path()),
+        Route::McpMetadata => without_sign_in(&server.public_url, &resource(server, Route::Mcp, request)),
+        _ => protected_resource(&server.public_url, &resource(server, Route::Internal, request)),
     };
     Ok(Served::plain(Response::json(200, document.to_string())))
 }
 
-/// RFC 9728 §2.
-pub fn protected_resource(public_url: &str, path: &str) -> Value {
+/// The URL of an endpoint as the client writes it: "the `resource` value returned MUST be identical to the protected
+/// resource's resource identifier value into which the well-known URI path suffix was inserted" (RFC 9728 §3.3).
+fn resource(server: &AuthorizationServer, endpoint: Route, request: &Request) -> String {
+    let slash = if request.has_final_slash() { "/" } else { "" };
+    format!("{}{}{slash}", server.public_url, endpoint.path())
+}
+
+/// `/mcp` takes keys of Plausible's and no tokens, so its document names nobody who issues them: a client that found an
+/// authorization server here would send its user to sign in, and be refused afterwards.
+fn without_sign_in(public_url: &str, resource: &str) -> Value {
     json!({
-        "resource": format!("{public_url}{path}"),
+        "resource": resource,
+        "resource_name": RESOURCE_NAME,
+        "resource_documentation": format!("{public_url}/"),
+    })
+}
+
+/// RFC 9728 §2.
+fn protected_resource(public_url: &str, resource: &str) -> Value {
+    json!({
+        "resource": resource,
         "authorization_servers": [public_url],
         "scopes_supported": [SCOPE],
         "bearer_methods_supported": ["header"],
-        "resource_name": "Plausible Analytics",
+        "resource_name": RESOURCE_NAME,
     })
 }
 
@@ -69,3 +86,5 @@ pub fn authorization_server(server: &AuthorizationServer, takes_documents: bool)
     }
     Value::Object(document)
 }
+
+const RESOURCE_NAME: &str = "Plausible Analytics";

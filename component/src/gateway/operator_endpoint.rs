@@ -8,10 +8,11 @@ use super::check::{self, Finding, Level, Origin};
 use super::limits::Limits;
 use super::mcp_endpoint::check_media_type;
 use super::operator::{self, GrantPage, OperatorError, Revocation, Selector};
-use super::request::{Headers, Request, RequestBody};
+use super::request::{Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::setup::Setup;
 use crate::config::ConfigError;
+use crate::mcp::without_byte_order_mark;
 use crate::oauth::secret::{is_equal, sha256};
 use crate::ports::{Ports, Secrets};
 
@@ -30,13 +31,14 @@ pub async fn serve<P: Ports, B: RequestBody>(
     }
     let limited = |seconds| Refusal::too_many_requests(seconds, "operator_limit");
     limits.purpose("operator", QUESTIONS_PER_MINUTE).await.map_err(limited)?;
-    if !is_operator(&request.headers, &secret) {
+    let authorization = request.headers.single("authorization").map_err(Refusal::conflicting)?.unwrap_or_default();
+    if !is_operator(&authorization, &secret) {
         let refusal = Refusal::new(401, "Send the admin token as: Authorization: Bearer <ADMIN_TOKEN>", "admin_token");
         return Err(refusal.with_header("www-authenticate", "Bearer realm=\"plausible-mcp operator\"".to_owned()));
     }
     check_media_type(&request.headers)?;
     let body = body.read(MAX_QUESTION).map_err(|_| malformed())?;
-    let question: Value = serde_json::from_slice(&body).map_err(|_| malformed())?;
+    let question: Value = serde_json::from_slice(without_byte_order_mark(&body)).map_err(|_| malformed())?;
     answer(ports, setup, &question).await.map(|answer| Served::plain(Response::json(200, answer.to_string())))
 }
 
@@ -57,12 +59,10 @@ async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, questio
 }
 
 /// Hashes are compared, so that not even the length of the token shows.
-fn is_operator(headers: &Headers, secret: &str) -> bool {
-    let mut lines = headers.values("authorization");
-    let (line, another) = (lines.next().unwrap_or_default(), lines.next());
-    let (scheme, token) = line.split_once(' ').unwrap_or_default();
+fn is_operator(authorization: &str, secret: &str) -> bool {
+    let (scheme, token) = authorization.split_once(' ').unwrap_or_default();
     let is_equal = is_equal(&sha256(token.trim_matches(' ').as_bytes()), &sha256(secret.as_bytes()));
-    another.is_none() && scheme.eq_ignore_ascii_case("bearer") && is_equal
+    scheme.eq_ignore_ascii_case("bearer") && is_equal
 }
 
 fn findings(findings: &[Finding]) -> Value {

@@ -4,8 +4,8 @@
 use super::pages::Problem;
 use super::request::Request;
 use super::response::Refusal;
-use crate::config::Config;
-use crate::config::url::{host_of, is_host, is_loopback_host};
+use crate::config::url::host_of;
+use crate::config::{Config, PageOrigin};
 
 /// The host must be one of the allowed names. The port is ignored, case too.
 pub fn check_host(request: &Request, config: &Config) -> Result<(), Refusal> {
@@ -22,56 +22,36 @@ pub fn check_host(request: &Request, config: &Config) -> Result<(), Refusal> {
     }
 }
 
-/// A page's origin must be well-formed and not opaque. No origin, or an empty one, means that no page sent it.
-pub fn check_origin(request: &Request) -> Result<(), Refusal> {
-    match request.headers.value("origin") {
-        Some(origin) if !origin.is_empty() && !is_origin(&origin) => Err(Refusal::json_rpc(
-            403,
-            "The header Origin is opaque or malformed. Send the origin of the page, or none.",
-            "origin",
-        )),
-        _ => Ok(()),
+/// A page's origin must be well-formed; one that names no page in particular must be on the operator's list, and the
+/// credential is in a header or in the body. No origin, or an empty one, means that no page sent it.
+pub fn check_origin(request: &Request, config: &Config) -> Result<(), Refusal> {
+    let Some(origin) = origin_of(request)? else { return Ok(()) };
+    if !origin.is_opaque() || config.allowed_origins.admit(&origin) {
+        return Ok(());
     }
+    let text = "The header Origin is opaque: it names no page. The operator lists null or file:// in \
+                MCP_ALLOWED_ORIGIN_HOSTNAMES where such pages may call.";
+    Err(Refusal::json_rpc(403, text, "origin"))
 }
 
-/// At `/internal` a page must be on the operator's list, or on this machine.
-pub fn check_listed_origin(request: &Request, config: &Config) -> Result<(), Refusal> {
-    let Some(origin) = request.headers.value("origin").filter(|origin| !origin.is_empty()) else { return Ok(()) };
-    let host = origin.split_once("://").and_then(|(_, authority)| host_of(authority));
-    match host {
-        Some(host) if is_loopback_host(&host) || config.allowed_origin_hostnames.contains(&host) => Ok(()),
-        _ => Err(Refusal::json_rpc(
-            403,
-            "Pages of this origin may not call /internal. The operator lists the hosts in \
-             MCP_ALLOWED_ORIGIN_HOSTNAMES.",
-            "origin",
-        )),
-    }
-}
-
-/// `scheme://host[:port]` (RFC 6454 §6.1). Extensions of browsers have schemes and hosts of their own.
-fn is_origin(origin: &str) -> bool {
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let mut bytes = scheme.bytes();
-    let starts = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    let legal = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    starts && legal && host_of(authority).is_some_and(|host| is_host(&host))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins_are_a_scheme_and_a_host() {
-        for origin in ["https://claude.ai", "http://localhost:6274", "chrome-extension://abcdef", "HTTPS://A.example:1"]
-        {
-            assert!(is_origin(origin), "{origin}");
+/// At `/internal` a page must be on the operator's list, or on this machine. `has_own_credential` says that the request
+/// is decided by a bearer token, which a page has to know. Where an assertion decides, the browser's own cookie makes
+/// it, and an opaque origin would let any page use it.
+pub fn check_listed_origin(request: &Request, config: &Config, has_own_credential: bool) -> Result<(), Refusal> {
+    let Some(origin) = origin_of(request)? else { return Ok(()) };
+    let text = match config.allowed_origins.admit(&origin) {
+        true if has_own_credential || !origin.is_opaque() => return Ok(()),
+        true => "Pages of an opaque origin may call /internal with a bearer token only.",
+        false => {
+            "Pages of this origin may not call /internal. The operator lists hosts and origins in \
+             MCP_ALLOWED_ORIGIN_HOSTNAMES."
         }
-        for origin in
-            ["null", "not a url", "file:///x", "https://", "https://a b", "://a", "https://a/path", "a.example"]
-        {
-            assert!(!is_origin(origin), "{origin}");
-        }
-    }
+    };
+    Err(Refusal::json_rpc(403, text, "origin"))
+}
+
+fn origin_of(request: &Request) -> Result<Option<PageOrigin>, Refusal> {
+    let Some(text) = request.headers.value("origin").filter(|origin| !origin.is_empty()) else { return Ok(None) };
+    let malformed = "The header Origin is malformed. Send the origin of the page once, or none.";
+    PageOrigin::parse(&text).map(Some).ok_or_else(|| Refusal::json_rpc(403, malformed, "origin"))
 }

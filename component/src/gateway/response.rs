@@ -1,6 +1,7 @@
 //! Responses, and the headers that every one of them has.
 
 use super::pages::Problem;
+use super::request::Conflict;
 use super::route::Route;
 use crate::config::ConfigError;
 use crate::mcp::json_string;
@@ -110,7 +111,18 @@ impl Refusal {
 
     /// No such path.
     pub fn not_found() -> Refusal {
-        Refusal::new(404, "There is nothing here. The MCP endpoint is /mcp.", "not_found")
+        Refusal::not_found_near(Route::Mcp)
+    }
+
+    /// No such path, and this is what the caller is most likely looking for.
+    pub fn not_found_near(route: Route) -> Refusal {
+        let what = if route.is_mcp() { "The MCP endpoint is" } else { "What is served is" };
+        Refusal::new(404, &format!("There is nothing here. {what} {}.", route.path()), "not_found")
+    }
+
+    /// A header that has one value came with several.
+    pub fn conflicting(conflict: Conflict) -> Refusal {
+        Refusal::json_rpc(400, &conflict.to_string(), "header_repeated").shown_as(Problem::Malformed)
     }
 
     /// The path does not take this method.

@@ -9,7 +9,7 @@ pub enum Route {
     Internal,
     /// What `/internal` is as a protected resource (RFC 9728).
     InternalMetadata,
-    /// The same for `/mcp`, so that a client that tries to sign in there is told where it can.
+    /// The same for `/mcp`, which takes keys of Plausible's and names no place to sign in.
     McpMetadata,
     /// What the authorization server offers (RFC 8414).
     ServerMetadata,
@@ -45,9 +45,17 @@ impl Route {
         Route::Healthz,
     ];
 
-    /// The route of a path, compared as it stands: no decoding, no case folding, no sub-paths.
+    /// The route of a path, compared as it stands: no decoding, no case folding, no sub-paths. One slash at the end is
+    /// the same path: people and clients add it.
     pub fn of(path: &str) -> Option<Route> {
+        let path = path.strip_suffix('/').unwrap_or(path);
         Route::ALL.into_iter().find(|route| route.path() == path)
+    }
+
+    /// The route that a path which is none lies under.
+    pub fn above(path: &str) -> Option<Route> {
+        let lies_under = |route: &Route| path.strip_prefix(route.path()).is_some_and(|rest| rest.starts_with('/'));
+        Route::ALL.into_iter().find(lies_under)
     }
 
     /// The path.
@@ -68,6 +76,11 @@ impl Route {
         }
     }
 
+    /// Whether it speaks MCP.
+    pub fn is_mcp(self) -> bool {
+        matches!(self, Route::Mcp | Route::Internal)
+    }
+
     /// Whether pages of other origins may read the answer.
     pub fn has_cors(self) -> bool {
         !matches!(self, Route::Authorize | Route::Callback | Route::Operator | Route::Healthz)
@@ -86,5 +99,42 @@ impl Route {
     /// Whether nothing of its address may reach another site (RFC 9700 §4.2.4).
     pub fn hides_referrer(self) -> bool {
         self.is_page() || self == Route::Token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slash_at_the_end_is_the_same_path() {
+        for route in Route::ALL {
+            let path = route.path();
+            assert_eq!(Route::of(path), Some(route));
+            assert_eq!(Route::of(&format!("{path}/")), Some(route));
+            for other in [format!("{path}//"), format!("/{path}"), format!("{path}/x"), path.to_uppercase()] {
+                assert_eq!(Route::of(&other), None, "{other}");
+            }
+        }
+        for none in ["", "/", "//"] {
+            assert_eq!(Route::of(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_lies_under_the_route_that_it_begins_with() {
+        for (path, route) in [
+            ("/mcp/sse", Some(Route::Mcp)),
+            ("/internal//", Some(Route::Internal)),
+            ("/internal/.well-known/oauth-authorization-server", Some(Route::Internal)),
+            ("/.well-known/oauth-authorization-server/internal", Some(Route::ServerMetadata)),
+            ("/token/x", Some(Route::Token)),
+            ("/mcpx", None),
+            ("/internalx/y", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(Route::above(path), route, "{path}");
+        }
     }
 }

@@ -6,6 +6,7 @@ mod bearers;
 mod decisions;
 mod deployment;
 mod documents;
+mod headers;
 mod logins;
 mod nothing_personal;
 mod quota;
@@ -134,9 +135,11 @@ fn every_response_has_the_security_headers() {
 
 #[test]
 fn paths_are_compared_as_they_stand() {
-    for path in ["/", "/MCP", "/mcp/", "/%6dcp", "//mcp", "/mcpx", "/.env", ""] {
+    for path in ["/", "/MCP", "/mcp//", "/mcp/x", "/%6dcp", "//mcp", "/mcpx", "/.env", ""] {
         check(&Sent { path, ..PING }, 404);
     }
+    check(&Sent { path: "/mcp/", ..PING }, 200);
+    check(&Sent { path: "/healthz/", method: "GET", authority: None, ..PING }, 200);
     check(&Sent { path: "/healthz", method: "GET", authority: None, ..PING }, 200);
     check(&Sent { path: "/healthz", ..PING }, 405);
 }

@@ -6,24 +6,45 @@
 use serde_json::{Map, Value};
 
 use super::ProtocolHeaders;
-use super::json_rpc::RpcError;
+use super::json_rpc::{Request, RpcError};
 use super::revision::Revision;
 
 /// The revision of a request, or why it has none.
 ///
 /// The order is pinned by the official conformance suite: header against body first, then the required members of
 /// `_meta`, then whether the revision is served.
-pub fn revision(params: &Map<String, Value>, headers: &ProtocolHeaders) -> Result<Revision, RpcError> {
+pub fn revision(request: &Request, headers: &ProtocolHeaders) -> Result<Revision, RpcError> {
+    if is_handshake(request) {
+        return Ok(Revision::LATEST_LEGACY);
+    }
     let header = headers.protocol_version.as_deref().map(|value| value.trim_matches([' ', '\t']));
-    match params.get("_meta").and_then(|meta| meta.get(PROTOCOL_VERSION)) {
-        Some(named) => self_described(params, named, header),
+    match named_revision(&request.params) {
+        Some(named) => self_described(&request.params, named, header),
         None => by_header(header),
     }
 }
 
 /// Whether `params` name a revision themselves, as requests do since 2026-07-28.
 pub fn names_a_revision(params: &Map<String, Value>) -> bool {
-    params.get("_meta").is_some_and(|meta| meta.get(PROTOCOL_VERSION).is_some())
+    named_revision(params).is_some()
+}
+
+/// Whether a request begins the handshake. The header binds after it, "in all subsequent requests" (2025-11-25,
+/// basic/transports): until then a client can only say what it would like to speak, which `params.protocolVersion`
+/// says, and the answer settles. In 2026-07-28 there is no `initialize`.
+fn is_handshake(request: &Request) -> bool {
+    let named = named_revision(&request.params).and_then(Value::as_str);
+    let is_legacy = |named| Revision::parse(named).is_some_and(|revision| !revision.is_modern());
+    request.method == "initialize" && named.is_none_or(is_legacy)
+}
+
+fn named_revision(params: &Map<String, Value>) -> Option<&Value> {
+    present(params.get("_meta")?.get(PROTOCOL_VERSION))
+}
+
+/// Libraries write null for what is absent.
+fn present(member: Option<&Value>) -> Option<&Value> {
+    member.filter(|value| !value.is_null())
 }
 
 fn self_described(params: &Map<String, Value>, named: &Value, header: Option<&str>) -> Result<Revision, RpcError> {
@@ -69,13 +90,13 @@ fn check_meta(meta: &Map<String, Value>) -> Result<(), RpcError> {
     if !meta.get(CLIENT_CAPABILITIES).is_some_and(Value::is_object) {
         return Err(wrong_meta(CLIENT_CAPABILITIES, "an object"));
     }
-    if let Some(info) = meta.get(CLIENT_INFO) {
+    if let Some(info) = present(meta.get(CLIENT_INFO)) {
         let has = |member: &str| info.get(member).is_some_and(Value::is_string);
         if !(has("name") && has("version")) {
             return Err(wrong_meta(CLIENT_INFO, "an object with the strings name and version"));
         }
     }
-    match meta.get(LOG_LEVEL) {
+    match present(meta.get(LOG_LEVEL)) {
         Some(level) if !level.as_str().is_some_and(|level| LOG_LEVELS.contains(&level)) => {
             Err(wrong_meta(LOG_LEVEL, &format!("one of {}", LOG_LEVELS.join(", "))))
         }

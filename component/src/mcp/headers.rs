@@ -7,6 +7,17 @@ use serde_json::Value;
 use super::ProtocolHeaders;
 use super::json_rpc::{Request, RpcError};
 
+/// Refuses a header that came with several values: there is no telling which of them the client means. It is malformed
+/// in every revision.
+pub fn check_conflict(headers: &ProtocolHeaders) -> Result<(), RpcError> {
+    match headers.conflicting {
+        None => Ok(()),
+        Some(name) => {
+            Err(mismatch(&format!("the header {name} came more than once, with different values; send it once")))
+        }
+    }
+}
+
 /// Checks `Mcp-Method` and `Mcp-Name`. A missing, malformed or different value MUST be answered with 400 and -32020.
 pub fn check(request: &Request, headers: &ProtocolHeaders) -> Result<(), RpcError> {
     let method = headers.method.as_deref().map(|value| value.trim_matches([' ', '\t']));

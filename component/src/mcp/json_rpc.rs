@@ -53,7 +53,8 @@ pub struct RpcError {
     pub data: Option<Box<Value>>,
 }
 
-/// Reads one message. The error carries the id where there is a readable one.
+/// Reads one message. The error carries the id where there is a readable one. Members that JSON-RPC does not know are
+/// passed over: they are extensions of the client's, and the specification forbids none.
 pub fn message(value: Value) -> Result<Message, (Option<Id>, RpcError)> {
     let Value::Object(mut members) = value else {
         return Err((None, RpcError::invalid_request("a JSON-RPC message is a JSON object")));
@@ -67,14 +68,11 @@ pub fn message(value: Value) -> Result<Message, (Option<Id>, RpcError)> {
     let Some(method) = members.remove("method") else { return response(&members, id, readable) };
     let Value::String(method) = method else { return refuse("the member \"method\" must be a string") };
     let params = match members.remove("params") {
-        None => Map::new(),
+        // Libraries write null for what is absent.
+        None | Some(Value::Null) => Map::new(),
         Some(Value::Object(params)) => params,
         Some(_) => return refuse("the member \"params\" must be an object"),
     };
-    if let Some(unknown) = members.keys().find(|name| !matches!(name.as_str(), "jsonrpc" | "id")) {
-        let shown: String = unknown.chars().take(MAX_SHOWN_NAME).collect();
-        return refuse(&format!("the message has an unknown member {}", json_string(&shown)));
-    }
     match id {
         None => Ok(Message::Notification { method }),
         Some(Ok(id)) => Ok(Message::Request(Request { id, method, params })),
@@ -87,11 +85,22 @@ fn response(
     id: Option<Result<Id, RpcError>>,
     readable: Option<Id>,
 ) -> Result<Message, (Option<Id>, RpcError)> {
-    let answers = members.contains_key("result") != members.contains_key("error");
+    let has_error = members.get("error").is_some_and(|error| !error.is_null());
+    let answers = members.contains_key("result") != has_error;
     match id {
         Some(Ok(_)) | None if answers => Ok(Message::Response),
         Some(Err(error)) if answers => Err((None, error)),
         _ => Err((readable, RpcError::invalid_request("the message has no \"method\""))),
+    }
+}
+
+impl Message {
+    /// The id of a request.
+    pub fn id(&self) -> Option<&Id> {
+        match self {
+            Message::Request(request) => Some(&request.id),
+            Message::Notification { .. } | Message::Response => None,
+        }
     }
 }
 

@@ -89,7 +89,7 @@ fn tool_list<'a, T: ToolSet>(
     revision: Revision,
 ) -> Result<&'a str, RpcError> {
     match params.get("cursor") {
-        None => {}
+        None | Some(Value::Null) => {}
         Some(Value::String(cursor)) if cursor.is_empty() => {}
         Some(_) => {
             return Err(RpcError::invalid_params("the list has one page; call tools/list without a cursor".to_owned()));

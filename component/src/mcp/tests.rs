@@ -31,8 +31,12 @@ fn definitions() -> Vec<ToolDefinition> {
 
 fn send(body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let header = |name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    let headers =
-        ProtocolHeaders { protocol_version: header("version"), method: header("method"), name: header("name") };
+    let headers = ProtocolHeaders {
+        protocol_version: header("version"),
+        method: header("method"),
+        name: header("name"),
+        conflicting: None,
+    };
     let catalogue = Catalogue::new(|| "use it".to_owned(), definitions);
     let server = Server { tools: &Echo, catalogue: &catalogue, cache_scope: CacheScope::Private };
     let reply = match read(body.as_bytes(), headers) {
@@ -74,7 +78,9 @@ fn bodies_that_are_not_messages_are_refused() {
         ("not json", -32700),
         ("{\"jsonrpc\":\"2.0\"", -32700),
         ("{}garbage", -32700),
-        ("\u{feff}{}", -32700),
+        ("\u{feff}", -32700),
+        ("\u{feff}\u{feff}{}", -32700),
+        ("\u{feff}{}", -32600),
         ("\"x\"", -32600),
         ("null", -32600),
         ("{}", -32600),
@@ -87,8 +93,8 @@ fn bodies_that_are_not_messages_are_refused() {
         (r#"{"jsonrpc":"2.0","id":1e300,"method":"ping"}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":1,"method":5}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#, -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","extra":1}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"extra":1}"#, -32600),
         ("[]", -32600),
         ("[1]", -32600),
     ] {
@@ -218,7 +224,7 @@ fn a_modern_client_finds_no_handshake_and_nothing_unadvertised() {
 
 #[test]
 fn a_modern_header_without_meta_is_never_served_as_legacy() {
-    for method in ["initialize", "tools/list", "ping"] {
+    for method in ["tools/list", "ping", "server/discover"] {
         fails(legacy(Some("2026-07-28"), method, json!({})), 400, -32602);
     }
 }
@@ -248,6 +254,105 @@ fn the_handshake_echoes_what_is_known_and_offers_the_latest_otherwise() {
     }
     for params in [json!({}), json!({"protocolVersion": 1}), json!({"protocolVersion": "2025-11-25"})] {
         fails(legacy(None, "initialize", params), 200, -32602);
+    }
+}
+
+#[test]
+fn the_header_binds_after_the_handshake() {
+    let params = |meta: Value| json!({"protocolVersion": "2026-07-28", "capabilities": {}, "clientInfo": {"name":"x","version":"1"}, "_meta": meta});
+    for header in ["2026-07-28", "2099-01-01", "1999-01-01", "v999", "", "2025-06-18", "2025-11-25, 2025-06-18"] {
+        for meta in [
+            Value::Null,
+            json!({}),
+            json!({"progressToken": 1}),
+            json!({"io.modelcontextprotocol/protocolVersion": null}),
+            json!({"io.modelcontextprotocol/protocolVersion": 7}),
+            json!({"io.modelcontextprotocol/protocolVersion": "2025-06-18"}),
+        ] {
+            let (status, body) = legacy(Some(header), "initialize", params(meta.clone()));
+            let negotiated = &body["result"]["protocolVersion"];
+            assert_eq!((status, negotiated), (200, &json!("2025-11-25")), "{header:?} {meta} {body}");
+        }
+        let bound = legacy(Some(header), "tools/list", json!({}));
+        assert_eq!(bound.0 == 200, header == "2025-06-18", "{header:?}");
+    }
+    // One that describes itself by a revision without a handshake is none.
+    fails(legacy(Some("v999"), "initialize", params(meta("v999"))), 400, -32022);
+    fails(legacy(None, "initialize", params(meta("2026-07-28"))), 400, -32020);
+}
+
+#[test]
+fn null_is_absent() {
+    for body in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": null}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": null}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"cursor": null, "_meta": null}}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": null}}),
+        json!([{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": null}]),
+    ] {
+        let (status, answer) = send(&body.to_string(), &[]);
+        assert_eq!(status, 200, "{body}");
+        assert!(!answer.to_string().contains("error"), "{body} {answer}");
+    }
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#;
+    assert_eq!(send(notification, &[]).0, 202);
+    assert_eq!(send(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, &[]).0, 202);
+    let mut meta = meta("2026-07-28");
+    meta["io.modelcontextprotocol/clientInfo"] = Value::Null;
+    meta["io.modelcontextprotocol/logLevel"] = Value::Null;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"cursor": null, "_meta": meta}});
+    let headers = [("version", "2026-07-28"), ("method", "tools/list")];
+    assert_eq!(send(&body.to_string(), &headers).0, 200);
+    // What is required is not there when it is null.
+    let unnamed = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": null});
+    fails(send(&unnamed.to_string(), &headers), 400, -32602);
+}
+
+#[test]
+fn members_that_nobody_knows_are_passed_over() {
+    for extra in ["extra", "__proto__", "result", "error", "_meta", "auth"] {
+        let message = |value: Value| {
+            let mut message = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+            message[extra] = value;
+            message
+        };
+        for value in [json!(1), json!({"a": 1}), Value::Null] {
+            let one = message(value);
+            let (status, answer) = send(&one.to_string(), &[]);
+            assert_eq!((status, &answer["result"]), (200, &json!({})), "{one}");
+            assert_eq!(send(&json!([one]).to_string(), &[]).1[0]["result"], json!({}), "{one}");
+        }
+    }
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized","extra":1}"#;
+    assert_eq!(send(notification, &[]).0, 202);
+    assert_eq!(send(r#"{"jsonrpc":"2.0","id":1,"result":{},"extra":1}"#, &[]).0, 202);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    for body in [r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, r#" [{"jsonrpc":"2.0","id":1,"method":"ping"}]"#] {
+        assert_eq!(send(&format!("\u{feff}{body}"), &[]).0, 200, "{body}");
+    }
+}
+
+#[test]
+fn a_header_with_two_values_is_refused_in_every_era_and_named() {
+    let send = |body: &str, version: Option<&str>| {
+        let headers = ProtocolHeaders {
+            protocol_version: version.map(str::to_owned),
+            conflicting: Some("Mcp-Name"),
+            ..ProtocolHeaders::default()
+        };
+        let reply = read(body.as_bytes(), headers).unwrap_err();
+        (reply.status, serde_json::from_str::<Value>(&reply.body.unwrap()).unwrap())
+    };
+    for version in [None, Some("2025-11-25"), Some("2026-07-28")] {
+        let (status, answer) = send(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, version);
+        assert_eq!((status, &answer["error"]["code"], &answer["id"]), (400, &json!(-32020), &json!(7)));
+        assert!(answer["error"]["message"].as_str().unwrap().contains("Mcp-Name"), "{answer}");
+    }
+    for body in [r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, r#"{"jsonrpc":"2.0","method":"notifications/x"}"#] {
+        fails(send(body, None), 400, -32020);
     }
 }
 
@@ -338,7 +443,7 @@ fn malformed_calls_are_protocol_errors_and_failed_calls_are_results() {
 proptest::proptest! {
     #[test]
     fn no_body_and_no_header_panics_or_is_our_fault(body: Vec<u8>, version: Option<String>, method: Option<String>, name: Option<String>) {
-        let headers = ProtocolHeaders { protocol_version: version, method, name };
+        let headers = ProtocolHeaders { protocol_version: version, method, name, conflicting: None };
         if let Err(reply) = read(&body, headers) {
             proptest::prop_assert!((400..500).contains(&reply.status));
         }

@@ -4,8 +4,9 @@
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Reads an object. Deeper members are read as they stand.
+/// Reads an object. Deeper members are read as they stand. A byte order mark before it is passed over (RFC 8259 §8.1).
 pub fn read_object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice::<Strict>(bytes).ok().map(|strict| strict.0)
 }
 
@@ -44,6 +45,7 @@ mod tests {
     #[test]
     fn only_an_object_without_repeated_members_is_read() {
         assert_eq!(read_object(b"{\"a\":1}").unwrap()["a"], 1);
+        assert_eq!(read_object("\u{feff}{\"a\":1}".as_bytes()).unwrap()["a"], 1);
         let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
         let deep = [b"{\"a\":".as_slice(), &deep, b"}"].concat();
         for text in ["", "[]", "null", "\"a\"", "{\"a\":1,\"a\":1}", "{\"a\":\"\\ud800\"}", "{\"a\":1} x"] {

@@ -55,7 +55,7 @@ pub enum KeyRingError {
     Missing,
     /// An entry is not 64 hexadecimal digits.
     NotHexadecimal,
-    /// An entry is one byte over and over, as an example would be.
+    /// An entry is one byte over and over, as an example would be; one digit over and over is such a byte.
     Guessable,
     /// Two entries are the same, or share an id.
     Repeated,
@@ -190,6 +190,11 @@ mod tests {
             (&OLD[1..], KeyRingError::NotHexadecimal),
             (&OLD.replace('f', "g"), KeyRingError::NotHexadecimal),
             (&"0".repeat(64), KeyRingError::Guessable),
+            (&"a".repeat(64), KeyRingError::Guessable),
+            (&"1f".repeat(32), KeyRingError::Guessable),
+            (&format!("{OLD},{}", "7".repeat(64)), KeyRingError::Guessable),
+            (&"z".repeat(64), KeyRingError::NotHexadecimal),
+            (&"0".repeat(63), KeyRingError::NotHexadecimal),
             (&repeated, KeyRingError::Repeated),
             (&many, KeyRingError::TooMany),
         ] {

@@ -99,7 +99,7 @@ async fn a_path_that_cannot_be_used_is_named() {
 }
 
 async fn start(path: &Path) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder()
         .code_cache(code_cache_of_tests())
         .settings(settings)

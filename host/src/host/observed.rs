@@ -58,8 +58,9 @@ impl Drop for Observed {
     }
 }
 
-/// The route that `path` is, if the component serves it.
+/// The route that `path` is, if the component serves it. One slash at the end is the same path.
 fn route(path: &str) -> Option<&'static str> {
+    let path = path.strip_suffix('/').unwrap_or(path);
     ROUTES.iter().find(|route| **route == path).copied()
 }
 
@@ -86,7 +87,7 @@ mod tests {
     fn what_a_caller_makes_up_is_no_label() {
         let metrics = Metrics::new();
         for (method, path) in
-            [("POST", "/mcp?secret=1"), ("SECRET", "/mcp"), ("GET", "/secret"), ("GET", "/mcp/secret")]
+            [("POST", "/mcp/?secret=1"), ("SECRET", "/mcp"), ("GET", "/secret"), ("GET", "/mcp/secret")]
         {
             Observed::start(metrics.clone(), None, &request(method, path)).answered(StatusCode::OK);
         }

@@ -23,7 +23,7 @@ async fn start(limits: Limits) -> Running {
 }
 
 async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send + 'static) -> Running {
-    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder()
         .code_cache(code_cache_of_tests())
         .settings(settings)

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 pub(super) struct Message(Value);
 
 impl Message {
-    /// `None` when the line is not JSON.
+    /// `None` when the line is not JSON. A byte order mark before it is passed over, as the component does.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().map(Self)
+        let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        serde_json::from_slice(text).ok().map(Self)
     }
 
     pub(super) fn method(&self) -> Option<&str> {
@@ -73,12 +74,12 @@ pub(super) fn negotiated_version(body: &[u8]) -> Option<String> {
 }
 
 /// MCP 2026-07-28, transport: a value that is not visible ASCII with inner spaces, or that looks like an encoded one,
-/// is sent as `=?base64?…?=`.
+/// is sent as `=?base64?…?=`. So is one with a comma, which could be read as several copies of a header.
 pub(super) fn header_text(value: &str) -> String {
     let visible = value.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     let edges = value.starts_with(' ') || value.ends_with(' ');
     let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
-    if visible && !edges && !looks_encoded {
+    if visible && !edges && !looks_encoded && !value.contains(',') {
         return value.to_owned();
     }
     format!("=?base64?{}?=", STANDARD.encode(value))
@@ -142,10 +143,17 @@ mod tests {
             (" a", "=?base64?IGE=?="),
             ("ä", "=?base64?w6Q=?="),
             ("a\nb", "=?base64?YQpi?="),
+            ("a,a", "=?base64?YSxh?="),
             ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
         ] {
             assert_eq!(header_text(name), header);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_message() {
+        assert_eq!(message("\u{feff}{\"method\":\"ping\"}").method(), Some("ping"));
+        assert!(Message::read("\u{feff}".as_bytes()).is_none());
     }
 
     #[test]

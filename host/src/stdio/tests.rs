@@ -7,7 +7,7 @@ use crate::component::code_cache_of_tests;
 use crate::settings::Settings;
 
 async fn answers_to(input: String) -> Vec<Value> {
-    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]);
+    let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder()
         .code_cache(code_cache_of_tests())
         .settings(settings)
@@ -41,6 +41,16 @@ async fn the_negotiated_version_holds_for_what_follows() {
     assert_eq!(answers[0]["result"]["protocolVersion"], "2025-06-18");
     assert_eq!(answers[1]["id"], "two");
     assert!(answers[1]["result"]["tools"].as_array().is_some_and(|tools| !tools.is_empty()));
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_null_and_members_that_nobody_knows_pass() {
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": null, "extra": 1 });
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": { "cursor": null } });
+    let mut answers = answers_to(format!("\u{feff}{}", lines(&[ping, list]))).await;
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(answers[0]["result"], json!({}), "{answers:?}");
+    assert!(answers[1]["result"]["tools"].is_array(), "{answers:?}");
 }
 
 #[tokio::test]

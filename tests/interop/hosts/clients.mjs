@@ -64,6 +64,7 @@ async function metadata() {
   for (const path of ['internal', 'mcp']) {
     assert.equal((await document(`oauth-protected-resource/${path}`)).resource, `${publicUrl}/${path}`);
   }
+  assert.equal((await document('oauth-protected-resource/mcp')).authorization_servers, undefined);
 }
 
 async function tools(era) {

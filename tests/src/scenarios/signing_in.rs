@@ -20,6 +20,11 @@ pub(super) async fn metadata_names_this_deployment(site: Site) {
     }
     let resource = site.get("/.well-known/oauth-protected-resource/internal").await.json();
     assert_eq!(resource.get("resource"), Some(&json!(format!("{origin}/internal"))));
+    let slashed = site.get("/.well-known/oauth-protected-resource/internal/").await.json();
+    assert_eq!(slashed.get("resource"), Some(&json!(format!("{origin}/internal/"))));
+    let other = site.get("/.well-known/oauth-protected-resource/mcp").await.json();
+    assert_eq!(other.get("resource"), Some(&json!(format!("{origin}/mcp"))));
+    assert_eq!(other.get("authorization_servers"), None, "nobody signs in for /mcp");
 }
 
 pub(super) async fn internal_is_challenged_with_its_metadata(site: Site) {

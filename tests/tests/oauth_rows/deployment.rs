@@ -118,7 +118,7 @@ impl World {
 async fn start(settings: &Settings, store: &Arc<Records>, clock: &FixedClock) -> Harness {
     let extra = ("EXTRA_CA_FILE", authority_file());
     let pairs = settings.iter().map(|(name, value)| (*name, value.as_str())).chain([extra]);
-    let settings = HostSettings::from_pairs(pairs);
+    let settings = HostSettings::from_pairs(pairs).expect("these are settings");
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let policy = HttpPolicy::for_listener(&settings, any.ip());
     let records = Arc::<Records>::clone(store);

@@ -19,6 +19,8 @@ mod bearers;
 mod decisions;
 #[path = "../../../component/src/gateway/tests/documents.rs"]
 mod documents;
+#[path = "../../../component/src/gateway/tests/headers.rs"]
+mod headers;
 #[path = "../../../component/src/gateway/tests/logins.rs"]
 mod logins;
 #[path = "../../../component/src/gateway/tests/registrations.rs"]

@@ -173,16 +173,128 @@ fn paths_are_what_they_are() {
     let world = World::new();
     for path in [
         "//authorize",
-        "/authorize/",
+        "/authorize//",
+        "/authorize/x",
         "/%61uthorize",
         "/authorize;x",
         "/AUTHORIZE",
-        "/token/",
-        "/internal/",
+        "/token//",
+        "/internal//",
         "/internalx",
+        "/",
     ] {
         assert_eq!(world.send("GET", path, &[], "").status, 404, "X13 {path}");
     }
+}
+
+#[test]
+fn a_slash_at_the_end_is_the_same_path_everywhere() {
+    let world = World::new();
+    for path in [
+        "/authorize",
+        "/callback",
+        "/token",
+        "/register",
+        "/revoke",
+        "/internal",
+        "/mcp",
+        "/healthz",
+        "/admin/operator",
+    ] {
+        for method in ["GET", "POST", "PUT", "OPTIONS"] {
+            let [plain, slashed] = [path.to_owned(), format!("{path}/")].map(|path| world.send(method, &path, &[], ""));
+            assert_eq!(slashed.status, plain.status, "{method} {path}");
+            assert_eq!(header(&slashed, "allow"), header(&plain, "allow"), "{method} {path}");
+            let cors = "access-control-allow-origin";
+            assert_eq!(header(&slashed, cors), header(&plain, cors), "{method} {path}");
+        }
+    }
+    let server = "/.well-known/oauth-authorization-server";
+    assert_eq!(world.send("GET", &format!("{server}/"), &[], "").body, world.send("GET", server, &[], "").body);
+}
+
+#[test]
+fn a_client_that_writes_internal_with_a_slash_finds_its_own_resource_and_signs_in() {
+    let world = World::new();
+    let list = |path: &str, headers: &[(&str, &str)]| {
+        let json = [("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")];
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        world.send("POST", path, &[&json, headers].concat(), body)
+    };
+    for (path, resource) in
+        [("/internal", "https://mcp.example.com/internal"), ("/internal/", "https://mcp.example.com/internal/")]
+    {
+        let challenge = list(path, &[]);
+        let challenge = header(&challenge, "www-authenticate").unwrap().to_owned();
+        let metadata = challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
+        let document = json_of(&world.send("GET", metadata.strip_prefix(ISSUER).unwrap(), &[], ""));
+        assert_eq!(document["resource"], resource, "{challenge}");
+        assert_eq!(document["authorization_servers"], json!([ISSUER]));
+        let (client, browser) = (world.client(), Browser::default());
+        let consent = browser.get(&world, &authorize(&client, &[("resource", resource)]));
+        let back = browser.approve(&world, &form_of(&consent));
+        let location = browser.get(&world, &back);
+        let code = parameter(header(&location, "location").unwrap(), "code").unwrap();
+        let tokens = json_of(&world.token(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", &client),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+            ("resource", resource),
+        ]));
+        let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+        for path in ["/internal", "/internal/"] {
+            assert_eq!(list(path, &[("authorization", &bearer)]).status, 200, "{resource} {path}");
+        }
+    }
+    let other = json_of(&world.send("GET", "/.well-known/oauth-protected-resource/mcp/", &[], ""));
+    assert_eq!(other["resource"], "https://mcp.example.com/mcp/");
+}
+
+#[test]
+fn a_404_under_a_path_names_its_endpoint() {
+    let named = |world: &World, path: &str| {
+        let answer = world.send("POST", path, &[("content-type", "application/json")], "{}");
+        assert_eq!(answer.status, 404, "{path}");
+        let told = error_of(&answer);
+        told.trim_end_matches('.').rsplit(' ').next().unwrap_or_default().to_owned()
+    };
+    let world = World::new();
+    for (path, endpoint) in [
+        ("/internal/sse", "/internal"),
+        ("/internal//", "/internal"),
+        ("/internal/.well-known/openid-configuration", "/internal"),
+        ("/mcp/sse", "/mcp"),
+        ("/mcp/internal", "/mcp"),
+        ("/token/x", "/token"),
+        ("/.well-known/oauth-authorization-server/internal", "/.well-known/oauth-authorization-server"),
+        ("/admin/operator/x", "/mcp"),
+        ("/sse", "/mcp"),
+        ("/", "/mcp"),
+    ] {
+        assert_eq!(named(&world, path), endpoint, "{path}");
+    }
+    let without = World::with(&[("ACCESS_CLIENT_ID", ""), ("ACCESS_CLIENT_SECRET", ""), ("ACCESS_ISSUER", "")]);
+    for path in ["/internal/sse", "/internal", "/token/x"] {
+        assert_eq!(named(&without, path), "/mcp", "{path}");
+    }
+}
+
+#[test]
+fn nobody_is_sent_to_sign_in_where_tokens_are_refused() {
+    let world = World::new();
+    let document = json_of(&world.send("GET", "/.well-known/oauth-protected-resource/mcp", &[], ""));
+    for member in ["authorization_servers", "scopes_supported", "jwks_uri"] {
+        assert_eq!(document.get(member), None, "{member}");
+    }
+    assert!(document["resource_documentation"].as_str().is_some_and(|url| url.starts_with("https://")), "{document}");
+    let challenge = world.send("POST", "/mcp", &[("content-type", "application/json")], "{}");
+    assert!(!header(&challenge, "www-authenticate").unwrap().contains("resource_metadata"));
+    // A client that goes on by itself is told which address it can sign in for.
+    let refused =
+        world.send("GET", &authorize(&world.client(), &[("resource", "https://mcp.example.com/mcp")]), &[], "");
+    let page = text(&refused);
+    assert!(page.contains("invalid_target") && page.contains("https://mcp.example.com/internal"), "{page}");
 }
 
 #[test]

@@ -40,8 +40,11 @@ fn a_bearer_that_is_no_access_token_of_ours_is_challenged() {
     assert_eq!(world.list_tools(&[]).status, 401);
     let bearer = format!("Bearer {access}");
     assert_eq!(world.list_tools(&[("authorization", &format!("bearer {access}"))]).status, 200, "I03");
+    let other = format!("{bearer}x");
+    let two = world.list_tools(&[("authorization", bearer.as_str()), ("authorization", &other)]);
+    assert_eq!((two.status, error_of(&two)), (400, "invalid_request".to_owned()), "I08");
     let twice = [("authorization", bearer.as_str()), ("authorization", &bearer)];
-    assert_eq!(world.list_tools(&twice).status, 400, "I08");
+    assert_eq!(world.list_tools(&twice).status, 200, "I08: copies of one header are that header");
     let json = [("content-type", "application/json"), ("authorization", &bearer)];
     assert_eq!(world.send("POST", "/internal?access_token=x", &json, "{}").status, 400, "I09");
     world.advance(3600);
@@ -122,8 +125,19 @@ fn a_secret_that_is_missing_is_named() {
         assert_eq!(response.status, 500);
         assert!(text(&response).contains(name), "{}", text(&response));
     }
-    let world = World::with(&[("COOKIE_ENCRYPTION_KEY", "0123")]);
-    assert!(text(&world.list_tools(&[])).contains("COOKIE_ENCRYPTION_KEY"), "X10");
+    let key = format!("{:064x}", 7);
+    let many: Vec<_> = (1..10).map(|number| format!("{number:064x}")).collect();
+    for (setting, words) in [
+        (" , ", "no key"),
+        ("0123", "not 64 hexadecimal digits"),
+        (&"1".repeat(64), "over and over"),
+        (&format!("{key},{key}"), "twice"),
+        (&many.join(","), "more than 8"),
+    ] {
+        let world = World::with(&[("COOKIE_ENCRYPTION_KEY", setting)]);
+        let told = text(&world.list_tools(&[]));
+        assert!(told.contains("COOKIE_ENCRYPTION_KEY") && told.contains(words), "X10 {told}");
+    }
 }
 
 #[test]

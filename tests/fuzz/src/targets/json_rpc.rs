@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plausible_mcp_component::gateway::Response;
+use plausible_mcp_component::mcp::without_byte_order_mark;
 use serde_json::Value;
 
 use super::super::json;
@@ -13,7 +14,7 @@ use super::plausible_answer::check_result;
 /// A body is sent as clients of three eras would send it. The answer is JSON-RPC with the id of the request.
 pub fn json_rpc(data: &[u8]) {
     let world = World::new();
-    let message = serde_json::from_slice(data).unwrap_or(Value::Null);
+    let message = serde_json::from_slice(without_byte_order_mark(data)).unwrap_or(Value::Null);
     for version in [None, Some("2025-11-25"), Some("2026-07-28")] {
         let response = world.send(&sent(data, version, &message));
         check(&response, &message);
