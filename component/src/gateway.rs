@@ -82,8 +82,9 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let received = self.ports.clock().now();
         let route = Route::of(&request.path);
         let journal = self.journal(request);
-        let served = self.respond(request, route, body, &journal).await;
-        let mut served = served.unwrap_or_else(|refusal| Served::refused(refusal.in_form_of(route)));
+        let outcome = self.respond(request, route, body, &journal).await;
+        let evidence = outcome.as_ref().err().map(Refusal::evidence).unwrap_or_default();
+        let mut served = outcome.unwrap_or_else(|refusal| Served::refused(refusal.in_form_of(route)));
         served.response.finish(route, &request.method);
         let record = RequestRecord {
             received,
@@ -94,6 +95,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             method: known_method(&request.method),
             status: served.response.status,
             outcome: served.outcome,
+            causes: evidence.cause.into_iter().chain(journal.unreadable.causes()).collect(),
+            ended_grant: evidence.ended_grant,
             mcp_method: served.mcp_method,
             tool: served.tool,
             client: journal.client,

@@ -107,6 +107,36 @@ fn an_assertion_is_verified_once_and_then_remembered_for_five_minutes() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_fails_no_request() {
+    let world = world();
+    world.ports.store.fill(true);
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    for asked in 1..4 {
+        assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
+        assert!(world.provider().is_ok());
+        assert_eq!((world.ports.http.count("certs"), world.ports.http.count("openid-configuration")), (asked, asked));
+    }
+    assert!(world.ports.store.dump().is_empty());
+    world.ports.store.fill(false);
+    assert!(world.assert(&assertion).is_ok() && world.provider().is_ok());
+    world.ports.clock.advance(31);
+    world.ports.store.fill(true);
+    world.ports.http.name_key("made-up");
+    let unknown = world.ports.http.assertion("ada@example.com", "tag-1");
+    world.ports.http.fail("certs", Fault::Closed);
+    let refused = world.assert(&unknown);
+    assert!(matches!(refused, Err(FederationError::Rejected(Rejection::UnknownKey { .. }))), "J29 {refused:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_an_outage_all_the_same() {
+    let world = world();
+    world.ports.store.refuse(true);
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    assert_eq!(world.assert(&assertion), Err(FederationError::Store(StoreError::Unavailable)), "I26");
+}
+
+#[test]
 fn who_is_denied_later_is_not_recalled() {
     let mut world = world();
     let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
