@@ -186,7 +186,7 @@ fn no_client(error: NoClient) -> Refusal {
 /// Nothing may leave our pages, because it is not proven where to.
 fn not_proven(error: PageError) -> Refusal {
     let refusal = match error {
-        PageError::ClientId => refuse(Problem::ClientUnknown, "client_id"),
+        PageError::ClientId => refuse(Problem::Malformed, "client_id"),
         _ => refuse(Problem::RedirectUri, "redirect_uri"),
     };
     refusal.because(error.reason())

@@ -156,7 +156,7 @@ async fn evicted<P: Ports>(
 /// A client that does not prove who it is.
 fn client_refused(by_header: bool, error: ClientError) -> Refusal {
     let text = match error {
-        ClientError::NoClientId => "The parameter client_id is missing.",
+        ClientError::NoClientId => "The client id is missing. Send it in the header or in the body.",
         ClientError::MalformedBasic => {
             "The header Authorization is not Basic with a client id and a secret (RFC 6749, section 2.3.1)."
         }
@@ -192,7 +192,8 @@ fn invalid_client(by_header: bool, text: &str, reason: &'static str) -> Refusal 
 /// A client that reads `invalid_client` throws its registration and its tokens away: a moment's fault is no reason to.
 fn document_away(failure: DocumentFailure) -> Refusal {
     let text = "The document that describes this client cannot be fetched right now. Try again in a few seconds.";
-    Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason())
+    let refusal = Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason());
+    refusal.because(NoClient::Document(failure).cause())
 }
 
 fn grant_refused(error: WireError, reason: &'static str) -> Refusal {
