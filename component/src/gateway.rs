@@ -83,8 +83,9 @@ impl<'a, P: Ports> Gateway<'a, P> {
         let request = &*request.without_copies();
         let route = Route::of(&request.path);
         let journal = self.journal(request);
-        let served = self.respond(request, route, body, &journal).await;
-        let mut served = served.unwrap_or_else(|refusal| Served::refused(refusal.in_form_of(route)));
+        let outcome = self.respond(request, route, body, &journal).await;
+        let evidence = outcome.as_ref().err().map(Refusal::evidence).unwrap_or_default();
+        let mut served = outcome.unwrap_or_else(|refusal| Served::refused(refusal.in_form_of(route)));
         served.response.finish(route, &request.method);
         let record = RequestRecord {
             received,
@@ -95,6 +96,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             method: known_method(&request.method),
             status: served.response.status,
             outcome: served.outcome,
+            causes: evidence.cause.into_iter().chain(journal.unreadable.causes()).collect(),
+            ended_grant: evidence.ended_grant,
             mcp_method: served.mcp_method,
             tool: served.tool,
             client: journal.client,

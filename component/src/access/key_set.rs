@@ -80,6 +80,19 @@ fn named(jwk: &Map<String, Value>) -> Option<(String, Result<RsaKey, Flaw>)> {
     Some((key_id.to_owned(), RsaKey::from_jwk(jwk)))
 }
 
+impl KeySetError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            KeySetError::TooLarge { .. } => "key_set_too_large",
+            KeySetError::Json(_) => "key_set_malformed",
+            KeySetError::NoKeys => "key_set_without_keys",
+            KeySetError::TooManyKeys { .. } => "key_set_too_many_keys",
+            KeySetError::NoUsableKey => "key_set_no_usable_key",
+        }
+    }
+}
+
 impl fmt::Display for KeySetError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -118,11 +118,13 @@ fn check_token_type(claims: &Claims) -> Result<(), Rejection> {
     }
 }
 
-/// The `email` claim and no other; without one it is a service token, which is nobody.
+/// The `email` claim and no other; without one it is a service token, which is nobody. Some providers write
+/// `email_verified` as text.
 fn verified_email(claims: &Claims) -> Result<&str, Rejection> {
     let email = claims.text("email")?.ok_or(Rejection::NoEmail)?;
     match claims.any("email_verified") {
         None | Some(Value::Bool(true)) => Ok(email),
+        Some(Value::String(text)) if text == "true" => Ok(email),
         Some(_) => Err(Rejection::EmailUnverified),
     }
 }

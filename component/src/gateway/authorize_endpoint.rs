@@ -1,7 +1,7 @@
 //! `GET /authorize`: the consent page. `POST /authorize`: the user's decision.
 //!
-//! The request is checked once, when the page is made; after that it is read from the store alone. Whatever else a form
-//! carries counts for nothing.
+//! The request is checked once, when the page is made; after that it is read from the sealed form or the store alone.
+//! Whatever else a form carries counts for nothing.
 
 use super::Served;
 use super::clients::{self, NoClient};
@@ -13,7 +13,6 @@ use super::pages::{Consent, Destination, Page, Problem, ReturnToClient};
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::token_endpoint::is_form;
-use crate::config::url::Url;
 use crate::oauth::authorize::{self, AuthorizationRequest, ClientAnswer, PageError, Refused, Rules};
 use crate::oauth::client::Client;
 use crate::oauth::client_metadata::DocumentUrl;
@@ -21,7 +20,7 @@ use crate::oauth::error::WireError;
 use crate::oauth::form::{Form, FormError, MAX_QUERY_BYTES};
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::transaction::cookies::Cookies;
-use crate::oauth::transaction::{self, Handle, Submission, TransactionError};
+use crate::oauth::transaction::{self, Submission, TransactionError};
 use crate::ports::Ports;
 
 /// Serves the page, or takes the decision.
@@ -33,7 +32,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
 ) -> Result<Served, Refusal> {
     match request.method.as_str() {
         "GET" => ask(issuer, limits, request).await,
-        "POST" => decide(issuer, request, body).await,
+        "POST" => decide(issuer, limits, request, body).await,
         _ => Err(Refusal::method_not_allowed("GET, POST, OPTIONS")),
     }
 }
@@ -48,13 +47,12 @@ async fn ask<P: Ports>(
         FormError::TooLong => refuse(Problem::TooLong, "query_too_long"),
         _ => refuse(Problem::Malformed, "query"),
     })?;
-    let client_id = authorize::client_id(&form).map_err(|_| refuse(Problem::ClientUnknown, "client_id"))?;
+    let client_id = authorize::client_id(&form).map_err(not_proven)?;
     let client = clients::find(issuer, limits, client_id).await.map_err(no_client)?;
     let rules = Rules { resource: issuer.resource, private_schemes: &issuer.server.private_schemes };
     let checked = match authorize::check(&form, &client, rules) {
         Ok(checked) => checked,
-        Err(Refused::Page(PageError::ClientId)) => return Err(refuse(Problem::ClientUnknown, "client_id")),
-        Err(Refused::Page(PageError::RedirectUri)) => return Err(refuse(Problem::RedirectUri, "redirect_uri")),
+        Err(Refused::Page(error)) => return Err(not_proven(error)),
         Err(Refused::Client(answer)) => return Err(return_to_client(issuer, &answer)),
     };
     consent(issuer, request, &client, checked).await
@@ -67,8 +65,7 @@ async fn consent<P: Ports>(
     checked: AuthorizationRequest,
 ) -> Result<Served, Refusal> {
     let redirect_uri = redirect_uri(issuer, &checked)?;
-    let opened = transaction::open(&issuer.vault, issuer.now, client, checked).await;
-    let opened = opened.map_err(|error| stopped(TransactionError::Store(error)))?;
+    let opened = transaction::open(&issuer.vault, issuer.now, client, checked).map_err(stopped)?;
     let cookies = cookies_of(&request.headers);
     let document = DocumentUrl::parse(&client.id, issuer.server.documents.loopback).ok();
     let page = Consent {
@@ -77,18 +74,18 @@ async fn consent<P: Ports>(
         destination: Destination::of(&redirect_uri),
         sites: issuer.sign_in.allowed_sites.as_deref(),
         domains: &issuer.sign_in.allowed_domains,
-        handle: opened.form.handle.as_str(),
+        handle: &opened.form.handle,
         token: &opened.form.token,
-        form_targets: form_targets(issuer, &redirect_uri),
     };
     let response = page.page().into_response();
     let set = [opened.cookie.header(opened.cookie_seconds)];
-    Ok(Served::plain(with_cookies(response, set.into_iter().chain(cookies.drop_oldest(&opened.form.handle)))))
+    Ok(Served::plain(with_cookies(response, set.into_iter().chain(cookies.drop_oldest(&opened.id)))))
 }
 
 /// Takes what a form of ours says: handle, token and decision, and nothing else.
 async fn decide<P: Ports, B: RequestBody>(
     issuer: &Issuer<'_, P>,
+    limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
 ) -> Result<Served, Refusal> {
@@ -107,10 +104,14 @@ async fn decide<P: Ports, B: RequestBody>(
     let (handle, token) = (field("handle")?.unwrap_or_default(), field("token")?.unwrap_or_default());
     let cookies = cookies_of(&request.headers);
     let submission = Submission { handle, token, cookies: &cookies };
-    match field("decision")? {
-        Some("approve") => approve(issuer, &submission).await,
-        Some("deny") => deny(issuer, &submission).await,
-        _ => Err(refuse(Problem::Decision, "decision")),
+    let decision = field("decision")?.filter(|decision| matches!(*decision, "approve" | "deny"));
+    let decision = decision.ok_or_else(|| refuse(Problem::Decision, "decision"))?;
+    // A decision, whichever it is, writes a record.
+    let room = limits.purpose("decision", DECISIONS_PER_MINUTE).await;
+    room.map_err(|seconds| refuse(Problem::TooMany(seconds), "decision_limit"))?;
+    match decision {
+        "approve" => approve(issuer, &submission).await,
+        _ => deny(issuer, &submission).await,
     }
 }
 
@@ -121,6 +122,7 @@ async fn approve<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) 
         return Err(not_started(issuer, submission, &error).await);
     }
     let started = transaction::approve(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    clients::restore(issuer, &started.client).await;
     let location = match federation.authorization_url(issuer.server, &started).await {
         Ok(location) => location,
         Err(error) => return Err(not_started(issuer, submission, &error).await),
@@ -143,7 +145,8 @@ async fn not_started<P: Ports>(
 
 /// The user has decided, so the client is told without another page.
 async fn deny<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> Result<Served, Refusal> {
-    let request = transaction::deny(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    let denial = transaction::deny(&issuer.vault, issuer.now, submission).await.map_err(stopped)?;
+    let request = denial.request;
     let answer = ClientAnswer {
         redirect_uri: redirect_uri(issuer, &request)?,
         error: WireError::AccessDenied,
@@ -151,8 +154,7 @@ async fn deny<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> 
         state: request.state,
     };
     let response = Response::see_other(&answer.location(issuer.resource.issuer()));
-    let ended = Handle::parse(submission.handle).map(|handle| submission.cookies.end(&handle)).unwrap_or_default();
-    Ok(Served::plain(with_cookies(response, ended.into_iter())))
+    Ok(Served::plain(with_cookies(response, submission.cookies.end(&denial.id).into_iter())))
 }
 
 /// Anyone can register a redirect URI, so an automatic redirect would make this host an open redirector: only a program
@@ -178,7 +180,16 @@ fn no_client(error: NoClient) -> Refusal {
         NoClient::TooMany(seconds) => Problem::TooMany(seconds),
         NoClient::Store(_) => Problem::Unavailable,
     };
-    refuse(problem, error.reason())
+    refuse(problem, error.reason()).because(error.cause())
+}
+
+/// Nothing may leave our pages, because it is not proven where to.
+fn not_proven(error: PageError) -> Refusal {
+    let refusal = match error {
+        PageError::ClientId => refuse(Problem::Malformed, "client_id"),
+        _ => refuse(Problem::RedirectUri, "redirect_uri"),
+    };
+    refusal.because(error.reason())
 }
 
 /// The redirect URI of a request that was checked. The operator may have withdrawn its scheme since.
@@ -187,20 +198,7 @@ pub(super) fn redirect_uri<P: Ports>(
     request: &AuthorizationRequest,
 ) -> Result<RedirectUri, Refusal> {
     RedirectUri::parse(&request.redirect_uri, &issuer.server.private_schemes)
-        .map_err(|_| refuse(Problem::RedirectUri, "redirect_uri"))
-}
-
-/// Where the chain of redirects after our form may lead: browsers hold `form-action` against each of them. Access goes
-/// straight on to the company's identity provider where there is one only, and a client's callback to a page of its
-/// own, so no list of hosts would be complete: any https address, and what is not https by its name.
-pub(super) fn form_targets<P: Ports>(issuer: &Issuer<'_, P>, redirect_uri: &RedirectUri) -> Vec<String> {
-    let provider = issuer.server.endpoints.authorization.as_ref().unwrap_or(&issuer.server.issuer);
-    let provider = Url::parse(provider).map(|url| url.origin());
-    let named =
-        provider.into_iter().chain([redirect_uri.source_expression()]).filter(|source| !source.starts_with("https:"));
-    // Chromium does not match IPv6 addresses in a policy, so these are named by their scheme.
-    let named = named.map(|source| if source.contains('[') { "http:".to_owned() } else { source });
-    std::iter::once("https:".to_owned()).chain(named).collect()
+        .map_err(|error| refuse(Problem::RedirectUri, "redirect_uri").because(error.reason()))
 }
 
 /// A page of a problem as a refusal.
@@ -217,12 +215,12 @@ pub(super) fn stopped(error: TransactionError) -> Refusal {
     let reason = match error {
         TransactionError::WrongBrowser => "wrong_browser",
         TransactionError::Superseded => "superseded",
-        TransactionError::WrongFormToken => "wrong_form",
+        TransactionError::WrongCookie | TransactionError::WrongFormToken => "wrong_form",
         TransactionError::Contended | TransactionError::Store(_) => "store",
         TransactionError::TooManyAttempts => "too_many_attempts",
         _ => "transaction",
     };
-    refuse(Problem::from(error), reason)
+    refuse(Problem::from(error), reason).because(error.reason())
 }
 
 /// The cookies of a request: HTTP/2 may send them in several lines (RFC 9113 §8.2.3).
@@ -245,5 +243,9 @@ fn is_same_origin(headers: &Headers, public_url: &str) -> bool {
     }
 }
 
-/// Handle, token and decision take less than 200 bytes.
-const MAX_DECISION_BYTES: usize = 16 * 1024;
+/// Handle, token and decision. The handle carries the request and its client, sealed: a client's redirect URIs take up to
+/// 8 KB, the request as much, and base64 a third more.
+const MAX_DECISION_BYTES: usize = 32 * 1024;
+
+/// Far above what a person decides; each first decision costs a record that lives for eleven minutes.
+const DECISIONS_PER_MINUTE: u32 = 60;

@@ -30,10 +30,10 @@ pub async fn authenticate<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -
     let admits = |email: &str| issuer.admits(email);
     match bearer::authenticate(&issuer.vault, issuer.now, issuer.resource, token.trim_matches(' '), admits).await {
         Ok(principal) => Ok(principal),
-        Err(BearerError::Store(_)) => Err(unavailable()),
-        Err(_) => {
+        Err(error @ BearerError::Store(_)) => Err(unavailable().because(error.reason())),
+        Err(error) => {
             let text = "The access token is not valid here: it has ended, was revoked, or is for something else.";
-            Err(challenge(Some(WireError::InvalidToken), text, "bad_credential"))
+            Err(challenge(Some(WireError::InvalidToken), text, "bad_credential").because(error.reason()))
         }
     }
 }

@@ -43,7 +43,7 @@ pub async fn serve<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Resul
     let mut pairs = vec![("code", code.as_str()), ("iss", issuer.resource.issuer())];
     pairs.extend(login.transaction.request.state.as_deref().map(|state| ("state", state)));
     let location = redirect_uri(issuer, &login.transaction.request)?.with_parameters(&pairs);
-    Ok(Served::plain(with_cookies(Response::see_other(&location), cookies.end(&login.form.handle).into_iter())))
+    Ok(Served::plain(with_cookies(Response::see_other(&location), cookies.end(login.handle.cookie_id()).into_iter())))
 }
 
 /// RFC 9207 §2.4: a provider that says it sends `iss` must, and what is sent must be right.

@@ -32,13 +32,48 @@ impl NoClient {
     }
 }
 
+impl NoClient {
+    /// What lies behind the reason, for the log.
+    pub fn cause(self) -> Option<&'static str> {
+        match self {
+            NoClient::Document(DocumentFailure::Document(error)) => Some(error.reason()),
+            NoClient::Document(DocumentFailure::Fetch(error)) => Some(error.reason()),
+            NoClient::Document(DocumentFailure::Store(error)) | NoClient::Store(error) => Some(error.reason()),
+            NoClient::Document(_) | NoClient::Unknown | NoClient::TooMany(_) => None,
+        }
+    }
+}
+
+/// Registers a client again that has been evicted since its user was shown the consent page. Where that fails now, the
+/// token request does it: nobody's sign-in waits for it.
+pub async fn restore<P: Ports>(issuer: &Issuer<'_, P>, client: &Client) {
+    if is_registered_here(&client.id) {
+        let _ = clients::restore(&issuer.vault, client, issuer.now).await;
+    }
+}
+
+/// Keeps the client of a token request that succeeded, and registers it again if it has been evicted meanwhile. The
+/// tokens are issued: a client that is not kept now is kept by its next request.
+pub async fn keep<P: Ports>(issuer: &Issuer<'_, P>, client: &Client) {
+    let renewed = clients::renew(&issuer.vault, issuer.now, &client.id).await;
+    if renewed == Ok(false) && is_registered_here(&client.id) {
+        restore(issuer, client).await;
+        let _ = clients::renew(&issuer.vault, issuer.now, &client.id).await;
+    }
+}
+
+/// A client with a metadata document has a URL for an id.
+fn is_registered_here(client_id: &str) -> bool {
+    !client_id.contains(':')
+}
+
 /// Finds a client by its id. A document is fetched only when none is kept, and only so often for one address.
 pub async fn find<P: Ports>(
     issuer: &Issuer<'_, P>,
     limits: &Limits<'_, P::Limiter>,
     client_id: &str,
 ) -> Result<Client, NoClient> {
-    if !client_id.contains(':') {
+    if is_registered_here(client_id) {
         let client = clients::find(&issuer.vault, issuer.now, client_id).await.map_err(NoClient::Store)?;
         return client.ok_or(NoClient::Unknown);
     }

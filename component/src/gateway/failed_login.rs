@@ -1,7 +1,7 @@
 //! What a browser is shown when a login let nobody in, or could not be started. The transaction stays open, and the page
 //! offers another try.
 
-use super::authorize_endpoint::{form_targets, redirect_uri, refuse_page};
+use super::authorize_endpoint::{redirect_uri, refuse_page};
 use super::federation::FederationError;
 use super::issuer::Issuer;
 use super::pages::{Destination, FailedLogin, SignInFailed};
@@ -26,9 +26,12 @@ pub fn of_provider<P: Ports>(
         FederationError::Rejected(rejection) => (FailedLogin::ProviderFailed, rejection.reason()),
         FederationError::SecretRefused => (FailedLogin::ServerRefused, "access_client_secret"),
         FederationError::Unavailable(_) | FederationError::Store(_) => (FailedLogin::ProviderUnavailable, "provider"),
-        FederationError::ProviderRefused | FederationError::ProviderFailed => (FailedLogin::ProviderFailed, "provider"),
+        FederationError::ProviderRefused
+        | FederationError::ProviderFailed
+        | FederationError::TokenType
+        | FederationError::KeySet(_) => (FailedLogin::ProviderFailed, "provider"),
     };
-    page(issuer, form, request, reason, error.status(), name)
+    page(issuer, form, request, reason, error.status(), name).because(error.reason())
 }
 
 /// The page for `reason`. `name` is the cause in the log.
@@ -50,9 +53,8 @@ pub fn page<P: Ports>(
         domains: &issuer.sign_in.allowed_domains,
         destination: Destination::of(&redirect_uri),
         sign_out_url: sign_out.as_deref(),
-        handle: form.handle.as_str(),
+        handle: &form.handle,
         token: &form.token,
-        form_targets: form_targets(issuer, &redirect_uri),
     };
     let mut page = page.page();
     page.status = status;

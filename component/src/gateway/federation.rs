@@ -15,7 +15,7 @@ mod discovery;
 mod key_sets;
 mod token_request;
 
-use crate::access::{Admission, Profile, Rejection, SignedToken, VerifiedIdentity, verify};
+use crate::access::{Admission, KeySetError, Profile, Rejection, SignedToken, VerifiedIdentity, verify};
 use crate::config::{AssertionMode, AuthorizationServer};
 use crate::oauth::form::encode;
 use crate::oauth::transaction::{Login, Started};
@@ -46,6 +46,10 @@ pub enum FederationError {
     SecretRefused,
     /// The provider's answer is not what OpenID Connect asks for.
     ProviderFailed,
+    /// The provider's `token_type` is missing or not `Bearer` (RFC 6749 §7.1: the client MUST NOT use such a token).
+    TokenType,
+    /// What the provider publishes as its keys is no key set.
+    KeySet(KeySetError),
     /// The provider gave no answer.
     Unavailable(HttpError),
     /// The store failed.
@@ -57,9 +61,23 @@ impl FederationError {
     /// outage.
     pub fn status(&self) -> u16 {
         match self {
-            FederationError::Rejected(_) | FederationError::ProviderRefused => 403,
-            FederationError::ProviderFailed | FederationError::SecretRefused => 502,
+            FederationError::Rejected(_) | FederationError::ProviderRefused | FederationError::TokenType => 403,
+            FederationError::ProviderFailed | FederationError::KeySet(_) | FederationError::SecretRefused => 502,
             FederationError::Unavailable(_) | FederationError::Store(_) => 503,
+        }
+    }
+
+    /// The name of the cause, for the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            FederationError::Rejected(rejection) => rejection.reason(),
+            FederationError::ProviderRefused => "provider_refused_code",
+            FederationError::SecretRefused => "provider_refused_secret",
+            FederationError::ProviderFailed => "provider_malformed_answer",
+            FederationError::TokenType => "provider_token_type",
+            FederationError::KeySet(error) => error.reason(),
+            FederationError::Unavailable(error) => error.reason(),
+            FederationError::Store(error) => error.reason(),
         }
     }
 }

@@ -115,7 +115,7 @@ async fn by_assertion<P: Ports>(
             Ok(user)
         }
         Err(FederationError::Rejected(rejection)) => Err(forbidden(rejection.reason())),
-        Err(_) => Err(unavailable()),
+        Err(error) => Err(unavailable().because(error.reason())),
     }
 }
 

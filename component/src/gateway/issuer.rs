@@ -1,6 +1,7 @@
 //! The authorization server as one request meets it: its settings, its records and the time.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use super::response::Refusal;
 use super::setup::Setup;
@@ -8,7 +9,7 @@ use crate::access::Admission;
 use crate::config::{AuthorizationServer, ConfigError, SignIn};
 use crate::oauth::keyring::{KeyRing, KeyRingError};
 use crate::oauth::resource::Resource;
-use crate::oauth::vault::Vault;
+use crate::oauth::vault::{Unreadable, Vault};
 use crate::ports::{Clock, OauthStore, Ports, Random, Secrets, Timestamp};
 
 /// The authorization server during one request.
@@ -50,19 +51,24 @@ impl<'a, P: Ports> Issuer<'a, P> {
     }
 }
 
-/// How many records did not decode while one request was answered.
+/// The records that did not decode while one request was answered.
 #[derive(Debug, Default)]
-pub struct UnreadableRecords(Cell<usize>);
+pub struct UnreadableRecords(RefCell<Vec<Unreadable>>);
 
 impl UnreadableRecords {
     /// Counts what a vault has met.
     pub fn count<S: OauthStore, R: Random>(&self, vault: &Vault<'_, S, R>) {
-        self.0.set(self.0.get() + vault.unreadable().len());
+        self.0.borrow_mut().extend(vault.unreadable());
     }
 
     /// How many so far.
     pub fn so_far(&self) -> usize {
-        self.0.get()
+        self.0.borrow().len()
+    }
+
+    /// Why they did not, each cause once.
+    pub fn causes(&self) -> BTreeSet<&'static str> {
+        self.0.borrow().iter().map(|unreadable| unreadable.fault.reason()).collect()
     }
 }
 

@@ -6,7 +6,9 @@
 //! - [`Problem`] is where the way ends.
 //!
 //! No page has a script or loads anything; the one style sheet is admitted by its hash. Invariant: every value on a
-//! page went through `escape`, and a page can send forms only where its policy says.
+//! page went through `escape`. The policy has no `form-action`: browsers hold it against every redirect that follows a
+//! form, and clients go on to apps of any scheme. No markup from outside is on a page, and the token of a form guards
+//! what it sends.
 
 mod consent;
 mod destination;
@@ -31,24 +33,14 @@ pub struct Page {
     pub status: u16,
     /// The document.
     pub html: String,
-    /// What `form-action` lists; empty for a page without a form.
-    form_targets: Vec<String>,
     /// After how many seconds it is worth another try.
     retry_after: Option<u32>,
 }
 
 impl Page {
-    /// A page without a form. `title` is text, `content` is HTML.
+    /// A page. `title` is text, `content` is HTML.
     fn new(status: u16, title: &str, content: &str) -> Page {
-        Page { status, html: layout::document(title, content), form_targets: Vec::new(), retry_after: None }
-    }
-
-    /// Lets the page send its form to this server, and on to `targets` when the answer redirects there. Browsers check
-    /// `form-action` for redirects too (CSP Level 3 §6.4.1.1).
-    fn with_form(mut self, targets: &[String]) -> Page {
-        let legal = targets.iter().filter_map(|target| source_expression(target)).map(str::to_owned);
-        self.form_targets = std::iter::once("'self'".to_owned()).chain(legal).collect();
-        self
+        Page { status, html: layout::document(title, content), retry_after: None }
     }
 
     fn with_retry_after(mut self, seconds: Option<u32>) -> Page {
@@ -60,36 +52,16 @@ impl Page {
     pub fn into_response(self) -> Response {
         let mut headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
-            ("content-security-policy", self.content_security_policy()),
+            ("content-security-policy", content_security_policy()),
         ];
         headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
         Response { status: self.status, headers, body: self.html.into_bytes() }
     }
-
-    fn content_security_policy(&self) -> String {
-        let form_action = match self.form_targets.as_slice() {
-            [] => "'none'".to_owned(),
-            targets => targets.join(" "),
-        };
-        let style = style::source_expression();
-        format!(
-            "default-src 'none'; style-src {style}; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
-        )
-    }
 }
 
-/// The target as one source expression. With a separator in it, it could add to the policy: then it is none; keywords and
-/// wildcards are none of ours. An IPv6 address cannot be written as a host (CSP Level 3 §2.3.1) and browsers ignore it,
-/// so that a client at `[::1]` would never be answered: all that can be named is its scheme.
-fn source_expression(target: &str) -> Option<&str> {
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%+".contains(&byte);
-    if target.is_empty() || !target.bytes().all(is_legal) {
-        return None;
-    }
-    match target.split_once("//[") {
-        Some((scheme, _)) => Some(scheme),
-        None => Some(target),
-    }
+fn content_security_policy() -> String {
+    let style = style::source_expression();
+    format!("default-src 'none'; style-src {style}; frame-ancestors 'none'; base-uri 'none'")
 }
 
 #[cfg(test)]

@@ -24,8 +24,18 @@ pub struct Response {
 pub struct Refusal {
     response: Response,
     outcome: Outcome,
-    /// Boxed, because refusals are the errors of most functions here.
+    /// Boxed, as the words are, because refusals are the errors of most functions here.
+    evidence: Option<Box<Evidence>>,
     words: Option<Box<Words>>,
+}
+
+/// What only the log is told.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// The cause behind the reason.
+    pub cause: Option<&'static str>,
+    /// The id of a grant that ended by the request.
+    pub ended_grant: Option<String>,
 }
 
 /// What a refusal says whose form no endpoint has chosen; the route does.
@@ -91,7 +101,7 @@ impl Refusal {
 
     fn in_words(response: Response, text: &str, reason: &'static str) -> Refusal {
         let words = Words { text: text.to_owned(), page: None };
-        Refusal { response, outcome: Outcome::Refused(reason), words: Some(Box::new(words)) }
+        Refusal { words: Some(Box::new(words)), ..Refusal::with_response(response, reason) }
     }
 
     /// An error of OAuth (RFC 6749 §5.2): `{"error": code, "error_description": text}`.
@@ -106,7 +116,7 @@ impl Refusal {
 
     /// A response that says by itself why the request is refused.
     pub fn with_response(response: Response, reason: &'static str) -> Refusal {
-        Refusal { response, outcome: Outcome::Refused(reason), words: None }
+        Refusal { response, outcome: Outcome::Refused(reason), evidence: None, words: None }
     }
 
     /// No such path.
@@ -174,6 +184,22 @@ impl Refusal {
         self
     }
 
+    /// Adds the cause behind the reason, if there is more to say, for the log.
+    pub fn because(mut self, cause: impl Into<Option<&'static str>>) -> Refusal {
+        if let Some(cause) = cause.into() {
+            self.evidence.get_or_insert_default().cause = Some(cause);
+        }
+        self
+    }
+
+    /// Adds the id of a grant that ended by the request, for the log.
+    pub fn ending(mut self, grant: Option<&str>) -> Refusal {
+        if let Some(grant) = grant {
+            self.evidence.get_or_insert_default().ended_grant = Some(grant.to_owned());
+        }
+        self
+    }
+
     /// Adds a header.
     pub fn with_header(mut self, name: &'static str, value: String) -> Refusal {
         self.response.headers.push((name, value));
@@ -188,6 +214,11 @@ impl Refusal {
     /// What the log says.
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// What the log says besides.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence.as_deref().cloned().unwrap_or_default()
     }
 
     /// The response.

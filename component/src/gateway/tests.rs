@@ -3,6 +3,8 @@
 mod assertions;
 mod authorization_requests;
 mod bearers;
+mod causes;
+mod decision_limit;
 mod decisions;
 mod deployment;
 mod documents;

@@ -9,7 +9,7 @@ use super::issuer::Issuer;
 use super::limits::Limits;
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
-use crate::oauth::client::{Client, Credentials};
+use crate::oauth::client::{Client, ClientError, Credentials};
 use crate::oauth::code::{self, Exchange};
 use crate::oauth::error::WireError;
 use crate::oauth::form::{Form, MAX_FORM_BYTES};
@@ -41,8 +41,7 @@ pub async fn token<P: Ports, B: RequestBody>(
             return Err(Refusal::oauth(WireError::UnsupportedGrantType, text, "grant_type"));
         }
     };
-    // The tokens are issued: a client that is not renewed now is renewed by its next request.
-    let _ = crate::oauth::clients::renew(&issuer.vault, issuer.now, &client.id).await;
+    clients::keep(issuer, &client).await;
     Ok(Served::plain(Response::json(200, body_of(&issued)).with_header("pragma", "no-cache".to_owned())))
 }
 
@@ -57,7 +56,7 @@ pub async fn revoke<P: Ports, B: RequestBody>(
     let token = required(&form, "token")?;
     let client = authenticate(issuer, limits, &request.headers, &form).await?;
     let revoked = revoke::revoke(&issuer.vault, &client.id, token).await;
-    revoked.map_err(|_| unavailable())?;
+    revoked.map_err(|error| unavailable().because(error.reason()))?;
     Ok(Served::plain(Response::empty(200)))
 }
 
@@ -72,7 +71,7 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = code::redeem(&issuer.vault, issuer.now, issuer.resource, &exchange, admits).await;
-    issued.map_err(|error| grant_refused(error.wire(), "code"))
+    issued.map_err(|error| grant_refused(error.wire(), "code").because(error.reason()).ending(error.ended_grant()))
 }
 
 async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
@@ -80,7 +79,7 @@ async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form)
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = refresh::refresh(&issuer.vault, issuer.now, issuer.resource, &request, admits).await;
-    issued.map_err(|error| grant_refused(error.wire(), "refresh"))
+    issued.map_err(|error| grant_refused(error.wire(), "refresh").because(error.reason()).ending(error.ended_grant()))
 }
 
 /// Reads the form of a request to an endpoint of clients. Parameters in the query are refused (RFC 6749 §3.2).
@@ -117,25 +116,72 @@ async fn authenticate<P: Ports>(
 ) -> Result<Client, Refusal> {
     let mut lines = headers.values("authorization");
     let (authorization, another) = (lines.next(), lines.next());
-    let refused = |reason| invalid_client(authorization.is_some(), reason);
+    let by_header = authorization.is_some();
+    let refused = |error: ClientError| client_refused(by_header, error);
     if another.is_some() {
-        return Err(refused("client_ambiguous"));
+        return Err(refused(ClientError::HeaderTwice));
     }
-    let credentials = Credentials::read(authorization.as_deref(), form).map_err(|_| refused("client_credentials"))?;
+    let credentials = Credentials::read(authorization.as_deref(), form).map_err(refused)?;
     let client = match clients::find(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
-        Err(NoClient::Store(_)) => return Err(unavailable()),
+        Err(NoClient::Unknown) => evicted(issuer, &credentials.client_id, form, by_header).await?,
+        Err(NoClient::Store(error)) => return Err(unavailable().because(error.reason())),
         Err(NoClient::Document(failure)) if failure.is_momentary() => return Err(document_away(failure)),
         Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
-        Err(other) => return Err(refused(other.reason())),
+        Err(other) => {
+            let text = "The document that describes this client cannot be used here.";
+            return Err(invalid_client(by_header, text, other.reason()).because(other.cause()));
+        }
     };
-    client.authenticate(&credentials).map_err(|_| refused("client_secret"))?;
+    client.authenticate(&credentials).map_err(refused)?;
     Ok(client)
 }
 
+/// A client that has been evicted since its user signed in: the code carries its record.
+async fn evicted<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    client_id: &str,
+    form: &Form,
+    by_header: bool,
+) -> Result<Client, Refusal> {
+    let code = optional(form, "code")?.unwrap_or_default();
+    let found = code::client(&issuer.vault, issuer.now, code, client_id).await;
+    found.map_err(|error| unavailable().because(error.reason()))?.ok_or_else(|| {
+        let text = "This client is not known here, or not any more. Remove the connection and add it again: the app then \
+                    registers anew.";
+        invalid_client(by_header, text, NoClient::Unknown.reason())
+    })
+}
+
+/// A client that does not prove who it is.
+fn client_refused(by_header: bool, error: ClientError) -> Refusal {
+    let text = match error {
+        ClientError::NoClientId => "The client id is missing. Send it in the header or in the body.",
+        ClientError::MalformedBasic => {
+            "The header Authorization is not Basic with a client id and a secret (RFC 6749, section 2.3.1)."
+        }
+        ClientError::HeaderTwice => "The header Authorization came more than once.",
+        ClientError::ClientIdTwice => "The client id came more than once. Send one, in the header or in the body.",
+        ClientError::SecretTwice => "The secret came more than once. Send it once, in the header or in the body.",
+        ClientError::AssertionNotSupported => {
+            "Clients authenticate here by client_secret_basic, client_secret_post or none, not by an assertion."
+        }
+        ClientError::MissingSecret => "This client has a secret and did not send it.",
+        ClientError::UnexpectedSecret => "This client is registered without a secret. Do not send one.",
+        ClientError::WrongSecret => {
+            "The secret is not this client's. Remove the connection and add it again: the app then registers anew."
+        }
+    };
+    let reason = "client_credentials";
+    match error.wire() {
+        WireError::InvalidClient => invalid_client(by_header, text, reason),
+        wire => Refusal::oauth(wire, text, reason),
+    }
+    .because(error.reason())
+}
+
 /// RFC 6749 §5.2: who tried with the header is told that it may be tried again with it.
-fn invalid_client(by_header: bool, reason: &'static str) -> Refusal {
-    let text = "This client is not known here, or did not prove who it is. Remove the connector and add it again.";
+fn invalid_client(by_header: bool, text: &str, reason: &'static str) -> Refusal {
     let refusal = Refusal::oauth(WireError::InvalidClient, text, reason);
     match by_header {
         true => refusal.with_header("www-authenticate", "Basic realm=\"plausible-mcp\"".to_owned()),
@@ -146,7 +192,8 @@ fn invalid_client(by_header: bool, reason: &'static str) -> Refusal {
 /// A client that reads `invalid_client` throws its registration and its tokens away: a moment's fault is no reason to.
 fn document_away(failure: DocumentFailure) -> Refusal {
     let text = "The document that describes this client cannot be fetched right now. Try again in a few seconds.";
-    Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason())
+    let refusal = Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason());
+    refusal.because(NoClient::Document(failure).cause())
 }
 
 fn grant_refused(error: WireError, reason: &'static str) -> Refusal {

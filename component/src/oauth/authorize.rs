@@ -9,7 +9,7 @@ use super::client::Client;
 use super::error::WireError;
 use super::form::Form;
 use super::pkce::CodeChallenge;
-use super::redirect_uri::RedirectUri;
+use super::redirect_uri::{RedirectUri, RedirectUriError};
 use super::resource::Resource;
 use super::scope::check_scope;
 
@@ -51,8 +51,24 @@ pub enum Refused {
 pub enum PageError {
     /// `client_id` is missing or repeated.
     ClientId,
-    /// `redirect_uri` is missing or repeated, or the client did not register it.
-    RedirectUri,
+    /// `redirect_uri` is missing or repeated.
+    NoRedirectUri,
+    /// `redirect_uri` is not one of the client's.
+    NotRegistered,
+    /// `redirect_uri` is none that a client may have here.
+    RedirectUri(RedirectUriError),
+}
+
+impl PageError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            PageError::ClientId => "request_no_client_id",
+            PageError::NoRedirectUri => "redirect_uri_missing",
+            PageError::NotRegistered => "redirect_uri_not_registered",
+            PageError::RedirectUri(error) => error.reason(),
+        }
+    }
 }
 
 /// An answer for a client at a redirect URI that was proven.
@@ -125,8 +141,9 @@ const CHECKS: [(&str, Check); 10] = [
 ];
 
 fn redirect_uri(form: &Form, client: &Client, rules: Rules) -> Result<RedirectUri, PageError> {
-    let requested = form.value("redirect_uri").ok().flatten().ok_or(PageError::RedirectUri)?;
-    client.redirect_uri(requested, rules.private_schemes).ok_or(PageError::RedirectUri)
+    let requested = form.value("redirect_uri").ok().flatten().ok_or(PageError::NoRedirectUri)?;
+    let found = client.redirect_uri(requested, rules.private_schemes).map_err(PageError::RedirectUri)?;
+    found.ok_or(PageError::NotRegistered)
 }
 
 fn absent(form: &Form, name: &str, error: WireError) -> Result<(), WireError> {
@@ -157,10 +174,15 @@ fn one_of(form: &Form, name: &str, allowed: &[&str], may_be_absent: bool) -> Res
     if found { Ok(()) } else { Err(WireError::InvalidRequest) }
 }
 
-/// The user is always asked, so a request that forbids to ask cannot be served.
+/// The user is always asked, so a request that forbids to ask is one that the user would have to be signed in for.
+/// `none` stands alone (OpenID Connect Core §3.1.2.1).
 fn prompt(form: &Form) -> Result<(), WireError> {
-    let forbids = value(form, "prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none"));
-    if forbids { Err(WireError::InvalidRequest) } else { Ok(()) }
+    let words = || value(form, "prompt").into_iter().flat_map(str::split_ascii_whitespace);
+    match (words().any(|word| word == "none"), words().all(|word| word == "none")) {
+        (false, _) => Ok(()),
+        (true, true) => Err(WireError::LoginRequired),
+        (true, false) => Err(WireError::InvalidRequest),
+    }
 }
 
 /// RFC 8707 allows several; a token of ours has one audience.
@@ -233,6 +255,8 @@ mod tests {
             ("scope", "mcp openid"),
             ("response_mode", "query"),
             ("prompt", "consent"),
+            ("prompt", "login consent select_account"),
+            ("prompt", "None"),
             ("unknown", "x"),
             ("redirect_uri", "http://127.0.0.1:5000/cb"),
         ] {
@@ -248,14 +272,14 @@ mod tests {
             ("A02", with("client_id", ""), PageError::ClientId),
             ("A02", with("client_id", "other"), PageError::ClientId),
             ("A34", and("client_id", "c1"), PageError::ClientId),
-            ("A04", with("redirect_uri", ""), PageError::RedirectUri),
-            ("A05", with("redirect_uri", "https://evil.example/cb"), PageError::RedirectUri),
-            ("A07", with("redirect_uri", "https://a.example/cb?x=1"), PageError::RedirectUri),
-            ("A08", with("redirect_uri", "https://a.example/%63b"), PageError::RedirectUri),
-            ("A16", with("redirect_uri", "http://localhost:1/cb"), PageError::RedirectUri),
-            ("A19", with("redirect_uri", "http://127.0.0.1:1/other"), PageError::RedirectUri),
-            ("A20", with("redirect_uri", "http://a.example/cb"), PageError::RedirectUri),
-            ("A35", and("redirect_uri", "https://evil.example/"), PageError::RedirectUri),
+            ("A04", with("redirect_uri", ""), PageError::NoRedirectUri),
+            ("A05", with("redirect_uri", "https://evil.example/cb"), PageError::NotRegistered),
+            ("A07", with("redirect_uri", "https://a.example/cb?x=1"), PageError::NotRegistered),
+            ("A08", with("redirect_uri", "https://a.example/%63b"), PageError::NotRegistered),
+            ("A16", with("redirect_uri", "http://localhost:1/cb"), PageError::NotRegistered),
+            ("A19", with("redirect_uri", "http://127.0.0.1:1/other"), PageError::NotRegistered),
+            ("A20", with("redirect_uri", "http://a.example/cb"), PageError::RedirectUri(RedirectUriError::NotLoopback)),
+            ("A35", and("redirect_uri", "https://evil.example/"), PageError::NoRedirectUri),
         ] {
             assert_eq!(outcome(&pairs), Err(Refused::Page(error)), "{row}");
         }
@@ -293,6 +317,8 @@ mod tests {
             ("A47", and("request", "x"), "request", RequestNotSupported),
             ("A47", and("request_uri", "x"), "request_uri", RequestUriNotSupported),
             ("A49", and("prompt", "none consent"), "prompt", InvalidRequest),
+            ("A49", and("prompt", "login none"), "prompt", InvalidRequest),
+            ("A49", and("prompt", "none"), "prompt", LoginRequired),
         ] {
             let Err(Refused::Client(answer)) = outcome(&pairs) else { panic!("{row}") };
             assert_eq!((answer.check, answer.error), (check, error), "{row}");

@@ -73,6 +73,19 @@ impl BearerError {
             _ => WireError::InvalidToken,
         }
     }
+
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            BearerError::NotOurs => "token_not_ours",
+            BearerError::Unknown => "token_unknown",
+            BearerError::Expired => "token_expired",
+            BearerError::WrongResource => "token_wrong_resource",
+            BearerError::NotAdmitted => "token_user_not_admitted",
+            BearerError::Revoked => "token_grant_revoked",
+            BearerError::Store(error) => error.reason(),
+        }
+    }
 }
 
 impl From<StoreError> for BearerError {

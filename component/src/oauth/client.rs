@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::error::WireError;
 use super::form::{Form, decode};
-use super::redirect_uri::RedirectUri;
+use super::redirect_uri::{RedirectUri, RedirectUriError};
 use super::secret::{hex, is_equal, sha256};
 use super::token::{Token, TokenKind};
 
@@ -48,50 +49,93 @@ pub enum AuthMethod {
 }
 
 /// What a request to the token endpoint says about its client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Credentials {
     /// The client id.
     pub client_id: String,
-    secret: Option<Token>,
-    method: AuthMethod,
+    secret: Option<String>,
 }
 
-/// Why a client is not believed; all are `invalid_client`.
+/// Why a client is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientError {
     /// No client id.
     NoClientId,
     /// The header `Authorization` is not Basic with two form-encoded values (RFC 6749 §2.3.1).
     MalformedBasic,
-    /// More than one way to authenticate, or two client ids that differ (RFC 6749 §2.3).
-    Ambiguous,
+    /// Two lines `Authorization`.
+    HeaderTwice,
+    /// More than one client id, though they may be the same, or one in the body that is not that of the header.
+    ClientIdTwice,
+    /// More than one secret, though they may be the same (RFC 6749 §2.3: MUST NOT).
+    SecretTwice,
     /// An assertion, which is not offered.
     AssertionNotSupported,
-    /// A way to authenticate that the client did not register.
-    WrongMethod,
+    /// No secret, where the client has one.
+    MissingSecret,
+    /// A secret, where the client has none.
+    UnexpectedSecret,
     /// A secret that is not the client's.
     WrongSecret,
 }
 
-impl Client {
-    /// The registered URI that a request means, as the request spells it.
-    pub fn redirect_uri(&self, requested: &str, private_schemes: &[String]) -> Option<RedirectUri> {
-        let requested = RedirectUri::parse(requested, private_schemes).ok()?;
-        let registered = self.metadata.redirect_uris.iter();
-        let mut registered = registered.filter_map(|text| RedirectUri::parse(text, private_schemes).ok());
-        registered.any(|uri| uri.permits(&requested)).then_some(requested)
+impl ClientError {
+    /// What the client is told.
+    pub fn wire(self) -> WireError {
+        match self {
+            ClientError::HeaderTwice | ClientError::ClientIdTwice | ClientError::SecretTwice => {
+                WireError::InvalidRequest
+            }
+            _ => WireError::InvalidClient,
+        }
     }
 
-    /// Checks what a request presents.
-    pub fn authenticate(&self, credentials: &Credentials) -> Result<(), ClientError> {
-        if credentials.method != self.metadata.auth_method {
-            return Err(ClientError::WrongMethod);
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            ClientError::NoClientId => "client_no_id",
+            ClientError::MalformedBasic => "client_malformed_basic",
+            ClientError::HeaderTwice => "client_header_twice",
+            ClientError::ClientIdTwice => "client_id_twice",
+            ClientError::SecretTwice => "client_secret_twice",
+            ClientError::AssertionNotSupported => "client_assertion_not_supported",
+            ClientError::MissingSecret => "client_secret_missing",
+            ClientError::UnexpectedSecret => "client_secret_unexpected",
+            ClientError::WrongSecret => "client_secret_wrong",
         }
-        let presented = credentials.secret.as_ref().map(Token::hash);
-        match (&self.secret_hash, presented) {
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Credentials").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The registered URI that a request means, as the request spells it; `None` when it is not registered.
+    pub fn redirect_uri(
+        &self,
+        requested: &str,
+        private_schemes: &[String],
+    ) -> Result<Option<RedirectUri>, RedirectUriError> {
+        let requested = RedirectUri::parse(requested, private_schemes)?;
+        let registered = self.metadata.redirect_uris.iter();
+        let mut registered = registered.filter_map(|text| RedirectUri::parse(text, private_schemes).ok());
+        Ok(registered.any(|uri| uri.permits(&requested)).then_some(requested))
+    }
+
+    /// Checks what a request presents. The right secret counts in whichever place it stands.
+    pub fn authenticate(&self, credentials: &Credentials) -> Result<(), ClientError> {
+        match (&self.secret_hash, &credentials.secret) {
             (None, None) => Ok(()),
-            (Some(expected), Some(found)) if is_equal(expected.as_bytes(), found.as_bytes()) => Ok(()),
-            _ => Err(ClientError::WrongSecret),
+            (None, Some(_)) => Err(ClientError::UnexpectedSecret),
+            (Some(_), None) => Err(ClientError::MissingSecret),
+            (Some(expected), Some(found)) => {
+                let found = Token::parse(TokenKind::ClientSecret, found).ok_or(ClientError::WrongSecret)?;
+                let is_right = is_equal(expected.as_bytes(), found.hash().as_bytes());
+                if is_right { Ok(()) } else { Err(ClientError::WrongSecret) }
+            }
         }
     }
 }
@@ -113,18 +157,21 @@ impl Credentials {
         if form.has("client_assertion") || form.has("client_assertion_type") {
             return Err(ClientError::AssertionNotSupported);
         }
-        let value = |name| form.value(name).map_err(|_| ClientError::Ambiguous);
-        let (body_id, body_secret) = (value("client_id")?, value("client_secret")?);
+        // `Repeated` says nothing more.
+        let body_id = form.value("client_id").map_err(|_| ClientError::ClientIdTwice)?;
+        let body_secret = form.value("client_secret").map_err(|_| ClientError::SecretTwice)?.map(str::to_owned);
         let Some(authorization) = authorization else {
             let client_id = body_id.ok_or(ClientError::NoClientId)?.to_owned();
-            let method = if body_secret.is_some() { AuthMethod::Post } else { AuthMethod::None };
-            return Ok(Credentials { client_id, secret: body_secret.map(secret).transpose()?, method });
+            return Ok(Credentials { client_id, secret: body_secret });
         };
-        let (client_id, password) = basic(authorization).ok_or(ClientError::MalformedBasic)?;
-        if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
-            return Err(ClientError::Ambiguous);
+        let (client_id, secret) = basic(authorization).ok_or(ClientError::MalformedBasic)?;
+        if body_id.is_some_and(|id| id != client_id) {
+            return Err(ClientError::ClientIdTwice);
         }
-        Ok(Credentials { client_id, secret: Some(secret(&password)?), method: AuthMethod::Basic })
+        match (secret, body_secret) {
+            (Some(_), Some(_)) => Err(ClientError::SecretTwice),
+            (secret, body_secret) => Ok(Credentials { client_id, secret: secret.or(body_secret) }),
+        }
     }
 }
 
@@ -133,21 +180,22 @@ pub fn store_key(client_id: &str) -> String {
     format!("client/{}", hex(&sha256(client_id.as_bytes())))
 }
 
-fn secret(text: &str) -> Result<Token, ClientError> {
-    Token::parse(TokenKind::ClientSecret, text).ok_or(ClientError::WrongSecret)
-}
-
-/// `Basic` and base64 of two form-encoded values with a colon between.
-fn basic(authorization: &str) -> Option<(String, String)> {
+/// `Basic` and base64 of two form-encoded values with a colon between. An empty password is no secret.
+fn basic(authorization: &str) -> Option<(String, Option<String>)> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > MAX_BASIC_BYTES {
         return None;
     }
     let decoded = STANDARD.decode(encoded.trim_matches(' ')).ok()?;
+    if let Some(url) = decoded.strip_suffix(b":").filter(|url| url.starts_with(b"https://")) {
+        // The id of a client with a document, which has no secret, by a client that does not encode its colons.
+        return Some((decode(url).ok()?, None));
+    }
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (id, password) = decoded.split_at_checked(colon)?;
     let id = decode(id).ok().filter(|id| !id.is_empty())?;
-    Some((id, decode(password.get(1..)?).ok()?))
+    let password = decode(password.get(1..)?).ok()?;
+    Some((id, Some(password).filter(|password| !password.is_empty())))
 }
 
 /// A client id may be a URL; nothing that is longer is one of ours.
@@ -182,26 +230,74 @@ mod tests {
     }
 
     #[test]
-    fn each_method_admits_its_own_credentials() {
+    fn the_right_secret_counts_in_either_place_and_once() {
+        use ClientError::*;
         let secret = own_secret().expose();
         let body = format!("client_id=client+1&client_secret={secret}");
+        let only_secret = format!("client_secret={secret}");
         let header = basic_header(&format!("client+1:{secret}"));
-        for (method, authorization, body, expected) in [
-            (AuthMethod::None, None, "client_id=client+1", Ok(())),
-            (AuthMethod::Post, None, &body, Ok(())),
-            (AuthMethod::Basic, Some(header.as_str()), "", Ok(())),
-            (AuthMethod::Basic, Some(header.as_str()), "client_id=client+1", Ok(())),
-            (AuthMethod::None, None, &body, Err(ClientError::WrongMethod)),
-            (AuthMethod::Basic, None, &body, Err(ClientError::WrongMethod)),
-            (AuthMethod::Post, Some(header.as_str()), "", Err(ClientError::WrongMethod)),
-            (AuthMethod::Post, None, "client_id=client+1", Err(ClientError::WrongMethod)),
-            (AuthMethod::Basic, Some(header.as_str()), "client_id=other", Err(ClientError::Ambiguous)),
-            (AuthMethod::Basic, Some(header.as_str()), &body, Err(ClientError::Ambiguous)),
-            (AuthMethod::None, None, "", Err(ClientError::NoClientId)),
-            (AuthMethod::None, None, "client_id=a&client_id=a", Err(ClientError::Ambiguous)),
-            (AuthMethod::None, None, "client_id=a&client_assertion=x", Err(ClientError::AssertionNotSupported)),
+        let header = Some(header.as_str());
+        let bare = basic_header("client+1:");
+        let bare = Some(bare.as_str());
+        for method in [AuthMethod::Post, AuthMethod::Basic] {
+            for (authorization, body, expected) in [
+                (None, body.as_str(), Ok(())),
+                (header, "", Ok(())),
+                (header, "client_id=client+1", Ok(())),
+                (header, "client_id=client+1&client_secret=", Ok(())),
+                (bare, &body, Ok(())),
+                (bare, &only_secret, Ok(())),
+                (None, "client_id=client+1", Err(MissingSecret)),
+                (None, "client_id=client+1&client_secret=", Err(MissingSecret)),
+                (bare, "", Err(MissingSecret)),
+                (header, "client_id=other", Err(ClientIdTwice)),
+                (header, "client_id=client+1&client_id=client+1", Err(ClientIdTwice)),
+                (header, &body, Err(SecretTwice)),
+                (header, "client_secret=other", Err(SecretTwice)),
+                (None, &format!("{body}&{only_secret}"), Err(SecretTwice)),
+                (None, "client_id=client+1&client_id=client+1", Err(ClientIdTwice)),
+                (None, &only_secret, Err(NoClientId)),
+            ] {
+                assert_eq!(outcome(method, authorization, body), expected, "D17 D20 {method:?} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_public_client_has_no_secret_to_send() {
+        use ClientError::*;
+        let secret = own_secret().expose();
+        let body = format!("client_id=client+1&client_secret={secret}");
+        let (bare, full) = (basic_header("client+1:"), basic_header("client+1:x"));
+        for (authorization, body, expected) in [
+            (None, "client_id=client+1", Ok(())),
+            (None, "client_id=client+1&client_secret=", Ok(())),
+            (Some(bare.as_str()), "", Ok(())),
+            (Some(bare.as_str()), "client_id=client+1", Ok(())),
+            (None, &body, Err(UnexpectedSecret)),
+            (Some(full.as_str()), "", Err(UnexpectedSecret)),
+            (None, "client_id=a&client_assertion=x", Err(AssertionNotSupported)),
         ] {
-            assert_eq!(outcome(method, authorization, body), expected, "D11 D17 D18 D20 D21 {method:?} {body}");
+            assert_eq!(outcome(AuthMethod::None, authorization, body), expected, "D11 D18 D21 {body}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_named_in_basic_with_or_without_its_colon_encoded() {
+        for pair in ["https://a.example/client:", "https%3A%2F%2Fa.example%2Fclient:"] {
+            let found = Credentials::read(Some(&basic_header(pair)), &Form::default()).unwrap();
+            assert_eq!((found.client_id.as_str(), found.secret), ("https://a.example/client", None), "{pair}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_twice_makes_the_request_invalid_and_all_else_the_client() {
+        use ClientError::*;
+        for error in [HeaderTwice, ClientIdTwice, SecretTwice] {
+            assert_eq!(error.wire(), WireError::InvalidRequest, "{error:?}");
+        }
+        for error in [NoClientId, MalformedBasic, AssertionNotSupported, MissingSecret, UnexpectedSecret, WrongSecret] {
+            assert_eq!(error.wire(), WireError::InvalidClient, "{error:?}");
         }
     }
 
@@ -212,6 +308,8 @@ mod tests {
         for wrong in [other.as_str(), &access, "x", &own_secret().expose()[1..]] {
             let body = format!("client_id=client+1&client_secret={wrong}");
             assert_eq!(outcome(AuthMethod::Post, None, &body), Err(ClientError::WrongSecret), "D14 {wrong}");
+            let header = basic_header(&format!("client+1:{wrong}"));
+            assert_eq!(outcome(AuthMethod::Post, Some(&header), ""), Err(ClientError::WrongSecret), "D14 {wrong}");
         }
     }
 
@@ -235,8 +333,8 @@ mod tests {
 
     #[test]
     fn a_request_keeps_its_own_loopback_port() {
-        let found = client(AuthMethod::None).redirect_uri("http://127.0.0.1:5/cb", &[]).unwrap();
+        let found = client(AuthMethod::None).redirect_uri("http://127.0.0.1:5/cb", &[]).unwrap().unwrap();
         assert_eq!(found.as_str(), "http://127.0.0.1:5/cb");
-        assert_eq!(client(AuthMethod::None).redirect_uri("https://b.example/cb", &[]), None);
+        assert_eq!(client(AuthMethod::None).redirect_uri("https://b.example/cb", &[]), Ok(None));
     }
 }

@@ -52,6 +52,22 @@ pub enum DocumentError {
     Metadata(RegistrationError),
 }
 
+impl DocumentError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            DocumentError::Status(_) => "document_status",
+            DocumentError::MediaType => "document_media_type",
+            DocumentError::TooLong => "document_too_long",
+            DocumentError::NotAnObject => "document_not_an_object",
+            DocumentError::WrongClientId => "document_wrong_client_id",
+            DocumentError::NoName => "document_no_name",
+            DocumentError::AuthMethod => "document_auth_method",
+            DocumentError::Metadata(_) => "document_metadata",
+        }
+    }
+}
+
 impl DocumentUrl {
     /// Reads a client id. `allows_loopback` (tests and the demo) also takes hosts on this machine.
     pub fn parse(text: &str, allows_loopback: bool) -> Result<DocumentUrl, DocumentUrlError> {

@@ -145,6 +145,35 @@ pub async fn renew<S: OauthStore, R: Random>(
     Err(ClientsError::Contended)
 }
 
+/// Writes the record of a client again that was evicted, or went with its time, while one of its users was signing in.
+/// One that stands stays as it is.
+pub async fn restore<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), ClientsError> {
+    let key = store_key(&client.id);
+    for _ in 0..MAX_ROUNDS {
+        let stored = vault.find::<ClientRecord>(&key, Sealed::ByServer).await?;
+        let found = stored.as_ref().and_then(|stored| stored.content.as_ref());
+        if found.is_some_and(|record| record.is_registered(now)) {
+            return Ok(());
+        }
+        let entry = entry(&key, now, vault.random.bytes());
+        let next = registered(found, client, &entry, now);
+        vault.put(&entry, Sealed::ByServer, &(), UNUSED_SECONDS).await?;
+        let written = match &stored {
+            None => vault.create(&key, Sealed::ByServer, &next, UNUSED_SECONDS).await?,
+            Some(stored) => vault.replace(&key, Sealed::ByServer, stored, &next, Some(UNUSED_SECONDS)).await?,
+        };
+        if written {
+            return Ok(());
+        }
+        vault.delete(&entry).await?;
+    }
+    Err(ClientsError::Contended)
+}
+
 /// Deletes a client and every grant of its users, and returns how many grants there were. A code that is issued while
 /// this runs finds no client at the token endpoint.
 pub async fn delete<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, client_id: &str) -> Result<u32, StoreError> {

@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::client::Client;
 use super::error::WireError;
 use super::grant::{Approval, Grant, GrantPointer, GrantState, Issued, TokenRecord, seconds_until};
 use super::pkce::{CodeChallenge, CodeVerifier};
@@ -32,6 +33,9 @@ pub struct CodeRecord {
     resource: String,
     expires: u64,
     state: CodeState,
+    /// The client's record, for a redemption that finds it evicted. A tombstone has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<Client>,
 }
 
 /// How far a code is.
@@ -57,7 +61,7 @@ pub struct Exchange<'a> {
 }
 
 /// Why a code is not redeemed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedeemError {
     /// It is no code, or none that is known.
     Unknown,
@@ -78,7 +82,10 @@ pub enum RedeemError {
     /// It was redeemed moments ago: a retry.
     Repeated,
     /// It was redeemed before; the grant is revoked (RFC 6749 §4.1.2: SHOULD).
-    Replayed,
+    Replayed {
+        /// The id of the grant.
+        grant: String,
+    },
     /// The grant was revoked.
     Revoked,
     /// Others kept changing the record.
@@ -89,11 +96,38 @@ pub enum RedeemError {
 
 impl RedeemError {
     /// What the client is told.
-    pub fn wire(self) -> WireError {
+    pub fn wire(&self) -> WireError {
         match self {
             RedeemError::WrongResource => WireError::InvalidTarget,
             RedeemError::Store(_) | RedeemError::Contended => WireError::TemporarilyUnavailable,
             _ => WireError::InvalidGrant,
+        }
+    }
+
+    /// The name of the cause, for the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            RedeemError::Unknown => "code_unknown",
+            RedeemError::Expired => "code_expired",
+            RedeemError::Dead => "code_dead",
+            RedeemError::WrongClient => "code_wrong_client",
+            RedeemError::WrongRedirectUri => "code_wrong_redirect_uri",
+            RedeemError::WrongVerifier => "code_wrong_verifier",
+            RedeemError::WrongResource => "code_wrong_resource",
+            RedeemError::NotAdmitted => "code_user_not_admitted",
+            RedeemError::Repeated => "code_repeated",
+            RedeemError::Replayed { .. } => "code_replayed",
+            RedeemError::Revoked => "code_grant_revoked",
+            RedeemError::Contended => "code_contended",
+            RedeemError::Store(error) => error.reason(),
+        }
+    }
+
+    /// The id of the grant that ended by it.
+    pub fn ended_grant(&self) -> Option<&str> {
+        match self {
+            RedeemError::Replayed { grant } => Some(grant),
+            _ => None,
         }
     }
 }
@@ -122,7 +156,7 @@ pub async fn redeem<S: OauthStore, R: Random>(
             Decision::Refuse(error) => return Err(error),
             Decision::Revoke => {
                 vault.delete(&record.grant.store_key()).await?;
-                return Err(RedeemError::Replayed);
+                return Err(RedeemError::Replayed { grant: record.grant.grant.clone() });
             }
             Decision::Count(state, error) => (state, None, Err(error)),
             Decision::Redeem => {
@@ -132,12 +166,27 @@ pub async fn redeem<S: OauthStore, R: Random>(
                 (CodeState::Redeemed { at: now.0 }, Some(seconds_until(grant.content.expires, now)), Ok(grant))
             }
         };
-        let next = CodeRecord { state, ..record.clone() };
+        let client = record.client.clone().filter(|_| outcome.is_err());
+        let next = CodeRecord { state, client, ..record.clone() };
         if vault.replace(&key, sealed, &stored, &next, ttl).await? {
             return activate(vault, now, &next, outcome?).await;
         }
     }
     Err(RedeemError::Contended)
+}
+
+/// The client that a code which can still be redeemed was issued to, if it is the one with this id: for a token request
+/// of a client that has been evicted since.
+pub async fn client<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    code: &str,
+    client_id: &str,
+) -> Result<Option<Client>, StoreError> {
+    let Some(code) = Token::parse(TokenKind::Code, code) else { return Ok(None) };
+    let stored = vault.read::<CodeRecord>(&code.store_key(), Sealed::ByToken(&code)).await?;
+    let record = stored.map(|stored| stored.content).filter(|record| record.expires > now.0);
+    Ok(record.and_then(|record| record.client).filter(|client| client.id == client_id))
 }
 
 impl CodeRecord {
@@ -146,19 +195,15 @@ impl CodeRecord {
         CodeRecord {
             grant,
             client_id: approval.request.client_id.clone(),
-            may_refresh: approval.may_refresh,
+            may_refresh: approval.client.metadata.may_refresh,
             redirect_uri: approval.request.redirect_uri.clone(),
             challenge: approval.request.challenge.clone(),
             email: approval.email.to_owned(),
             resource: approval.resource.to_owned(),
             expires: now.0.saturating_add(CODE_MILLISECONDS),
             state: CodeState::Issued { failures: 0 },
+            client: Some(approval.client.clone()),
         }
-    }
-
-    /// The grant that the code points to, if it was issued to `client_id`.
-    pub(super) fn grant_of(&self, client_id: &str) -> Option<&GrantPointer> {
-        (self.client_id == client_id).then_some(&self.grant)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum WireError {
     InvalidScope,
     /// The resource is not ours (RFC 8707 §2).
     InvalidTarget,
+    /// The client forbids to ask the user, who is always asked here (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
     /// The user said no (RFC 6749 §4.1.2.1).
     AccessDenied,
     /// The store or the key set is away (RFC 6749 §4.1.2.1).
@@ -53,6 +55,7 @@ impl WireError {
             WireError::UnsupportedResponseType => ("unsupported_response_type", 400),
             WireError::InvalidScope => ("invalid_scope", 400),
             WireError::InvalidTarget => ("invalid_target", 400),
+            WireError::LoginRequired => ("login_required", 400),
             WireError::AccessDenied => ("access_denied", 403),
             WireError::TemporarilyUnavailable => ("temporarily_unavailable", 503),
             WireError::DocumentUnavailable => ("temporarily_unavailable", 400),

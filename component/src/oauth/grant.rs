@@ -11,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::authorize::AuthorizationRequest;
+use super::client::Client;
 use super::code::CodeRecord;
 use super::keyring::UserId;
 use super::record::Sealed;
@@ -94,10 +95,8 @@ pub struct Issued {
 pub struct Approval<'a> {
     /// The request.
     pub request: &'a AuthorizationRequest,
-    /// What the client calls itself.
-    pub client_name: Option<&'a str>,
-    /// Whether the client takes refresh tokens.
-    pub may_refresh: bool,
+    /// The client, as it was when the user was asked.
+    pub client: &'a Client,
     /// The verified e-mail address.
     pub email: &'a str,
     /// The resource.
@@ -115,7 +114,7 @@ pub async fn begin<S: OauthStore, R: Random>(
     let pointer = GrantPointer { user: user.as_str().to_owned(), grant: hex(&vault.random.bytes::<16>()) };
     let grant = Grant {
         client_id: approval.request.client_id.clone(),
-        client_name: approval.client_name.map(str::to_owned),
+        client_name: approval.client.metadata.name.clone(),
         scope: super::scope::SCOPE.to_owned(),
         resource: approval.resource.to_owned(),
         created: now.0,

@@ -26,6 +26,8 @@ pub enum Sealed<'a> {
     ByServer,
     /// Somebody else's key, whose answers are kept; under the `answer` subkey.
     ByKey(&'a Key),
+    /// Nothing: a form that a browser keeps instead of the store; under the `form` subkey.
+    AsForm,
 }
 
 /// Why a record does not decode. It is then treated as absent, and reported.
@@ -70,6 +72,19 @@ pub fn seal_bytes(
     [&[FORMAT_VERSION], server_key.id().0.as_slice(), &nonce, &ciphertext].concat()
 }
 
+impl RecordFault {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            RecordFault::Truncated => "record_truncated",
+            RecordFault::UnknownVersion(_) => "record_unknown_version",
+            RecordFault::UnknownKey(_) => "record_unknown_key",
+            RecordFault::NotAuthentic => "record_not_authentic",
+            RecordFault::UnknownContent => "record_unknown_content",
+        }
+    }
+}
+
 /// Opens the record that stood under `store_key`.
 pub fn open<T: DeserializeOwned>(
     ring: &KeyRing,
@@ -83,16 +98,28 @@ pub fn open<T: DeserializeOwned>(
 
 /// Opens what [`seal_bytes`] sealed.
 pub fn open_bytes(ring: &KeyRing, store_key: &str, sealed: Sealed, value: &[u8]) -> Result<Vec<u8>, RecordFault> {
+    let (id, rest) = split_header(value)?;
+    let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(RecordFault::Truncated)?;
+    let server_key = ring.key(id).ok_or(RecordFault::UnknownKey(id))?;
+    let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
+    let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(nonce.into(), payload);
+    opened.map_err(|_| RecordFault::NotAuthentic)
+}
+
+/// The key of the server that `value` says it was sealed under. Whether that is true shows when it is opened.
+pub fn sealing_key<'a>(ring: &'a KeyRing, value: &[u8]) -> Result<&'a ServerKey, RecordFault> {
+    let (id, _) = split_header(value)?;
+    ring.key(id).ok_or(RecordFault::UnknownKey(id))
+}
+
+/// The id of the key, and what comes after it.
+fn split_header(value: &[u8]) -> Result<(KeyId, &[u8]), RecordFault> {
     let (version, rest) = value.split_first().ok_or(RecordFault::Truncated)?;
     if *version != FORMAT_VERSION {
         return Err(RecordFault::UnknownVersion(*version));
     }
     let (id, rest) = rest.split_first_chunk().ok_or(RecordFault::Truncated)?;
-    let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(RecordFault::Truncated)?;
-    let server_key = ring.key(KeyId(*id)).ok_or(RecordFault::UnknownKey(KeyId(*id)))?;
-    let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
-    let opened = cipher(&record_key(server_key, store_key, sealed)).decrypt(nonce.into(), payload);
-    opened.map_err(|_| RecordFault::NotAuthentic)
+    Ok((KeyId(*id), rest))
 }
 
 /// HKDF(salt = server subkey, ikm = token, info = kind ‖ store key). The store key begins with the kind, so no two
@@ -105,6 +132,7 @@ fn record_key(server_key: &ServerKey, store_key: &str, sealed: Sealed) -> Key {
         Sealed::ByToken(token) => subkey(Purpose::Record).derive_with(token.expose().as_bytes(), &info),
         Sealed::ByServer => subkey(Purpose::Record).derive(&info),
         Sealed::ByKey(key) => subkey(Purpose::Answer).derive_with(key.expose(), &info),
+        Sealed::AsForm => subkey(Purpose::Form).derive(&info),
     }
 }
 
@@ -147,6 +175,7 @@ mod tests {
         assert_eq!(open(OLD, &key, Sealed::ByServer), Err(RecordFault::NotAuthentic));
         assert_eq!(open(OLD, &key, Sealed::ByToken(&other)), Err(RecordFault::NotAuthentic));
         assert_eq!(open(OLD, "access/other", Sealed::ByToken(&token)), Err(RecordFault::NotAuthentic));
+        assert_eq!(open(OLD, &key, Sealed::AsForm), Err(RecordFault::NotAuthentic));
         let as_key = Key::new([1; 32]);
         assert_eq!(open(OLD, &key, Sealed::ByKey(&as_key)), Err(RecordFault::NotAuthentic));
         let gone = RecordFault::UnknownKey(ring(OLD).newest().id());

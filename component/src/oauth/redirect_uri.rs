@@ -39,6 +39,20 @@ pub enum RedirectUriError {
     Authority,
 }
 
+impl RedirectUriError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            RedirectUriError::TooLong => "redirect_uri_too_long",
+            RedirectUriError::IllegalCharacter => "redirect_uri_illegal_character",
+            RedirectUriError::Fragment => "redirect_uri_fragment",
+            RedirectUriError::Scheme => "redirect_uri_scheme",
+            RedirectUriError::NotLoopback => "redirect_uri_not_loopback",
+            RedirectUriError::Authority => "redirect_uri_authority",
+        }
+    }
+}
+
 impl RedirectUri {
     /// Reads a URI. `private_schemes` are what `PRIVATE_USE_REDIRECT_SCHEMES` lists, in lower case.
     pub fn parse(text: &str, private_schemes: &[String]) -> Result<RedirectUri, RedirectUriError> {

@@ -27,7 +27,7 @@ pub struct Refresh<'a> {
 }
 
 /// Why there are no new tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefreshError {
     /// It is no refresh token, or none that is known.
     Unknown,
@@ -42,7 +42,10 @@ pub enum RefreshError {
     /// The grant was revoked, its time is over, or it depends on a key that has left the ring.
     Revoked,
     /// It was used before; the grant is revoked.
-    Reused,
+    Reused {
+        /// The id of the grant.
+        grant: String,
+    },
     /// The key that its successors were derived under is not in the ring any more, or they were revoked one by one.
     NotRepeatable,
     /// Others kept changing the grant.
@@ -53,11 +56,35 @@ pub enum RefreshError {
 
 impl RefreshError {
     /// What the client is told.
-    pub fn wire(self) -> WireError {
+    pub fn wire(&self) -> WireError {
         match self {
             RefreshError::WrongResource => WireError::InvalidTarget,
             RefreshError::Store(_) | RefreshError::Contended => WireError::TemporarilyUnavailable,
             _ => WireError::InvalidGrant,
+        }
+    }
+
+    /// The name of the cause, for the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            RefreshError::Unknown => "refresh_unknown",
+            RefreshError::Expired => "refresh_expired",
+            RefreshError::WrongClient => "refresh_wrong_client",
+            RefreshError::WrongResource => "refresh_wrong_resource",
+            RefreshError::NotAdmitted => "refresh_user_not_admitted",
+            RefreshError::Revoked => "refresh_grant_revoked",
+            RefreshError::Reused { .. } => "refresh_reused",
+            RefreshError::NotRepeatable => "refresh_not_repeatable",
+            RefreshError::Contended => "refresh_contended",
+            RefreshError::Store(error) => error.reason(),
+        }
+    }
+
+    /// The id of the grant that ended by it.
+    pub fn ended_grant(&self) -> Option<&str> {
+        match self {
+            RefreshError::Reused { grant } => Some(grant),
+            _ => None,
         }
     }
 }
@@ -88,7 +115,7 @@ pub async fn refresh<S: OauthStore, R: Random>(
             Decision::Refuse(error) => return Err(error),
             Decision::Revoke => {
                 vault.delete(&key).await?;
-                return Err(RefreshError::Reused);
+                return Err(RefreshError::Reused { grant: record.grant.grant.clone() });
             }
             Decision::Repeat => return repeat(vault, now, &token, &record, &grant.content).await,
             Decision::Rotate => {}

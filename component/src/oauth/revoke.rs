@@ -1,6 +1,5 @@
 //! Revocation: by a client that holds a token (RFC 7009), and by the operator.
 
-use super::code::CodeRecord;
 use super::grant::TokenRecord;
 use super::keyring::UserId;
 use super::record::Sealed;
@@ -11,7 +10,7 @@ use crate::ports::{OauthStore, Random, StoreError};
 /// What a revocation ended. The client is answered the same whatever it is (RFC 7009 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
-    /// Nothing: the token is not known, or another client's.
+    /// Nothing: the token is not known, another client's, or a code.
     Nothing,
     /// One access token.
     AccessToken,
@@ -19,7 +18,9 @@ pub enum Revoked {
     Grant,
 }
 
-/// Revokes what `presented` stands for, if it was issued to `client_id`, which has authenticated.
+/// Revokes what `presented` stands for, if it was issued to `client_id`, which has authenticated. Codes are not revocable
+/// here: one that was redeemed would end its grant for a client that does not have the verifier, and one that was not
+/// ends in a minute.
 pub async fn revoke<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     client_id: &str,
@@ -30,16 +31,9 @@ pub async fn revoke<S: OauthStore, R: Random>(
         vault.delete(&token.store_key()).await?;
         return Ok(Revoked::AccessToken);
     }
-    let grant = match (Token::parse(TokenKind::Refresh, presented), Token::parse(TokenKind::Code, presented)) {
-        (Some(token), _) => owned_token(vault, client_id, &token).await?.map(|record| record.grant),
-        (_, Some(code)) => {
-            let stored = vault.read::<CodeRecord>(&code.store_key(), Sealed::ByToken(&code)).await?;
-            stored.and_then(|stored| stored.content.grant_of(client_id).cloned())
-        }
-        _ => None,
-    };
-    let Some(grant) = grant else { return Ok(Revoked::Nothing) };
-    vault.delete(&grant.store_key()).await?;
+    let Some(token) = Token::parse(TokenKind::Refresh, presented) else { return Ok(Revoked::Nothing) };
+    let Some(record) = owned_token(vault, client_id, &token).await? else { return Ok(Revoked::Nothing) };
+    vault.delete(&record.grant.store_key()).await?;
     Ok(Revoked::Grant)
 }
 

@@ -2,6 +2,7 @@
 
 mod bed;
 mod clients;
+mod sealed_form;
 mod transaction;
 
 use std::pin::Pin;
@@ -41,7 +42,9 @@ fn a_code_redeems_once_and_its_tokens_admit_the_user() {
     );
     assert!(bed.is_admitted(&issued), "D26: who has no verifier revokes nothing");
     bed.pass(2 * 60 * SECOND);
-    assert_eq!(alone(bed.redeem(exchange(&code))), Err(RedeemError::Replayed), "the tombstone outlives the code");
+    let grant = bed.grant_id();
+    let replayed = Err(RedeemError::Replayed { grant });
+    assert_eq!(alone(bed.redeem(exchange(&code))), replayed, "the tombstone outlives the code");
     assert_eq!(bed.bearer(&issued.access.expose()), Err(BearerError::Revoked), "D29");
     assert_eq!(alone(bed.refresh(refresh_token(&issued))), Err(RefreshError::Revoked));
 }
@@ -110,7 +113,8 @@ fn a_lost_answer_can_be_asked_for_again_for_thirty_seconds() {
     assert_eq!((&again.access, &again.refresh), (&second.access, &second.refresh), "F11");
     assert_eq!(again.expires_in, 3570);
     bed.pass(1);
-    assert_eq!(alone(bed.refresh(refresh_token(&first))), Err(RefreshError::Reused), "F07");
+    let grant = bed.grant_id();
+    assert_eq!(alone(bed.refresh(refresh_token(&first))), Err(RefreshError::Reused { grant }), "F07");
     assert!(!bed.is_admitted(&second) && !bed.is_admitted(&first));
     assert_eq!(alone(bed.refresh(refresh_token(&second))), Err(RefreshError::Revoked));
 }
@@ -122,7 +126,8 @@ fn a_used_successor_ends_the_window() {
     let second = alone(bed.refresh(refresh_token(&first))).unwrap();
     let third = alone(bed.refresh(refresh_token(&second))).unwrap();
     assert!(bed.is_admitted(&first) && bed.is_admitted(&second) && bed.is_admitted(&third));
-    assert_eq!(alone(bed.refresh(refresh_token(&first))), Err(RefreshError::Reused), "F08");
+    let grant = bed.grant_id();
+    assert_eq!(alone(bed.refresh(refresh_token(&first))), Err(RefreshError::Reused { grant }), "F08");
     assert!(!bed.is_admitted(&third));
 }
 
@@ -196,9 +201,35 @@ fn a_client_revokes_its_own_tokens_only() {
     assert!(bed.is_admitted(&next), "V06: only that token");
     assert_eq!(bed.revoke(&token, "c1"), Revoked::Grant);
     assert!(!bed.is_admitted(&next));
+}
+
+#[test]
+fn codes_are_not_revocable() {
+    let bed = Bed::new();
     let code = bed.code();
-    assert_eq!(bed.revoke(&code, "c1"), Revoked::Grant, "V08");
-    assert_eq!(alone(bed.redeem(exchange(&code))), Err(RedeemError::Revoked));
+    assert_eq!(bed.revoke(&code, "c1"), Revoked::Nothing, "V08");
+    let issued = alone(bed.redeem(exchange(&code))).unwrap();
+    assert_eq!(bed.revoke(&code, "c1"), Revoked::Nothing, "V08: nor is one that was redeemed");
+    assert!(bed.is_admitted(&issued));
+    assert!(alone(bed.refresh(refresh_token(&issued))).is_ok());
+}
+
+#[test]
+fn a_code_carries_its_client_until_it_is_redeemed() {
+    let bed = Bed::new();
+    let code = bed.code();
+    let client = |code: &str, id: &str| {
+        let ring = bed.ring.borrow().clone();
+        let vault = Vault::new(&bed.store, &bed.random, &ring);
+        alone(super::code::client(&vault, bed.clock.now(), code, id)).unwrap()
+    };
+    assert_eq!(client(&code, "c1"), Some(Bed::client()));
+    assert_eq!((client(&code, "c2"), client("", "c1"), client(&bed.code()[1..], "c1")), (None, None, None));
+    let expired = bed.code();
+    alone(bed.redeem(exchange(&code))).unwrap();
+    assert_eq!(client(&code, "c1"), None, "a tombstone is small");
+    bed.pass(60 * SECOND);
+    assert_eq!(client(&expired, "c1"), None);
 }
 
 #[test]
@@ -255,7 +286,8 @@ fn a_code_that_lost_its_transaction_is_given_up() {
     };
     let ring = bed.ring.borrow().clone();
     let vault = Vault::new(&bed.store, &bed.random, &ring);
-    let approval = Approval { request: &request, client_name: None, may_refresh: false, email: EMAIL, resource: "r" };
+    let client = Bed::client();
+    let approval = Approval { request: &request, client: &client, email: EMAIL, resource: "r" };
     let (code, pointer) = alone(begin(&vault, bed.clock.now(), approval)).unwrap();
     alone(abandon(&vault, &code, &pointer)).unwrap();
     assert!(bed.store.records.dump().is_empty());
@@ -340,7 +372,7 @@ proptest! {
         let failed = outcomes.iter().filter(|outcome| matches!(outcome, Err(RedeemError::WrongVerifier))).count();
         match &outcomes[6] {
             Ok(issued) => prop_assert!(bed.is_admitted(issued)),
-            Err(error) => prop_assert_eq!((*error, failed), (RedeemError::Dead, 5)),
+            Err(error) => prop_assert_eq!((error, failed), (&RedeemError::Dead, 5)),
         }
         prop_assert!(!outcomes.iter().any(|outcome| matches!(outcome, Err(RedeemError::Contended))));
     }

@@ -16,6 +16,17 @@ pub enum StoreError {
     UnknownOutcome,
 }
 
+impl StoreError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            StoreError::Unavailable => "store_unavailable",
+            StoreError::TooLarge => "store_too_large",
+            StoreError::UnknownOutcome => "store_unknown_outcome",
+        }
+    }
+}
+
 /// Keeps records, each with a time to live in seconds. The contract stands in `wit/oauth-store.wit`: operations on one
 /// key are linearizable; of concurrent `create`s exactly one is true; of concurrent `take`s exactly one gets the value;
 /// `replace` is compare-and-swap on the bytes, and a `delete` that comes first wins over it.
@@ -56,6 +67,7 @@ pub struct MemoryStore<C> {
     clock: C,
     records: RefCell<BTreeMap<String, Entry>>,
     refuses: Cell<bool>,
+    is_full: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -67,7 +79,7 @@ struct Entry {
 impl<C: Clock> MemoryStore<C> {
     /// An empty store.
     pub fn new(clock: C) -> MemoryStore<C> {
-        MemoryStore { clock, records: RefCell::default(), refuses: Cell::new(false) }
+        MemoryStore { clock, records: RefCell::default(), refuses: Cell::new(false), is_full: Cell::new(false) }
     }
 
     /// Everything in the store, as a dump would show it.
@@ -79,6 +91,11 @@ impl<C: Clock> MemoryStore<C> {
     /// From now on every operation is refused, or is not: for tests of an outage.
     pub fn refuse(&self, refuses: bool) {
         self.refuses.set(refuses);
+    }
+
+    /// From now on nothing more can be written, or it can: for tests of a full disk.
+    pub fn fill(&self, is_full: bool) {
+        self.is_full.set(is_full);
     }
 
     fn serve(&self) -> Result<(), StoreError> {
@@ -99,6 +116,9 @@ impl<C: Clock> MemoryStore<C> {
         assert!((1..=MAX_TTL_SECONDS).contains(&ttl_seconds), "{ttl_seconds} s is no time to live");
         if value.len() > MAX_VALUE_BYTES {
             return Err(StoreError::TooLarge);
+        }
+        if self.is_full.get() {
+            return Err(StoreError::Unavailable);
         }
         let expires_milliseconds = self.clock.now().0 + u64::from(ttl_seconds) * 1000;
         Ok(Entry { value: value.to_vec(), expires_milliseconds })

@@ -79,6 +79,22 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            HttpError::InvalidRequest => "http_invalid_request",
+            HttpError::ReachUnsupported => "http_reach_unsupported",
+            HttpError::AddressRefused => "http_address_refused",
+            HttpError::NameNotResolved => "http_name_not_resolved",
+            HttpError::ConnectFailed => "http_connect_failed",
+            HttpError::TlsFailed => "http_tls_failed",
+            HttpError::Interrupted => "http_interrupted",
+            HttpError::TimedOut => "http_timed_out",
+            HttpError::ResponseTooLarge => "http_response_too_large",
+            HttpError::MalformedResponse => "http_malformed_response",
+        }
+    }
+
     /// The fault in a few words.
     pub fn words(self) -> &'static str {
         match self {

@@ -25,6 +25,10 @@ pub struct RequestRecord {
     pub status: u16,
     /// What became of it.
     pub outcome: Outcome,
+    /// What lies behind the outcome: why it was refused, and why records did not decode.
+    pub causes: Vec<&'static str>,
+    /// The id of a grant that ended because a code or a refresh token came again.
+    pub ended_grant: Option<String>,
     /// The MCP method, when it is one that is served.
     pub mcp_method: Option<&'static str>,
     /// The tool, when it is one of ours.
@@ -103,9 +107,12 @@ impl RequestRecord {
             self.milliseconds,
             self.outcome.name(),
         );
+        let causes: Vec<_> = self.outcome.cause().into_iter().chain(self.causes.iter().copied()).collect();
+        let cause = causes.join(", ");
         let words = [
             ("reason", self.outcome.reason()),
-            ("cause", self.outcome.cause()),
+            ("cause", Some(cause.as_str()).filter(|cause| !cause.is_empty())),
+            ("grant", self.ended_grant.as_deref()),
             ("setting", self.outcome.setting()),
             ("mcp_method", self.mcp_method),
             ("tool", self.tool),
@@ -225,6 +232,8 @@ mod tests {
             method: "POST",
             status: 200,
             outcome: Outcome::Served,
+            causes: Vec::new(),
+            ended_grant: None,
             mcp_method: Some("tools/call"),
             tool: Some("get_breakdown"),
             client: ClientFamily::of(Some("claude-code/2")),
@@ -259,6 +268,19 @@ mod tests {
         let outcome = Outcome::Misconfigured { setting: "PUBLIC_URL", problem: "is missing" };
         let line = RequestRecord { outcome, status: 500, ..record() }.json();
         assert!(line.contains(r#""cause":"is missing","setting":"PUBLIC_URL""#), "{line}");
+    }
+
+    #[test]
+    fn causes_stand_in_one_member_and_a_grant_that_ended_beside_them() {
+        let refused = RequestRecord { outcome: Outcome::Refused("code"), status: 400, ..record() };
+        let line = RequestRecord { causes: vec!["code_unknown", "record_truncated"], ..refused.clone() }.json();
+        assert!(line.contains(r#","reason":"code","cause":"code_unknown, record_truncated","mcp_method""#), "{line}");
+        let ended = RequestRecord { causes: vec!["code_replayed"], ended_grant: Some("0a1b".into()), ..refused };
+        let line = ended.json();
+        assert!(
+            line.contains(r#""level":"warn""#) && line.contains(r#""cause":"code_replayed","grant":"0a1b""#),
+            "{line}"
+        );
     }
 
     #[test]

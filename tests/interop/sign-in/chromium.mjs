@@ -4,8 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 
 import { chromium } from 'playwright-core';
 
@@ -31,6 +32,17 @@ waiting.listen(0, '127.0.0.1');
 await once(waiting, 'listening');
 const redirectUri = `http://127.0.0.1:${waiting.address().port}/callback`;
 
+/** Clients whose callback sends the browser on: to an app of any scheme, or to another port. */
+const app = 'claude://callback';
+const tls = process.env.INTEROP_TLS;
+const certificate = { cert: readFileSync(`${tls}/localhost.pem`), key: readFileSync(`${tls}/localhost.key`) };
+const hops = {
+  loopbackToApp: await hop(createServer(), 'http://127.0.0.1', app),
+  loopbackToPort: await hop(createServer(), 'http://127.0.0.1', redirectUri),
+  httpsToApp: await hop(createTlsServer(certificate), 'https://localhost', app),
+  httpsToPort: await hop(createTlsServer(certificate), 'https://localhost', redirectUri),
+};
+
 const server = await discover();
 const client = await register(server, redirectUri);
 const browser = await chromium.launch({ executablePath: process.env.INTEROP_CHROMIUM, args: quiet });
@@ -38,12 +50,12 @@ const complaints = [];
 
 const ways = [
   allowed, allowedAgain, denied, cancelled, wentBack, wrongAccount, gaveUp, inParallel, unknownClient, allowedByKeyboard,
-  deniedByKeyboard,
+  deniedByKeyboard, hopsOnToApp, hopsOnToPort, hopsOnFromHttpsToApp, hopsOnFromHttpsToPort, comesBackToFinished,
 ];
 try {
   mkdirSync(pictures, { recursive: true });
   for (const way of ways) {
-    const context = await browser.newContext();
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
     context.setDefaultTimeout(10_000);
     try {
       await way(context);
@@ -57,6 +69,7 @@ try {
 } finally {
   await browser.close();
   waiting.close();
+  Object.values(hops).forEach(({ listener }) => listener.close());
 }
 assert.deepEqual(complaints, []);
 
@@ -76,6 +89,82 @@ async function allowedAgain(context) {
   const { page, connection } = await start(context);
   await decide(page, 'approve');
   await connected(page, connection);
+}
+
+/** A client whose callback answers 307, as Claude's does. */
+async function hop(listener, origin, target) {
+  const arrived = [];
+  listener.on('request', (request, response) => {
+    const url = new URL(request.url, origin);
+    if (url.pathname !== '/callback') return response.writeHead(404).end();
+    arrived.push(url);
+    return response.writeHead(307, { location: `${target}${url.search}` }).end();
+  });
+  listener.listen(0, origin.includes('localhost') ? 'localhost' : '127.0.0.1');
+  await once(listener, 'listening');
+  return { listener, arrived, uri: `${origin}:${listener.address().port}/callback` };
+}
+
+/**
+ * With a session at Access one click goes through all hops, and the browser would hold `form-action` against each of
+ * them: what it blocks is a complaint in its console.
+ */
+async function hopsOn(context, { arrived, uri }, isThere) {
+  await allowed(context);
+  const hopping = await register(server, uri);
+  for (const decision of ['approve', 'deny']) {
+    const { page, connection } = await start(context, hopping, uri);
+    const last = isThere(page);
+    await decide(page, decision);
+    await last;
+    const answer = arrived.pop();
+    assert.ok(answer, `${decision}: the callback was not reached`);
+    if (decision === 'approve') assert.equal(await statusWith((await redeem(connection, answer)).access_token), 200);
+    else assert.equal(answer.searchParams.get('error'), 'access_denied');
+    await page.close();
+  }
+}
+
+/** No app is there: the browser gives the navigation up. */
+async function inApp(page) {
+  await page.waitForEvent('requestfailed', (request) => request.isNavigationRequest());
+}
+
+async function atPort(page) {
+  await page.waitForURL((url) => url.href.startsWith(redirectUri));
+}
+
+async function hopsOnToApp(context) {
+  await hopsOn(context, hops.loopbackToApp, inApp);
+}
+
+async function hopsOnToPort(context) {
+  await hopsOn(context, hops.loopbackToPort, atPort);
+}
+
+async function hopsOnFromHttpsToApp(context) {
+  await hopsOn(context, hops.httpsToApp, inApp);
+}
+
+async function hopsOnFromHttpsToPort(context) {
+  await hopsOn(context, hops.httpsToPort, atPort);
+}
+
+/** A click on a page whose sign-in is over says so, and where to start again. */
+async function comesBackToFinished(context) {
+  const { page, connection } = await start(context);
+  const fields = await page.locator('input[type=hidden]').evaluateAll((all) => all.map(({ name, value }) => [name, value]));
+  await decide(page, 'approve');
+  await logIn(page, colleague);
+  await connected(page, connection);
+  // A page that stayed open shows the same form still.
+  const { page: stale } = await start(context);
+  for (const [name, value] of fields) {
+    await stale.locator(`input[name=${name}]`).evaluate((field, old) => { field.value = old; }, value);
+  }
+  await decide(stale, 'approve');
+  await stale.getByRole('heading', { name: 'already signed in' }).waitFor();
+  assert.equal(await stale.getByText('cookies').count(), 0);
 }
 
 async function denied(context) {
@@ -168,8 +257,8 @@ async function deniedByKeyboard(context) {
   await refused(page);
 }
 
-async function start(context, as = client) {
-  const connection = await begin(server, as, redirectUri);
+async function start(context, as = client, uri = redirectUri) {
+  const connection = await begin(server, as, uri);
   const page = await context.newPage();
   page.on('console', (message) => isComplaint(message) && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -180,6 +269,8 @@ async function start(context, as = client) {
 /** All that the console calls an error, but not that one of our pages says what failed, nor what others lack. */
 function isComplaint(message) {
   if (message.type() !== 'error') return false;
+  // That no app opens its scheme here is how a browser says that it got there.
+  if (message.text().startsWith(`Failed to launch '${app}`)) return false;
   const isMissing = message.text().startsWith('Failed to load resource');
   const isOurs = message.location().url.startsWith(server.issuer);
   return !isMissing || (isOurs && !/status of 40[03]/.test(message.text()));

@@ -65,6 +65,30 @@ fn of_approvals_and_denials_at_once_a_denial_is_final() {
 }
 
 #[test]
+fn of_five_approvals_at_once_of_one_form_one_sign_in_comes() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let form = browser.consent(&world, &client);
+    let cookies = cookies_of(&browser);
+    let headers = [("content-type", FORM), ("sec-fetch-site", "same-origin"), ("cookie", &cookies)];
+    let body = encode(&[("handle", &form.handle), ("token", &form.token), ("decision", "approve")]);
+    let answers = at_once(5, |_| world.send("POST", "/authorize", &headers, &body));
+    assert!(answers.iter().all(|answer| answer.status == 303), "C06: each is one more attempt");
+    let backs: Vec<_> = answers.iter().map(|answer| header(answer, "location").unwrap().to_owned()).collect();
+    let upstream = header(&answers[0], "set-cookie").unwrap().split(';').next().unwrap();
+    let cookies = format!("{cookies}; {upstream}");
+    let statuses = backs.iter().map(|location| {
+        world.provider().expect_nonce(&parameter(location, "nonce").unwrap());
+        let state = parameter(location, "state").unwrap();
+        let back = format!("/callback?{}", encode(&[("code", "provider-code"), ("state", &state)]));
+        world.send("GET", &back, &[("cookie", &cookies)], "").status
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), [303, 400, 400, 400, 400], "C06: never two grants");
+    let count = |kind: &str| world.records().iter().filter(|(key, _)| key.starts_with(kind)).count();
+    assert_eq!((count("transaction/"), count("grant/"), count("code/")), (1, 1, 1), "C06");
+}
+
+#[test]
 fn of_fifty_redemptions_at_once_one_gets_tokens() {
     let world = World::new();
     let client = world.client();

@@ -7,7 +7,7 @@ use crate::access::{Admission, Profile, SignedToken, VerifiedIdentity, verify};
 use crate::config::AssertionMode;
 use crate::oauth::record::Sealed;
 use crate::oauth::secret::{hex, sha256};
-use crate::ports::{Ports, StoreError, Timestamp};
+use crate::ports::{Ports, Timestamp};
 
 /// What was verified. It is sealed under the server's key and the hash of the assertion.
 #[derive(Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub(super) async fn authenticate<P: Ports>(
     let keys = key_sets::for_token(federation, &keys_url(mode), &token).await?;
     let profile = Profile::Assertion { team_domain: &mode.team_domain, audience: &mode.audience };
     let identity = verify(&token, &keys, &profile, admission, federation.now)?;
-    remember(federation, &key, &identity).await?;
+    remember(federation, &key, &identity).await;
     Ok(identity)
 }
 
@@ -41,15 +41,12 @@ pub(super) fn keys_url(mode: &AssertionMode) -> String {
     format!("{}/cdn-cgi/access/certs", mode.team_domain)
 }
 
-async fn remember<P: Ports>(
-    federation: &Federation<'_, P>,
-    key: &str,
-    identity: &VerifiedIdentity,
-) -> Result<(), StoreError> {
+/// Whether it is remembered decides nothing: where the store does not take it, the next request verifies it again.
+async fn remember<P: Ports>(federation: &Federation<'_, P>, key: &str, identity: &VerifiedIdentity) {
     let seconds = identity.remembered_seconds(federation.now).and_then(|seconds| u32::try_from(seconds).ok());
-    let Some(seconds) = seconds else { return Ok(()) };
+    let Some(seconds) = seconds else { return };
     let record = Remembered { email: identity.email().to_owned(), expires: identity.expires().0 };
-    federation.vault.put(key, Sealed::ByServer, &record, seconds).await
+    let _ = federation.vault.put(key, Sealed::ByServer, &record, seconds).await;
 }
 
 /// An assertion counts for the team and application that it was verified for: other settings, another record.

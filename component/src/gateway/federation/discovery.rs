@@ -38,7 +38,8 @@ pub(super) async fn provider<P: Ports>(
         return Ok(overridden(stored.content, server));
     }
     let discovered = discover(federation, server).await?;
-    federation.vault.put(&key, Sealed::ByServer, &discovered, KEPT_SECONDS).await?;
+    // Whether it is kept decides nothing: where the store does not take it, the next request asks again.
+    let _ = federation.vault.put(&key, Sealed::ByServer, &discovered, KEPT_SECONDS).await;
     Ok(overridden(discovered, server))
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn for_token<P: Ports>(
     match fetch(federation, url).await {
         Ok((keys, document)) => {
             let fresh = Record { document, fetched: now, tried: now };
-            federation.vault.put(&key, Sealed::ByServer, &fresh, KEPT_SECONDS).await?;
+            keep(federation, &key, &fresh).await;
             Ok(keys)
         }
         Err(error) => {
@@ -43,10 +43,15 @@ pub(super) async fn for_token<P: Ports>(
                 return Err(error);
             };
             let tried = Record { tried: now, ..record };
-            federation.vault.put(&key, Sealed::ByServer, &tried, KEPT_SECONDS).await?;
+            keep(federation, &key, &tried).await;
             Err(unknown(token))
         }
     }
+}
+
+/// Whether a set is kept decides nothing: where the store does not take it, the next request fetches it again.
+async fn keep<P: Ports>(federation: &Federation<'_, P>, key: &str, record: &Record) {
+    let _ = federation.vault.put(key, Sealed::ByServer, record, KEPT_SECONDS).await;
 }
 
 /// The key set now, and its document.
@@ -55,7 +60,8 @@ pub(super) async fn fetch<P: Ports>(
     url: &str,
 ) -> Result<(KeySet, String), FederationError> {
     let document = federation.document(url).await?;
-    let keys = KeySet::parse(&document).map_err(|_| FederationError::ProviderFailed)?;
+    let keys = KeySet::parse(&document).map_err(FederationError::KeySet)?;
+    // JSON is UTF-8, so what was parsed is.
     let document = String::from_utf8(document).map_err(|_| FederationError::ProviderFailed)?;
     Ok((keys, document))
 }

@@ -1,5 +1,10 @@
 //! What is asked of the provider, how often, and what its failures become.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
 use futures_util::FutureExt;
 use serde_json::json;
 
@@ -104,6 +109,91 @@ fn an_assertion_is_verified_once_and_then_remembered_for_five_minutes() {
     assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
     world.ports.clock.advance(1);
     assert_eq!(world.assert(&assertion), Err(FederationError::Unavailable(HttpError::Interrupted)), "B34 K19");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_fails_no_request() {
+    let world = world();
+    world.ports.store.fill(true);
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    for asked in 1..4 {
+        assert_eq!(world.assert(&assertion), Ok("ada@example.com".into()));
+        assert!(world.provider().is_ok());
+        assert_eq!((world.ports.http.count("certs"), world.ports.http.count("openid-configuration")), (asked, asked));
+    }
+    assert!(world.ports.store.dump().is_empty());
+    world.ports.store.fill(false);
+    assert!(world.assert(&assertion).is_ok() && world.provider().is_ok());
+    world.ports.clock.advance(31);
+    world.ports.store.fill(true);
+    world.ports.http.name_key("made-up");
+    let unknown = world.ports.http.assertion("ada@example.com", "tag-1");
+    world.ports.http.fail("certs", Fault::Closed);
+    let refused = world.assert(&unknown);
+    assert!(matches!(refused, Err(FederationError::Rejected(Rejection::UnknownKey { .. }))), "J29 {refused:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_an_outage_all_the_same() {
+    let world = world();
+    world.ports.store.refuse(true);
+    let assertion = world.ports.http.assertion("ada@example.com", "tag-1");
+    assert_eq!(world.assert(&assertion), Err(FederationError::Store(StoreError::Unavailable)), "I26");
+}
+
+/// The provider by way of a host that lets requests which are under way share one answer, and makes everybody wait.
+struct Sharing {
+    provider: SimulatedProvider,
+    under_way: RefCell<BTreeMap<String, Rc<OnceCell<Result<HttpResponse, HttpError>>>>>,
+}
+
+impl OutboundHttp for Sharing {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let Some(key) = request.coalesce.clone() else { return self.provider.send(request).await };
+        let joined = self.under_way.borrow().get(&key).cloned();
+        if let Some(answer) = joined {
+            return std::future::poll_fn(|_| answer.get().cloned().map_or(Poll::Pending, Poll::Ready)).await;
+        }
+        let answer = Rc::new(OnceCell::new());
+        self.under_way.borrow_mut().insert(key.clone(), answer.clone());
+        let mut polls = 0;
+        std::future::poll_fn(|_| {
+            polls += 1;
+            if polls > WAITING { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        self.under_way.borrow_mut().remove(&key);
+        let outcome = self.provider.send(request).await;
+        answer.get_or_init(|| outcome).clone()
+    }
+}
+
+/// So often the first request is polled in vain, while others come.
+const WAITING: usize = 3;
+
+#[test]
+fn a_cold_key_set_is_fetched_once_for_all_that_wait_for_it() {
+    let World { ring, server, mode, admission, .. } = world();
+    let provider = SimulatedProvider::new(TEAM, FixedClock::default());
+    let ports = MemoryPorts::with_http(Sharing { provider, under_way: RefCell::default() });
+    let assertion = ports.http.provider.assertion("ada@example.com", "tag-1");
+    let vault = Vault::new(&ports.store, &ports.random, &ring);
+    let federation = Federation { ports: &ports, vault: &vault, now: ports.clock.now() };
+    let ask = |_| async {
+        let provider = federation.provider(&server).await;
+        let identity = federation.authenticate_assertion(&mode, &assertion, &admission).await;
+        provider.is_ok() && identity.is_ok_and(|identity| identity.email() == "ada@example.com")
+    };
+    let mut all = Box::pin(futures_util::future::join_all((0..20).map(ask)));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut rounds = 0..100;
+    let answers = rounds.find_map(|_| match all.as_mut().poll(&mut context) {
+        Poll::Ready(answers) => Some(answers),
+        Poll::Pending => None,
+    });
+    assert!(answers.expect("nobody waits for ever").into_iter().all(|is_answered| is_answered));
+    let count = |part: &str| ports.http.provider.count(part);
+    assert_eq!((count("certs"), count("openid-configuration")), (1, 1));
 }
 
 #[test]

@@ -62,8 +62,18 @@ fn read(body: &[u8]) -> Result<String, FederationError> {
     if answer.get("error").is_some() {
         return Err(refused(200, &answer));
     }
-    let id_token = answer.get("id_token").and_then(Value::as_str);
-    id_token.map(str::to_owned).ok_or(FederationError::ProviderFailed)
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    let id_token = text("id_token").ok_or(FederationError::ProviderFailed)?;
+    check_token_type(text("token_type"))?;
+    Ok(id_token.to_owned())
+}
+
+/// OpenID Connect Core §3.1.3.3: "the value MUST be Bearer"; it is compared without case (RFC 6749 §5.1).
+fn check_token_type(token_type: Option<&str>) -> Result<(), FederationError> {
+    match token_type {
+        Some(token_type) if token_type.eq_ignore_ascii_case("bearer") => Ok(()),
+        _ => Err(FederationError::TokenType),
+    }
 }
 
 /// RFC 6749 §5.2: `invalid_client`, which may come with 401, is about the secret; everything else is about the code.

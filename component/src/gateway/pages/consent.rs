@@ -20,12 +20,10 @@ pub struct Consent<'a> {
     pub sites: Option<&'a [String]>,
     /// The domains whose addresses are let in.
     pub domains: &'a [String],
-    /// The form's transaction.
+    /// Says which transaction the form is about.
     pub handle: &'a str,
     /// The form's proof.
     pub token: &'a str,
-    /// Where the form's answer may redirect: source expressions.
-    pub form_targets: Vec<String>,
 }
 
 impl Consent<'_> {
@@ -41,7 +39,7 @@ impl Consent<'_> {
             self.abilities(),
             form.html()
         );
-        Page::new(200, "Allow access to website statistics?", &content).with_form(&self.form_targets)
+        Page::new(200, "Allow access to website statistics?", &content)
     }
 
     fn name(&self) -> String {

@@ -30,7 +30,7 @@ pub(super) fn document(title: &str, content: &str) -> String {
 
 /// The form of a decision: what it proves itself with, and two buttons.
 pub(super) struct DecisionForm<'a> {
-    /// The transaction.
+    /// Says which transaction it is about.
     pub handle: &'a str,
     /// Proves that a page of ours made the form.
     pub token: &'a str,

@@ -22,6 +22,8 @@ pub enum Problem {
     Expired,
     /// There is no such transaction or attempt.
     Unknown,
+    /// The page was made before an upgrade, or under a key that is gone.
+    Outdated,
     /// The user has not approved.
     NotApproved,
     /// The browser has not the cookie.
@@ -108,6 +110,9 @@ impl Problem {
             Problem::TooLong => ("This address is too long", "It is longer than any that this server makes or takes."),
             Problem::Expired => ("This sign-in has expired", "A sign-in has to be finished within ten minutes."),
             Problem::Unknown => ("This sign-in is not known", "It is over, or it never began here."),
+            Problem::Outdated => {
+                ("This page is out of date", "It was made before this server was updated or was given other keys.")
+            }
             Problem::NotApproved => {
                 ("This sign-in was not allowed yet", "Nobody has pressed “Allow” for it in this browser.")
             }
@@ -119,7 +124,7 @@ impl Problem {
                 "This sign-in gave way to newer ones",
                 "A browser keeps five sign-ins at a time, and this was the oldest.",
             ),
-            Problem::WrongForm => ("This form is not valid", "It does not belong to the sign-in that it names."),
+            Problem::WrongForm => ("This page is not valid", "It does not belong to the sign-in that it names."),
             Problem::CrossSite => ("This form came from another site", "Only pages of this server may send it."),
             Problem::WrongHost => (
                 "This server has another address",
@@ -181,7 +186,9 @@ impl From<TransactionError> for Problem {
             TransactionError::Expired => Problem::Expired,
             TransactionError::WrongBrowser => Problem::WrongBrowser,
             TransactionError::Superseded => Problem::Superseded,
-            TransactionError::WrongFormToken => Problem::WrongForm,
+            TransactionError::Outdated => Problem::Outdated,
+            TransactionError::WrongCookie | TransactionError::WrongFormToken => Problem::WrongForm,
+            TransactionError::TooLarge => Problem::TooLong,
             TransactionError::NotApproved => Problem::NotApproved,
             TransactionError::TooManyAttempts => Problem::TooManyAttempts,
             TransactionError::Denied => Problem::Denied,

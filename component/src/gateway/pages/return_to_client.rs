@@ -50,6 +50,9 @@ impl ReturnToClient<'_> {
             "request_not_supported" | "request_uri_not_supported" => {
                 "It sends its request in a form that this server does not take."
             }
+            "login_required" => {
+                "It asks to be let in without asking you, and this server always asks. Connect again in the app."
+            }
             "access_denied" => "Access was denied.",
             "temporarily_unavailable" | "server_error" => {
                 "This server cannot serve it at the moment. Connect again in a few seconds."

@@ -30,12 +30,10 @@ pub struct SignInFailed<'a> {
     pub destination: Destination<'a>,
     /// Where a session at the identity provider ends.
     pub sign_out_url: Option<&'a str>,
-    /// The form's transaction.
+    /// Says which transaction the form is about.
     pub handle: &'a str,
     /// The form's proof.
     pub token: &'a str,
-    /// Where the form's answer may redirect: source expressions.
-    pub form_targets: Vec<String>,
 }
 
 impl SignInFailed<'_> {
@@ -52,7 +50,7 @@ impl SignInFailed<'_> {
             form.html()
         );
         let retry_after = (self.reason == FailedLogin::ProviderUnavailable).then_some(RETRY_SECONDS);
-        Page::new(status, title, &content).with_form(&self.form_targets).with_retry_after(retry_after)
+        Page::new(status, title, &content).with_retry_after(retry_after)
     }
 
     /// While its session lasts, the identity provider may answer with the same account again, without a question.

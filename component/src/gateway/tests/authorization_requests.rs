@@ -83,6 +83,7 @@ fn errors_after_that_wait_behind_a_button_and_go_to_loopback_by_themselves() {
         ("A47", &[("request", "x")], "request_not_supported"),
         ("A47", &[("request_uri", "https://x.example")], "request_uri_not_supported"),
         ("A49", &[("prompt", "none consent")], "invalid_request"),
+        ("A49", &[("prompt", "none")], "login_required"),
     ] {
         let response = Browser::default().get(&world, &authorize(&client, changes));
         let shown = text(&response);

@@ -29,7 +29,7 @@ fn what_is_wrong_with_a_decision_is_a_page_and_decides_nothing() {
     let (client, browser) = (world.client(), Browser::default());
     let form = browser.consent(&world, &client);
     let (handle, token) = (form.handle.as_str(), form.token.as_str());
-    let long = "x".repeat(17_000);
+    let long = "x".repeat(33_000);
     for (pairs, status) in [
         (vec![("handle", handle), ("token", token)], 400),
         (vec![("handle", handle), ("token", token), ("decision", "maybe")], 400),
@@ -201,7 +201,81 @@ fn a_decision_is_made_once() {
     assert_eq!((first.status, second.status), (303, 303), "C06: a double click is two attempts of one transaction");
     let back = browser.approve(&world, &form);
     assert_eq!(browser.get(&world, &back).status, 303);
+    let grants = |world: &World| world.records().iter().filter(|(key, _)| key.starts_with("grant/")).count();
     for decision in ["approve", "deny"] {
-        assert!(matches!(browser.decide(&world, &form, decision).status, 400 | 403), "C06 C07 {decision}");
+        let over = browser.decide(&world, &form, decision);
+        assert_eq!((over.status, header(&over, "location")), (400, None), "C06 C07 {decision}");
+        assert!(text(&over).contains("You are already signed in"), "C06 C07 {}", text(&over));
+    }
+    assert_eq!(grants(&world), 1, "C06");
+}
+
+#[test]
+fn a_consent_page_stores_nothing() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let before = world.records();
+    let form = browser.consent(&world, &client);
+    assert_eq!(world.records(), before);
+    assert_eq!(Browser::default().decide(&world, &form, "approve").status, 403, "C01");
+    browser.decide(&world, &form, "approve");
+    let added = world.records().into_iter().map(|(key, _)| key).filter(|key| !before.iter().any(|(old, _)| old == key));
+    let kinds: Vec<_> = added.map(|key| key.split('/').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(kinds, ["discovery", "transaction"]);
+}
+
+#[test]
+fn who_comes_back_to_a_page_of_a_sign_in_that_is_over_is_told_so() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let denied = browser.consent(&world, &client);
+    browser.decide(&world, &denied, "deny");
+    let expired = browser.consent(&world, &client);
+    for (form, wait, title) in [(&denied, 0, "You did not allow this"), (&expired, 601, "This sign-in has expired")] {
+        world.advance(wait);
+        for (browser, decision) in
+            [(&browser, "approve"), (&Browser::default(), "approve"), (&Browser::default(), "deny")]
+        {
+            let over = browser.decide(&world, form, decision);
+            assert_eq!((over.status, header(&over, "location")), (400, None), "C10 C13 {decision}");
+            let page = text(&over);
+            assert!(page.contains(title) && page.contains("your app") && !page.contains("cookies"), "C10 C13 {page}");
+        }
+    }
+}
+
+#[test]
+fn a_page_from_before_an_upgrade_says_how_to_begin_again() {
+    let mut world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let form = browser.consent(&world, &client);
+    let old = ConsentForm { handle: form.handle.split('.').next().unwrap().to_owned(), token: form.token.clone() };
+    let new_key = format!("{:064x}", 8);
+    for (form, key) in [(&old, ""), (&form, new_key.as_str())] {
+        if !key.is_empty() {
+            world.change(&[("COOKIE_ENCRYPTION_KEY", key)]);
+        }
+        let outdated = browser.decide(&world, form, "approve");
+        assert_eq!((outdated.status, header(&outdated, "location")), (400, None), "X09");
+        assert!(text(&outdated).contains("This page is out of date") && text(&outdated).contains("connect again"));
+    }
+}
+
+#[test]
+fn a_client_that_is_evicted_while_its_user_decides_is_registered_again() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    let form = browser.consent(&world, &client);
+    evict(&world);
+    assert_eq!(Browser::default().get(&world, &authorize(&client, &[])).status, 400);
+    let back = browser.approve(&world, &form);
+    assert_eq!(Browser::default().get(&world, &authorize(&client, &[])).status, 200);
+    assert_eq!(browser.get(&world, &back).status, 303);
+}
+
+/// Makes the records of all clients unreadable.
+fn evict(world: &World) {
+    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("client/")) {
+        world.overwrite(key, b"gone");
     }
 }

@@ -1,6 +1,6 @@
 //! What the provider says about a login: rows of faults, claims and addresses that let nobody in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::*;
 
@@ -164,10 +164,43 @@ fn claims_of_the_wrong_kind_are_refused() {
         ("L30", json!({ "type": "org" })),
         ("E30", json!({ "email": null, "preferred_username": "ada@example.com" })),
         ("L31", json!({ "email_verified": false })),
+        ("L31", json!({ "email_verified": "false" })),
     ] {
         world.provider().replace_claims(claims.clone());
         assert_eq!(log_in(&world, &client).status, 403, "{id} {claims}");
     }
+    world.provider().replace_claims(json!({ "email_verified": "true" }));
+    assert_eq!(log_in(&world, &client).status, 303, "L31");
+}
+
+#[test]
+fn a_token_of_another_type_is_no_login() {
+    let world = World::new();
+    let client = world.client();
+    for (token_type, status) in [
+        (json!("Bearer"), 303),
+        (json!("bearer"), 303),
+        (json!("BEARER"), 303),
+        (Value::Null, 403),
+        (json!("DPoP"), 403),
+        (json!("N_A"), 403),
+        (json!("Bearer "), 403),
+        (json!(""), 403),
+        (json!(["Bearer"]), 403),
+    ] {
+        let browser = Browser::default();
+        let back = browser.approve(&world, &browser.consent(&world, &client));
+        let mut answer = json!({ "access_token": "opaque", "id_token": world.provider().id_token() });
+        if !token_type.is_null() {
+            answer["token_type"] = token_type.clone();
+        }
+        world.provider().fail("/token", Fault::Answer(200, answer.to_string()));
+        let response = browser.get(&world, &back);
+        assert_eq!(response.status, status, "{token_type}");
+        assert_eq!(text(&response).contains("Try again"), status == 403, "{token_type}");
+        world.provider().mend();
+    }
+    assert!(world.log().contains("provider_token_type"), "{}", world.log());
 }
 
 #[test]

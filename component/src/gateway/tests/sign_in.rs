@@ -50,7 +50,9 @@ fn a_denial_goes_to_the_client_and_ends_the_transaction() {
     assert_eq!(parameter(&location, "state").as_deref(), Some("client-state"));
     assert_eq!(parameter(&location, "iss").as_deref(), Some("https://mcp.example.com"));
     assert!(browser.cookies.borrow().is_empty());
-    assert_eq!(browser.decide(&world, &form, "approve").status, 403, "the cookie is gone");
+    let over = browser.decide(&world, &form, "approve");
+    assert_eq!(over.status, 400, "C13");
+    assert!(text(&over).contains("You did not allow this"), "C13: closed, and said so though the cookie is gone");
 }
 
 #[test]

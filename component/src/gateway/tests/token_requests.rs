@@ -108,27 +108,49 @@ fn clients_prove_who_they_are_in_the_way_they_registered() {
     let wrong = format!("pmcp_s_{}", "A".repeat(43));
     let header_of = |pair: String| format!("Basic {}", STANDARD.encode(pair));
     let good = header_of(format!("{basic_id}:{basic_secret}"));
-    for (id, authorization, extra) in [
-        ("D14", None, vec![("client_id", post_id.as_str()), ("client_secret", &wrong)]),
-        ("D14", Some(header_of(format!("{basic_id}:{wrong}"))), vec![]),
-        ("D15", Some(header_of("nocolon".into())), vec![]),
-        ("D15", Some("Basic !!!".into()), vec![]),
-        ("D15", Some("Basic ".into()), vec![]),
-        ("D17", Some(good.clone()), vec![("client_id", public.as_str())]),
-        ("D18", None, vec![("client_id", public.as_str()), ("client_secret", &post_secret)]),
-        ("D20", None, vec![("client_id", basic_id.as_str()), ("client_secret", &basic_secret)]),
+    for (id, authorization, extra, error) in [
+        ("D14", None, vec![("client_id", post_id.as_str()), ("client_secret", &wrong)], "invalid_client"),
+        ("D14", Some(header_of(format!("{basic_id}:{wrong}"))), vec![], "invalid_client"),
+        ("D14", None, vec![("client_id", basic_id.as_str())], "invalid_client"),
+        ("D14", Some(header_of(format!("{basic_id}:"))), vec![], "invalid_client"),
+        ("D15", Some(header_of("nocolon".into())), vec![], "invalid_client"),
+        ("D15", Some("Basic !!!".into()), vec![], "invalid_client"),
+        ("D15", Some("Basic ".into()), vec![], "invalid_client"),
+        ("D17", Some(good.clone()), vec![("client_id", public.as_str())], "invalid_request"),
+        ("D17", Some(good.clone()), vec![("client_secret", basic_secret.as_str())], "invalid_request"),
+        ("D17", Some(good.clone()), vec![("client_secret", "other")], "invalid_request"),
+        ("D17", None, vec![("client_id", public.as_str()), ("client_id", &public)], "invalid_request"),
+        ("D18", None, vec![("client_id", public.as_str()), ("client_secret", &post_secret)], "invalid_client"),
         (
             "D21 D23 M30",
             None,
             vec![("client_id", public.as_str()), ("client_assertion", "x"), ("client_assertion_type", "y")],
+            "invalid_client",
         ),
     ] {
         let body = encode(&[vec![("grant_type", "authorization_code"), ("code", "x")], extra].concat());
         let mut headers = vec![("content-type", FORM)];
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         let response = world.send("POST", "/token", &headers, &body);
-        refused(&response, 401, "invalid_client", id);
-        assert_eq!(header(&response, "www-authenticate").is_some(), authorization.is_some(), "{id}");
+        let status = if error == "invalid_client" { 401 } else { 400 };
+        refused(&response, status, error, id);
+        let is_challenged = authorization.is_some() && error == "invalid_client";
+        assert_eq!(header(&response, "www-authenticate").is_some(), is_challenged, "{id}");
+        let advises = text(&response).contains("Remove the connection");
+        assert_eq!(advises, text(&response).contains("secret is not this client"), "{id}: only where it helps");
+    }
+    for (id, authorization, extra) in [
+        ("D20", None, vec![("client_id", basic_id.as_str()), ("client_secret", &basic_secret)]),
+        ("D20", Some(header_of(format!("{post_id}:{post_secret}"))), vec![]),
+        ("D20", Some(good.clone()), vec![("client_id", basic_id.as_str())]),
+        ("D20", Some(header_of(format!("{public}:"))), vec![]),
+        ("D20", Some(header_of(format!("{public}:"))), vec![("client_id", public.as_str()), ("client_secret", "")]),
+    ] {
+        let body = encode(&[vec![("grant_type", "authorization_code"), ("code", "x")], extra].concat());
+        let mut headers = vec![("content-type", FORM)];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        let response = world.send("POST", "/token", &headers, &body);
+        refused(&response, 400, "invalid_grant", &format!("{id}: the client is believed, the code is not"));
     }
 }
 
@@ -290,18 +312,47 @@ fn a_repeat_gets_the_same_tokens_for_thirty_seconds_and_ends_the_family_after_th
 }
 
 #[test]
-fn a_client_that_is_gone_redeems_nothing() {
+fn a_client_that_is_evicted_before_its_code_is_redeemed_is_registered_again() {
     let world = World::new();
+    let evict = || {
+        for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("client/")) {
+            world.overwrite(key, b"gone");
+        }
+    };
     let client = world.client();
     let code = world.code(&Browser::default(), &client);
-    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("client/")) {
-        world.overwrite(key, b"gone");
-    }
-    refused(&world.token(&code_request(&client, &code)), 401, "invalid_client", "D45");
+    let other = world.code(&Browser::default(), &client);
+    evict();
+    refused(&world.token(&code_request("other", &code)), 401, "invalid_client", "D45: another client's code");
+    refused(&world.token(&code_request(&client, "unknown")), 401, "invalid_client", "D45");
+    let tokens = json_of(&world.token(&code_request(&client, &code)));
+    let refresh = tokens["refresh_token"].as_str().expect("D45: the code carries the client's record");
+    assert_eq!(world.token(&refresh_request(&client, refresh)).status, 200, "D45: it is known again");
+    evict();
+    world.advance(61);
+    let gone = world.token(&code_request(&client, &other));
+    refused(&gone, 401, "invalid_client", "D45: the code has ended");
+    assert!(text(&gone).contains("Remove the connection and add it again"), "{}", text(&gone));
+    refused(&world.token(&refresh_request(&client, refresh)), 401, "invalid_client", "D45");
 }
 
 #[test]
-fn revocation_is_for_the_tokens_own_client_and_kills_codes_too() {
+fn an_evicted_client_still_has_to_prove_who_it_is() {
+    let world = World::new();
+    let metadata = json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "client_secret_post" });
+    let answer = json_of(&world.register(&metadata));
+    let (id, secret) = (answer["client_id"].as_str().unwrap(), answer["client_secret"].as_str().unwrap());
+    let code = world.code(&Browser::default(), id);
+    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("client/")) {
+        world.overwrite(key, b"gone");
+    }
+    refused(&world.token(&code_request(id, &code)), 401, "invalid_client", "D45");
+    let proven = [code_request(id, &code), vec![("client_secret", secret)]].concat();
+    assert_eq!(world.token(&proven).status, 200, "D45");
+}
+
+#[test]
+fn revocation_is_for_the_tokens_own_client_and_leaves_codes_alone() {
     let world = World::new();
     let client = world.client();
     let other = json!({ "redirect_uris": ["https://other.example/"], "token_endpoint_auth_method": "none" });
@@ -315,7 +366,11 @@ fn revocation_is_for_the_tokens_own_client_and_kills_codes_too() {
     assert_eq!(world.list_tools(&[("authorization", &format!("Bearer {access}"))]).status, 200, "V03");
     let code = world.code(&Browser::default(), &client);
     assert_eq!(revoke(&client, &code).status, 200, "V08");
-    refused(&world.token(&code_request(&client, &code)), 400, "invalid_grant", "V08");
+    let issued = json_of(&world.token(&code_request(&client, &code)));
+    let access = issued["access_token"].as_str().expect("V08: codes are not revocable");
+    assert_eq!(revoke(&client, &code).status, 200, "V08");
+    let bearer = format!("Bearer {access}");
+    assert_eq!(world.list_tools(&[("authorization", &bearer)]).status, 200, "V08: the grant stays");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::bearer::{BearerError, Principal, authenticate};
+use crate::oauth::client::{AuthMethod, Client, ClientMetadata};
 use crate::oauth::code::{Exchange, RedeemError, redeem};
 use crate::oauth::grant::{Approval, Issued, begin};
 use crate::oauth::keyring::KeyRing;
@@ -164,6 +165,16 @@ impl Bed {
         self.clock.0.set(self.clock.0.get() + milliseconds);
     }
 
+    pub(super) fn client() -> Client {
+        let metadata = ClientMetadata {
+            name: Some("A client".into()),
+            redirect_uris: vec![REDIRECT_URI.into()],
+            auth_method: AuthMethod::None,
+            may_refresh: true,
+        };
+        Client { id: "c1".into(), metadata, secret_hash: None }
+    }
+
     pub(super) fn code(&self) -> String {
         let request = AuthorizationRequest {
             client_id: "c1".into(),
@@ -172,9 +183,8 @@ impl Bed {
             challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
             state: Some("client-state".into()),
         };
-        let url = resource().url();
-        let approval =
-            Approval { request: &request, client_name: Some("A"), may_refresh: true, email: EMAIL, resource: &url };
+        let (url, client) = (resource().url(), Bed::client());
+        let approval = Approval { request: &request, client: &client, email: EMAIL, resource: &url };
         let ring = self.ring.borrow().clone();
         let vault = Vault::new(&self.store, &self.random, &ring);
         alone(begin(&vault, self.clock.now(), approval)).unwrap().0.expose()
@@ -211,6 +221,15 @@ impl Bed {
     pub(super) fn revoke(&self, token: &str, client_id: &str) -> Revoked {
         let ring = self.ring.borrow().clone();
         alone(revoke(&Vault::new(&self.store, &self.random, &ring), client_id, token)).unwrap()
+    }
+
+    /// The id of the one grant there is.
+    pub(super) fn grant_id(&self) -> String {
+        let keys = self.store.records.dump().into_iter().map(|(key, _)| key);
+        let mut ids = keys.filter_map(|key| Some(key.strip_prefix("grant/")?.split_once('/')?.1.to_owned()));
+        let id = ids.next().expect("there is a grant");
+        assert_eq!(ids.next(), None, "there is one grant only");
+        id
     }
 
     pub(super) fn signed_in(&self) -> Issued {

@@ -1,23 +1,14 @@
 //! Transactions over a store: sequences, and decisions and logins that race.
 
 use super::*;
-use crate::oauth::client::{AuthMethod, Client, ClientMetadata};
+use crate::oauth::client::Client;
 use crate::oauth::transaction::cookies::Cookies;
 use crate::oauth::transaction::{
-    FormFields, Login, Opened, Started, Submission, TransactionError, approve, complete, deny, open, returned,
+    Denial, FormFields, Login, Opened, Started, Submission, TransactionError, approve, complete, deny, open, returned,
+    submitted,
 };
 
-fn client() -> Client {
-    let metadata = ClientMetadata {
-        name: Some("A client".into()),
-        redirect_uris: vec![REDIRECT_URI.into()],
-        auth_method: AuthMethod::None,
-        may_refresh: true,
-    };
-    Client { id: "c1".into(), metadata, secret_hash: None }
-}
-
-fn request() -> AuthorizationRequest {
+pub(super) fn request() -> AuthorizationRequest {
     AuthorizationRequest {
         client_id: "c1".into(),
         redirect_uri: REDIRECT_URI.into(),
@@ -32,7 +23,7 @@ fn sent(header: &str) -> String {
     header.split(';').next().unwrap().to_owned()
 }
 
-fn consent(opened: &Opened) -> Cookies {
+pub(super) fn consent(opened: &Opened) -> Cookies {
     Cookies::read(&sent(&opened.cookie.header(opened.cookie_seconds)))
 }
 
@@ -41,22 +32,41 @@ fn upstream(started: &Started) -> Cookies {
 }
 
 impl Bed {
-    fn opened(&self) -> Opened {
-        let ring = self.ring.borrow().clone();
-        alone(open(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client(), request())).unwrap()
+    pub(super) fn opened(&self) -> Opened {
+        self.opened_for(&Bed::client(), request()).unwrap()
     }
 
-    async fn approve(&self, form: &FormFields, cookies: &Cookies) -> Result<Started, TransactionError> {
+    pub(super) fn opened_for(
+        &self,
+        client: &Client,
+        request: AuthorizationRequest,
+    ) -> Result<Opened, TransactionError> {
+        let ring = self.ring.borrow().clone();
+        open(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), client, request)
+    }
+
+    pub(super) async fn submitted(
+        &self,
+        form: &FormFields,
+        cookies: &Cookies,
+    ) -> Result<AuthorizationRequest, TransactionError> {
         let ring = self.ring.borrow().clone();
         let vault = Vault::new(&self.store, &self.random, &ring);
-        let submission = Submission { handle: form.handle.as_str(), token: &form.token, cookies };
+        let submission = Submission { handle: &form.handle, token: &form.token, cookies };
+        submitted(&vault, self.clock.now(), &submission).await.map(|(_, request)| request)
+    }
+
+    pub(super) async fn approve(&self, form: &FormFields, cookies: &Cookies) -> Result<Started, TransactionError> {
+        let ring = self.ring.borrow().clone();
+        let vault = Vault::new(&self.store, &self.random, &ring);
+        let submission = Submission { handle: &form.handle, token: &form.token, cookies };
         approve(&vault, self.clock.now(), &submission).await
     }
 
-    async fn deny(&self, form: &FormFields, cookies: &Cookies) -> Result<AuthorizationRequest, TransactionError> {
+    pub(super) async fn deny(&self, form: &FormFields, cookies: &Cookies) -> Result<Denial, TransactionError> {
         let ring = self.ring.borrow().clone();
         let vault = Vault::new(&self.store, &self.random, &ring);
-        let submission = Submission { handle: form.handle.as_str(), token: &form.token, cookies };
+        let submission = Submission { handle: &form.handle, token: &form.token, cookies };
         deny(&vault, self.clock.now(), &submission).await
     }
 
@@ -72,18 +82,18 @@ impl Bed {
     }
 
     /// A login from the way back to the code.
-    async fn log_in(&self, started: &Started) -> Result<Token, TransactionError> {
+    pub(super) async fn log_in(&self, started: &Started) -> Result<Token, TransactionError> {
         let login = self.returned(&started.state, &upstream(started)).await?;
         self.complete(&login).await
     }
 
-    fn kinds(&self) -> Vec<String> {
+    pub(super) fn kinds(&self) -> Vec<String> {
         let keys = self.store.records.dump().into_iter();
         keys.map(|(key, _)| key.split('/').next().unwrap().to_owned()).collect()
     }
 }
 
-fn started(bed: &Bed, opened: &Opened) -> Started {
+pub(super) fn started(bed: &Bed, opened: &Opened) -> Started {
     alone(bed.approve(&opened.form, &consent(opened))).expect("it can be approved")
 }
 
@@ -93,7 +103,7 @@ fn a_transaction_leads_from_consent_to_a_code_once() {
     let opened = bed.opened();
     let first = started(&bed, &opened);
     let login = alone(bed.returned(&first.state, &upstream(&first))).ok().unwrap();
-    assert_eq!((&login.nonce, login.transaction.client_name.as_deref()), (&first.nonce, Some("A client")));
+    assert_eq!((&login.nonce, &login.transaction.client), (&first.nonce, &Bed::client()));
     let challenge = CodeChallenge::parse(&first.challenge).unwrap();
     assert!(challenge.is_answered_by(&crate::oauth::pkce::CodeVerifier::parse(&login.verifier).unwrap()));
     let code = alone(bed.complete(&login)).unwrap();
@@ -130,13 +140,18 @@ fn a_decision_needs_the_browser_and_the_form_of_its_transaction() {
 fn a_login_needs_the_browser_that_approved() {
     let bed = Bed::new();
     let opened = bed.opened();
-    let fabricated = format!("{}.x", opened.form.handle.as_str());
-    let before = alone(bed.returned(&fabricated, &consent(&opened))).err();
-    assert_eq!(before, Some(TransactionError::NotApproved), "B07");
     let (first, other) = (started(&bed, &opened), started(&bed, &bed.opened()));
+    let handle = |started: &Started| started.state.split('.').next().unwrap().to_owned();
+    let fabricated = format!("{}.x", handle(&first));
+    let unapproved = format!("{}-{}.x", bed.opened().id.as_str(), "0".repeat(64));
+    let (name, _) = first.cookie.header(1).split_once('=').map(|(name, rest)| (name.to_owned(), rest.len())).unwrap();
+    let forged = Cookies::read(&format!("{name}=00"));
     for (row, state, cookies, error) in [
         ("B01", "", upstream(&first), TransactionError::Unknown),
         ("B02", "x.y", upstream(&first), TransactionError::Unknown),
+        ("B02", &opened.form.handle, upstream(&first), TransactionError::Outdated),
+        ("B07", &unapproved, upstream(&first), TransactionError::Unknown),
+        ("B04", &first.state, forged, TransactionError::WrongCookie),
         ("B04", &first.state, Cookies::default(), TransactionError::WrongBrowser),
         ("B04", &first.state, consent(&opened), TransactionError::WrongBrowser),
         ("B05", &first.state, upstream(&other), TransactionError::WrongBrowser),
@@ -159,7 +174,7 @@ fn a_failed_login_is_tried_again_four_times() {
         let login = alone(bed.returned(&last.state, &upstream(&last))).expect("the state is still usable");
         let next = alone(bed.approve(&login.form, &consent(&opened))).expect("B25");
         assert!(next.state != last.state && next.nonce != last.nonce && next.challenge != last.challenge);
-        assert_eq!(upstream(&next).end(&opened.form.handle).len(), 1);
+        assert_eq!(upstream(&next).end(&opened.id).len(), 1);
         last = next;
     }
     let sixth = alone(bed.approve(&opened.form, &consent(&opened))).err();
@@ -176,7 +191,8 @@ fn a_denied_transaction_is_closed() {
     let first = started(&bed, &opened);
     let login = alone(bed.returned(&first.state, &upstream(&first))).ok().unwrap();
     for _ in 0..2 {
-        assert_eq!(alone(bed.deny(&opened.form, &consent(&opened))), Ok(request()), "C13");
+        let denial = alone(bed.deny(&opened.form, &consent(&opened))).unwrap();
+        assert_eq!((denial.request, denial.id), (request(), opened.id.clone()), "C13");
     }
     assert_eq!(alone(bed.complete(&login)), Err(TransactionError::Denied));
     assert_eq!(alone(bed.log_in(&first)), Err(TransactionError::Denied));
@@ -192,8 +208,14 @@ fn a_transaction_lives_for_ten_minutes() {
     let late = started(&bed, &opened);
     assert_eq!((opened.cookie_seconds, late.cookie_seconds), (600, 1));
     bed.pass(SECOND);
-    assert_eq!(alone(bed.log_in(&late)), Err(TransactionError::Unknown));
-    assert_eq!(alone(bed.approve(&opened.form, &consent(&opened))).err(), Some(TransactionError::Unknown), "C10");
+    for _ in 0..2 {
+        assert_eq!(alone(bed.log_in(&late)), Err(TransactionError::Expired));
+        let again = alone(bed.approve(&opened.form, &consent(&opened))).err();
+        assert_eq!(again, Some(TransactionError::Expired), "C10");
+        let without = alone(bed.approve(&opened.form, &Cookies::default())).err();
+        assert_eq!(without, Some(TransactionError::Expired), "C10: the cookie has gone with its time");
+        bed.pass(60 * SECOND);
+    }
     assert!(bed.store.records.dump().is_empty());
 }
 
@@ -206,7 +228,18 @@ fn transactions_outlive_a_new_key_and_end_with_the_old_one() {
     let first = started(&bed, &opened);
     assert!(alone(bed.returned(&first.state, &upstream(&first))).is_ok());
     bed.ring.replace(KeyRing::parse(&new).unwrap());
-    assert_eq!(alone(bed.log_in(&first)), Err(TransactionError::Unknown), "X09");
+    assert_eq!(alone(bed.log_in(&first)), Err(TransactionError::Outdated), "X09");
+    for form in [&opened.form, &bed_form_under(&old)] {
+        let again = alone(bed.approve(form, &consent(&opened))).err();
+        assert_eq!(again, Some(TransactionError::Outdated), "X09: the page says how to begin again");
+    }
+}
+
+/// A form of a server with another key.
+fn bed_form_under(key: &str) -> FormFields {
+    let bed = Bed::new();
+    bed.ring.replace(KeyRing::parse(key).unwrap());
+    bed.opened().form
 }
 
 #[test]
@@ -293,6 +326,61 @@ proptest! {
         for started in won.into_iter().flatten() {
             prop_assert!(alone(bed.returned(&started.state, &upstream(&started))).is_ok());
         }
+    }
+
+    #[test]
+    fn one_form_leads_to_at_most_one_grant_whoever_decides_when(
+        schedule in prop::collection::vec(0usize..5, 0..120),
+        unknown in 0u32..24,
+        denials in 0usize..3,
+    ) {
+        let bed = Bed::new();
+        let opened = bed.opened();
+        let cookies = consent(&opened);
+        bed.store.unknown.set(Some(unknown));
+        let sign_in = || async {
+            let started = bed.approve(&opened.form, &cookies).await.ok()?;
+            bed.log_in(&started).await.ok().map(|_| true)
+        };
+        let deny = || async { bed.deny(&opened.form, &cookies).await.ok().map(|_| false) };
+        let racers: Vec<Running<Option<bool>>> = (0..5)
+            .map(|index| if index < denials { Box::pin(deny()) as Running<_> } else { Box::pin(sign_in()) })
+            .collect();
+        let won: Vec<_> = interleave(racers, &schedule).into_iter().flatten().collect();
+        let codes = won.iter().filter(|is_code| **is_code).count();
+        prop_assert!(codes <= 1, "C06: {:?}", won);
+        prop_assert!(!won.is_empty(), "somebody's decision counts");
+        prop_assert!(won.iter().all(|is_code| *is_code == won[0]), "C07: {:?}", won);
+        let count = |kind: &str| bed.kinds().iter().filter(|found| *found == kind).count();
+        prop_assert_eq!((count("transaction"), count("grant"), count("code")), (1, codes, codes), "C06 C13");
+        let late = alone(bed.approve(&opened.form, &cookies)).err();
+        let expected = if codes == 1 { TransactionError::Done } else { TransactionError::Denied };
+        prop_assert_eq!(late, Some(expected), "C06 C13");
+    }
+
+    #[test]
+    fn of_a_first_approval_and_a_first_denial_one_makes_the_record(
+        schedule in prop::collection::vec(0usize..2, 0..30),
+        unknown in 0u32..6,
+    ) {
+        let bed = Bed::new();
+        let opened = bed.opened();
+        let cookies = consent(&opened);
+        bed.store.unknown.set(Some(unknown));
+        let racers: Vec<Running<Result<Option<Started>, TransactionError>>> = vec![
+            Box::pin(async { bed.approve(&opened.form, &cookies).await.map(Some) }),
+            Box::pin(async { bed.deny(&opened.form, &cookies).await.map(|_| None) }),
+        ];
+        let outcomes = interleave(racers, &schedule);
+        prop_assert!(outcomes[1].is_ok(), "C07: a denial counts until there is a code");
+        match &outcomes[0] {
+            Err(error) => prop_assert_eq!(*error, TransactionError::Denied, "C13"),
+            Ok(started) => {
+                let started = started.as_ref().expect("an approval starts a login");
+                prop_assert_eq!(alone(bed.log_in(started)), Err(TransactionError::Denied), "C13");
+            }
+        }
+        prop_assert_eq!(bed.kinds(), ["transaction"], "C13: nothing else is remembered");
     }
 
     #[test]

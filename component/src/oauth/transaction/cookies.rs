@@ -1,9 +1,9 @@
 //! The two cookies of a transaction: what binds it to one browser.
 //!
-//! Their names carry the transaction's handle, so that several connects in parallel do not meet. A handle begins with
-//! the time, so the names alone tell which is the oldest, and the number of pairs in a browser stays bounded.
+//! Their names carry an id of the transaction, so that several connects in parallel do not meet. An id begins with the
+//! time, so the names alone tell which is the oldest, and the number of pairs in a browser stays bounded.
 
-use super::Handle;
+use super::CookieId;
 use crate::oauth::secret::{hex, is_equal, sha256};
 
 /// What a cookie proves.
@@ -19,7 +19,7 @@ pub enum CookieKind {
 #[derive(Clone)]
 pub struct Cookie {
     kind: CookieKind,
-    handle: Handle,
+    id: CookieId,
     value: String,
 }
 
@@ -29,8 +29,8 @@ pub struct Cookies(Vec<(String, String)>);
 
 impl CookieKind {
     /// The name for a transaction. Browsers take the prefix `__Host-` from this very host only, over TLS.
-    pub fn name(self, handle: &Handle) -> String {
-        format!("{}{}", self.prefix(), handle.as_str())
+    pub fn name(self, id: &CookieId) -> String {
+        format!("{}{}", self.prefix(), id.as_str())
     }
 
     fn prefix(self) -> &'static str {
@@ -42,13 +42,17 @@ impl CookieKind {
 }
 
 impl Cookie {
-    pub(super) fn new(kind: CookieKind, handle: &Handle, value: [u8; 32]) -> Cookie {
-        Cookie { kind, handle: handle.clone(), value: hex(&value) }
+    pub(super) fn new(kind: CookieKind, id: &CookieId, value: [u8; 32]) -> Cookie {
+        Cookie { kind, id: id.clone(), value: hex(&value) }
     }
 
     /// The header `Set-Cookie`. `Lax`, since the way back from the identity provider comes from another site.
     pub fn header(&self, max_age_seconds: u32) -> String {
-        format!("{}={}; Max-Age={max_age_seconds}{ATTRIBUTES}", self.kind.name(&self.handle), self.value)
+        format!("{}={}; Max-Age={max_age_seconds}{ATTRIBUTES}", self.kind.name(&self.id), self.value)
+    }
+
+    pub(super) fn value(&self) -> &str {
+        &self.value
     }
 
     /// What the transaction's record keeps of it.
@@ -68,47 +72,47 @@ impl Cookies {
     pub fn read(header: &str) -> Cookies {
         let header = Some(header).filter(|header| header.len() <= MAX_HEADER_BYTES).unwrap_or_default();
         let pairs = header.split(';').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='));
-        let ours = pairs.filter(|(name, _)| handle_of(name).is_some());
+        let ours = pairs.filter(|(name, _)| id_of(name).is_some());
         Cookies(ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// The value of a cookie; `None` when it is absent, and when there are several (RFC 6265 §4.2.2: servers SHOULD NOT
     /// rely on their order).
-    pub(super) fn value(&self, kind: CookieKind, handle: &Handle) -> Option<&str> {
-        let name = kind.name(handle);
+    pub(super) fn value(&self, kind: CookieKind, id: &CookieId) -> Option<&str> {
+        let name = kind.name(id);
         let mut values = self.0.iter().filter(|(other, _)| *other == name).map(|(_, value)| value.as_str());
         let value = values.next();
         if values.next().is_some() { None } else { value }
     }
 
     /// Whether the cookie is there and is the one with this hash.
-    pub(super) fn has(&self, kind: CookieKind, handle: &Handle, expected_hash: &str) -> bool {
-        self.value(kind, handle).is_some_and(|value| is_equal(hash(value).as_bytes(), expected_hash.as_bytes()))
+    pub(super) fn has(&self, kind: CookieKind, id: &CookieId, expected_hash: &str) -> bool {
+        self.value(kind, id).is_some_and(|value| is_equal(hash(value).as_bytes(), expected_hash.as_bytes()))
     }
 
     /// The headers `Set-Cookie` that end the oldest transactions' cookies, so that with `newest` there are at most
     /// five pairs.
-    pub fn drop_oldest(&self, newest: &Handle) -> Vec<String> {
-        let mut handles: Vec<&str> = self.0.iter().filter_map(|(name, _)| handle_of(name)).collect();
-        handles.retain(|handle| *handle != newest.as_str());
-        handles.sort_unstable();
-        handles.dedup();
-        let surplus = handles.len().saturating_sub(MAX_PAIRS - 1);
-        let ended = handles.into_iter().take(surplus).filter_map(Handle::parse);
-        ended.flat_map(|handle| self.end(&handle)).collect()
+    pub fn drop_oldest(&self, newest: &CookieId) -> Vec<String> {
+        let mut ids: Vec<&str> = self.0.iter().filter_map(|(name, _)| id_of(name)).collect();
+        ids.retain(|id| *id != newest.as_str());
+        ids.sort_unstable();
+        ids.dedup();
+        let surplus = ids.len().saturating_sub(MAX_PAIRS - 1);
+        let ended = ids.into_iter().take(surplus).filter_map(CookieId::parse);
+        ended.flat_map(|id| self.end(&id)).collect()
     }
 
     /// Whether this browser has no cookie of the transaction and as many newer ones as it may have: it was dropped.
-    pub(super) fn have_superseded(&self, handle: &Handle) -> bool {
-        let mut handles: Vec<&str> = self.0.iter().filter_map(|(name, _)| handle_of(name)).collect();
-        handles.sort_unstable();
-        handles.dedup();
-        handles.len() >= MAX_PAIRS && handles.first().is_some_and(|oldest| *oldest > handle.as_str())
+    pub(super) fn have_superseded(&self, id: &CookieId) -> bool {
+        let mut ids: Vec<&str> = self.0.iter().filter_map(|(name, _)| id_of(name)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len() >= MAX_PAIRS && ids.first().is_some_and(|oldest| *oldest > id.as_str())
     }
 
     /// The headers `Set-Cookie` that end the cookies of a transaction which this browser has.
-    pub fn end(&self, handle: &Handle) -> Vec<String> {
-        let names = [CookieKind::Consent, CookieKind::Upstream].map(|kind| kind.name(handle));
+    pub fn end(&self, id: &CookieId) -> Vec<String> {
+        let names = [CookieKind::Consent, CookieKind::Upstream].map(|kind| kind.name(id));
         let present = names.into_iter().filter(|name| self.0.iter().any(|(other, _)| other == name));
         present.map(|name| format!("{name}=; Max-Age=0{ATTRIBUTES}")).collect()
     }
@@ -120,10 +124,10 @@ impl std::fmt::Debug for Cookies {
     }
 }
 
-fn handle_of(name: &str) -> Option<&str> {
+fn id_of(name: &str) -> Option<&str> {
     let prefixes = [CookieKind::Consent, CookieKind::Upstream].map(CookieKind::prefix);
-    let handle = prefixes.into_iter().find_map(|prefix| name.strip_prefix(prefix));
-    handle.filter(|handle| Handle::parse(handle).is_some())
+    let id = prefixes.into_iter().find_map(|prefix| name.strip_prefix(prefix));
+    id.filter(|id| CookieId::parse(id).is_some())
 }
 
 fn hash(value: &str) -> String {
@@ -144,31 +148,31 @@ mod tests {
     use super::*;
     use crate::ports::Timestamp;
 
-    fn handle(seconds: u64) -> Handle {
-        Handle::new(Timestamp(seconds * 1000), [7; 16])
+    fn id(seconds: u64) -> CookieId {
+        CookieId::new(Timestamp(seconds * 1000), [7; 16])
     }
 
     fn pair(kind: CookieKind, seconds: u64) -> String {
-        format!("{}=v{seconds}", kind.name(&handle(seconds)))
+        format!("{}=v{seconds}", kind.name(&id(seconds)))
     }
 
     #[test]
     fn a_cookie_is_bound_to_the_host_and_hidden_from_scripts() {
-        let cookie = Cookie::new(CookieKind::Consent, &handle(1), [1; 32]);
+        let cookie = Cookie::new(CookieKind::Consent, &id(1), [1; 32]);
         let header = cookie.header(600);
-        assert!(header.starts_with(&format!("__Host-consent-{}=0101", handle(1).as_str())), "{header}");
+        assert!(header.starts_with(&format!("__Host-consent-{}=0101", id(1).as_str())), "{header}");
         assert!(header.ends_with("01; Max-Age=600; Path=/; Secure; HttpOnly; SameSite=Lax"), "X18 {header}");
         assert_eq!(format!("{cookie:?}"), "Cookie(Consent, …)");
         let sent = header.split(';').next().unwrap();
-        assert!(Cookies::read(sent).has(CookieKind::Consent, &handle(1), &cookie.hash()));
-        assert!(!Cookies::read(sent).has(CookieKind::Upstream, &handle(1), &cookie.hash()));
-        assert!(!Cookies::read(sent).has(CookieKind::Consent, &handle(2), &cookie.hash()));
+        assert!(Cookies::read(sent).has(CookieKind::Consent, &id(1), &cookie.hash()));
+        assert!(!Cookies::read(sent).has(CookieKind::Upstream, &id(1), &cookie.hash()));
+        assert!(!Cookies::read(sent).has(CookieKind::Consent, &id(2), &cookie.hash()));
     }
 
     #[test]
     fn a_repeated_cookie_is_absent() {
         let one = pair(CookieKind::Consent, 1);
-        let value = |header: &str| Cookies::read(header).value(CookieKind::Consent, &handle(1)).map(str::to_owned);
+        let value = |header: &str| Cookies::read(header).value(CookieKind::Consent, &id(1)).map(str::to_owned);
         assert_eq!(value(&format!("a=b; {one}")).as_deref(), Some("v1"));
         assert_eq!(value(&format!("{one};{one}")), None, "X16");
         for header in ["", ";;;", "=", "__Host-consent-=x", "__Host-consent-ä=x", &"x=y; ".repeat(20_000)] {
@@ -181,18 +185,15 @@ mod tests {
     fn at_most_five_pairs_stay_and_the_oldest_go() {
         let both = |seconds| [pair(CookieKind::Upstream, seconds), pair(CookieKind::Consent, seconds)].join("; ");
         let header = [both(6), both(2), pair(CookieKind::Consent, 1), both(4), both(3), both(5)].join("; ");
-        let ended = Cookies::read(&header).drop_oldest(&handle(9));
+        let ended = Cookies::read(&header).drop_oldest(&id(9));
         let names: Vec<_> = ended.iter().map(|header| header.split('=').next().unwrap()).collect();
-        let expected = [
-            CookieKind::Consent.name(&handle(1)),
-            CookieKind::Consent.name(&handle(2)),
-            CookieKind::Upstream.name(&handle(2)),
-        ];
+        let expected =
+            [CookieKind::Consent.name(&id(1)), CookieKind::Consent.name(&id(2)), CookieKind::Upstream.name(&id(2))];
         assert_eq!(names, expected, "C24");
         assert!(ended.iter().all(|header| header.contains("=; Max-Age=0; Path=/; Secure")));
         let four = [both(6), both(4), both(3), both(5)].join("; ");
-        assert!(Cookies::read(&four).drop_oldest(&handle(9)).is_empty());
-        assert!(Cookies::read(&format!("{four}; {}", both(9))).drop_oldest(&handle(9)).is_empty());
+        assert!(Cookies::read(&four).drop_oldest(&id(9)).is_empty());
+        assert!(Cookies::read(&format!("{four}; {}", both(9))).drop_oldest(&id(9)).is_empty());
     }
 
     proptest::proptest! {
@@ -200,7 +201,7 @@ mod tests {
         fn whatever_a_browser_sends_four_others_stay(times in proptest::collection::vec(0u64..50, 0..500)) {
             let pairs: Vec<_> = times.iter().map(|time| pair(CookieKind::Consent, *time)).collect();
             let others: std::collections::BTreeSet<_> = times.iter().filter(|time| **time != 60).collect();
-            let ended = Cookies::read(&pairs.join("; ")).drop_oldest(&handle(60));
+            let ended = Cookies::read(&pairs.join("; ")).drop_oldest(&id(60));
             if pairs.join("; ").len() <= MAX_HEADER_BYTES {
                 proptest::prop_assert_eq!(others.len() - ended.len(), others.len().min(4));
             }

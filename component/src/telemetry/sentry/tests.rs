@@ -30,6 +30,8 @@ fn report(traceparent: &str, method: Option<&'static str>, calls: &[(&'static st
             method: "POST",
             status: 200,
             outcome: failure.map_or(Outcome::Served, |failure| Outcome::ToolError(Some(failure))),
+            causes: Vec::new(),
+            ended_grant: None,
             mcp_method: method,
             tool: calls.first().map(|(tool, _)| *tool),
             client: ClientFamily::of(Some("cursor/1")),

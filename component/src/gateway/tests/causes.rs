@@ -1,0 +1,224 @@
+//! Every cause of a refusal reaches the log, and the operator's guide says what to do about it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::world::*;
+
+/// The last line of the log.
+fn last(world: &World) -> Value {
+    serde_json::from_str(world.log().lines().last().unwrap_or_default()).expect("a line is JSON")
+}
+
+#[track_caller]
+fn logged(world: &World, reason: &str, cause: &str) {
+    let line = last(world);
+    assert_eq!((line["reason"].as_str(), line["cause"].as_str()), (Some(reason), Some(cause)), "{line}");
+}
+
+/// The id of the one grant there is.
+fn grant_id(world: &World) -> String {
+    let records = world.records();
+    let key = records.iter().map(|(key, _)| key).find(|key| key.starts_with("grant/")).expect("a grant");
+    key.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn code_request<'a>(client: &'a str, code: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("grant_type", "authorization_code"), ("client_id", client), ("code", code), ("code_verifier", VERIFIER)]
+}
+
+/// A token request of a client that says who it is.
+fn ask(world: &World, pairs: &[(&str, &str)]) -> Response {
+    world.send("POST", "/token", &[("content-type", FORM), ("user-agent", "claude-code/2.1")], &encode(pairs))
+}
+
+#[test]
+fn a_replayed_code_is_a_warning_that_names_client_family_and_grant() {
+    let world = World::new();
+    let client = world.client();
+    let code = world.code(&Browser::default(), &client);
+    assert_eq!(ask(&world, &code_request(&client, &code)).status, 200);
+    let grant = grant_id(&world);
+    assert_eq!(ask(&world, &code_request(&client, &code)).status, 400);
+    logged(&world, "code", "code_repeated");
+    assert_eq!(last(&world).get("grant"), None, "a retry ends nothing");
+    world.advance(11);
+    assert_eq!(ask(&world, &code_request(&client, &code)).status, 400);
+    logged(&world, "code", "code_replayed");
+    let line = last(&world);
+    assert_eq!(
+        (&line["level"], &line["client"], &line["grant"]),
+        (&json!("warn"), &json!("claude-code"), &json!(grant))
+    );
+    assert_eq!((line.get("user"), line.get("email")), (None, None), "never the user");
+}
+
+#[test]
+fn a_reused_refresh_token_is_a_warning_that_names_client_family_and_grant() {
+    let world = World::new();
+    let client = world.client();
+    let tokens = world.tokens(&client);
+    let grant = grant_id(&world);
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let request = [("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", refresh)];
+    assert_eq!(ask(&world, &request).status, 200);
+    world.advance(31);
+    assert_eq!(ask(&world, &request).status, 400);
+    logged(&world, "refresh", "refresh_reused");
+    let line = last(&world);
+    assert_eq!(
+        (&line["level"], &line["client"], &line["grant"]),
+        (&json!("warn"), &json!("claude-code"), &json!(grant))
+    );
+    assert_eq!((line.get("user"), line.get("email")), (None, None), "never the user");
+    assert_eq!(ask(&world, &request).status, 400);
+    logged(&world, "refresh", "refresh_grant_revoked");
+}
+
+#[test]
+fn what_the_token_endpoint_refuses_has_its_cause() {
+    let world = World::new();
+    let client = world.client();
+    let code = world.code(&Browser::default(), &client);
+    let with = |name: &'static str, value: &'static str| {
+        let mut pairs = code_request(&client, &code);
+        pairs.retain(|(known, _)| *known != name);
+        pairs.push((name, value));
+        pairs
+    };
+    for (pairs, reason, cause) in [
+        (with("code", "x"), "code", "code_unknown"),
+        (with("code_verifier", CHALLENGE), "code", "code_wrong_verifier"),
+        (with("redirect_uri", "https://other.example/"), "code", "code_wrong_redirect_uri"),
+        (with("resource", "https://other.example/"), "code", "code_wrong_resource"),
+        (with("client_secret", "x"), "client_credentials", "client_secret_unexpected"),
+        (with("client_assertion", "x"), "client_credentials", "client_assertion_not_supported"),
+        (vec![("grant_type", "authorization_code")], "client_credentials", "client_no_id"),
+        (
+            vec![("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", "x")],
+            "refresh",
+            "refresh_unknown",
+        ),
+    ] {
+        assert!(matches!(world.token(&pairs).status, 400 | 401), "{cause}");
+        logged(&world, reason, cause);
+    }
+    world.advance(60);
+    assert_eq!(world.token(&code_request(&client, &code)).status, 400);
+    logged(&world, "code", "code_expired");
+    world.break_store(true);
+    assert_eq!(world.token(&code_request(&client, &code)).status, 503);
+    logged(&world, "store", "store_unavailable");
+}
+
+#[test]
+fn what_a_page_says_has_its_cause() {
+    let world = World::new();
+    let (client, browser) = (world.client(), Browser::default());
+    for (changes, cause) in [
+        (("redirect_uri", ""), "redirect_uri_missing"),
+        (("redirect_uri", "https://other.example/cb"), "redirect_uri_not_registered"),
+        (("redirect_uri", "http://app.example/cb"), "redirect_uri_not_loopback"),
+        (("redirect_uri", "https://app.example/cb#f"), "redirect_uri_fragment"),
+        (("redirect_uri", "cursor://x/cb"), "redirect_uri_scheme"),
+        (("redirect_uri", "https://user@app.example/cb"), "redirect_uri_authority"),
+    ] {
+        assert_eq!(browser.get(&world, &authorize(&client, &[changes])).status, 400);
+        logged(&world, "redirect_uri", cause);
+    }
+    let form = browser.consent(&world, &client);
+    Browser::default().decide(&world, &form, "approve");
+    logged(&world, "wrong_browser", "transaction_no_cookie");
+    browser.decide(&world, &ConsentForm { handle: form.handle.clone(), token: "0".into() }, "approve");
+    logged(&world, "wrong_form", "transaction_wrong_form");
+    browser.decide(&world, &form, "deny");
+    browser.decide(&world, &form, "deny");
+    logged(&world, "transaction", "transaction_denied");
+    let url = world.document("client.json");
+    world.provider().fail("client.json", Fault::Answer(200, "[]".to_owned()));
+    browser.get(&world, &authorize(&url, &[]));
+    assert_eq!(last(&world)["cause"], "document_not_an_object");
+    world.provider().fail("client.json", Fault::Silence);
+    browser.get(&world, &authorize(&url, &[]));
+    assert_eq!(last(&world)["cause"], "http_timed_out");
+}
+
+#[test]
+fn what_a_bearer_is_refused_for_has_its_cause_and_so_has_a_record_that_does_not_open() {
+    let world = World::new();
+    let client = world.client();
+    let tokens = world.tokens(&client);
+    let bearer = |token: &str| world.list_tools(&[("authorization", &format!("Bearer {token}"))]).status;
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(bearer("x"), 401);
+    logged(&world, "bad_credential", "token_not_ours");
+    assert_eq!(bearer(&access.replacen("pmcp_a_", "pmcp_a_A", 1)[..access.len()]), 401);
+    assert!(matches!(last(&world)["cause"].as_str(), Some("token_unknown" | "token_not_ours")));
+    for (key, value) in world.records().iter().filter(|(key, _)| key.starts_with("access/")) {
+        world.overwrite(key, &value[..value.len() - 1]);
+    }
+    assert_eq!(bearer(access), 401);
+    logged(&world, "bad_credential", "token_unknown, record_not_authentic");
+    assert_eq!(last(&world)["unreadable_records"], 1);
+}
+
+#[test]
+fn what_the_provider_does_wrong_has_its_cause() {
+    let world = World::new();
+    let client = world.client();
+    for (part, fault, cause) in [
+        ("/token", Fault::Answer(400, r#"{"error":"invalid_grant"}"#.to_owned()), "provider_refused_code"),
+        ("/token", Fault::Answer(401, String::new()), "provider_refused_secret"),
+        ("/token", Fault::Answer(200, "<html>".to_owned()), "provider_malformed_answer"),
+        ("/token", Fault::Closed, "http_interrupted"),
+        ("/jwks", Fault::Answer(200, r#"{"keys":[]}"#.to_owned()), "key_set_no_usable_key"),
+        ("/jwks", Fault::Answer(200, "{}".to_owned()), "key_set_without_keys"),
+        ("/jwks", Fault::Answer(200, "<html>".to_owned()), "key_set_malformed"),
+    ] {
+        world.advance(5 * 60);
+        let browser = Browser::default();
+        let back = browser.approve(&world, &browser.consent(&world, &client));
+        world.provider().fail(part, fault);
+        browser.get(&world, &back);
+        assert_eq!(last(&world)["cause"], cause);
+        world.provider().mend();
+    }
+}
+
+#[test]
+fn the_operators_guide_lists_every_cause() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(source.join("../docs/operate.md")).expect("the guide");
+    let (_, troubleshooting) = guide.split_once("\n## Troubleshooting\n").expect("a section Troubleshooting");
+    let listed: BTreeSet<String> = troubleshooting
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(cause, _)| cause.to_owned())
+        .collect();
+    let causes = causes_below(&source.join("src"));
+    assert!(causes.len() > 80, "{}", causes.len());
+    let missing: Vec<_> = causes.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/operate.md, Troubleshooting, does not say what to do about {missing:?}");
+    let unknown: Vec<_> = listed.difference(&causes).collect();
+    assert!(unknown.is_empty(), "docs/operate.md, Troubleshooting, lists what no error is called: {unknown:?}");
+}
+
+/// What the functions `reason` below a folder return.
+fn causes_below(folder: &Path) -> BTreeSet<String> {
+    let mut causes = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            causes.extend(causes_below(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("causes.rs") {
+            let text = fs::read_to_string(&entry).expect("a source file");
+            for body in text.split("pub fn reason(").skip(1) {
+                let body = body.split("\n    }\n").next().unwrap_or_default();
+                causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+            }
+        }
+    }
+    causes
+}
