@@ -137,14 +137,14 @@ fn belongs(host: &str, site: &str) -> bool {
     !site.is_empty() && (host == site || host.strip_suffix(site).is_some_and(|above| above.ends_with('.')))
 }
 
-/// Two names or more, the last of letters, as no file and no version ends.
+/// Two names or more, the last of letters, and none that files end with.
 fn looks_like_a_domain(host: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty() && label.chars().all(|character| character.is_alphanumeric() || character == '-')
     };
     let Some((rest, last)) = host.rsplit_once('.') else { return false };
     let is_last = last.chars().count() >= 2 && (last.chars().all(char::is_alphabetic) || last.starts_with("xn--"));
-    rest.split('.').all(is_label) && is_last
+    rest.split('.').all(is_label) && is_last && !FILES.contains(&last)
 }
 
 fn decoded_parts(pattern: &str) -> Vec<String> {
@@ -186,6 +186,9 @@ fn encoded_bytes(text: &str) -> Vec<u8> {
     };
     text.as_bytes().chunks(ENCODED_BYTE).map_while(byte).collect()
 }
+
+/// Endings of files that paths are made of, none of which is a top-level domain.
+const FILES: [&str; 10] = ["html", "htm", "php", "asp", "aspx", "jsp", "xml", "json", "txt", "pdf"];
 
 /// The length of `%XX`.
 const ENCODED_BYTE: usize = 3;
@@ -286,7 +289,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_told_from_one() {
-        for text in ["pricing", "pricing.html", "v1.2/docs", "docs/intro", "a b.example/x", "1://x/y", ""] {
+        for text in
+            ["pricing", "pricing.html", "index.php/a", "v1.2/docs", "docs/intro", "a b.example/x", "1://x/y", ""]
+        {
             let is_path = PagePath::read(text, Some("shop.example")).is_path();
             assert_eq!(is_path, text.is_empty(), "{text}");
         }

@@ -125,7 +125,8 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     if let Some(unknown) = entry.keys().find(|name| !ENTRY.contains(&name.as_str())) {
         return Err(format!("has no member {}; it takes property, operator and values", quoted(unknown)));
     }
-    let Some(name) = entry.get("property").and_then(Value::as_str) else {
+    let property = entry.get("property").cloned().map(coercion::single);
+    let Some(name) = property.as_ref().and_then(Value::as_str) else {
         return Err("needs property, a string: a dimension or the name of a custom property".to_owned());
     };
     let dimension = match Dimension::parse_filtered(name) {
@@ -210,14 +211,14 @@ fn is_path(dimension: &Dimension) -> bool {
 }
 
 fn operator(entry: &Map<String, Value>) -> Result<Operator, String> {
-    let name = match entry.get("operator") {
+    let name = match entry.get("operator").cloned().map(coercion::single) {
         None | Some(Value::Null) => return Ok(Operator::Is),
         Some(Value::String(name)) => name,
-        Some(other) => return Err(format!("operator must be a string, not {}", kind(other))),
+        Some(other) => return Err(format!("operator must be a string, not {}", kind(&other))),
     };
     Operator::ALL.into_iter().find(|operator| operator.name() == name).ok_or_else(|| {
         let names = Operator::ALL.map(Operator::name).join(", ");
-        format!("operator {} is not one of {names}", quoted(name))
+        format!("operator {} is not one of {names}", quoted(&name))
     })
 }
 

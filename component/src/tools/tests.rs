@@ -4,6 +4,7 @@ mod hostile;
 mod properties;
 mod refusals;
 mod understood;
+mod zones;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};

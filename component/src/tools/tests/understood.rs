@@ -125,6 +125,7 @@ fn a_list_may_be_text_or_one_element() {
         ("property_filters", json!([filters[0].to_string()])),
         ("property_filters", json!([{"property": "plan", "values": "pro"}])),
         ("property_filters", json!([{"property": "plan", "values": r#"["pro"]"#}])),
+        ("property_filters", json!([{"property": ["plan"], "operator": ["is"], "values": ["pro"]}])),
         ("limit", json!("5")),
         ("limit", json!("5.0")),
         ("limit", json!([5])),
