@@ -15,6 +15,8 @@ pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointO
 pub use telemetry::TelemetrySettings;
 pub use url::is_loopback_host;
 
+use crate::site_id;
+
 /// Settings that are not secret, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -77,7 +79,7 @@ impl Config {
         Ok(Config {
             telemetry: TelemetrySettings::read(lookup, sign_in.is_some()),
             plausible_base_url: plausible_base_url(lookup)?,
-            default_site: lookup("PLAUSIBLE_DEFAULT_SITE_ID").map(|site| site.trim().to_owned()),
+            default_site: default_site(lookup)?,
             allowed_hostnames: allowed_hostnames(lookup)?,
             allowed_origins: AllowedOrigins::read(lookup)?,
             sign_in,
@@ -85,6 +87,19 @@ impl Config {
             client_ip: client_ip(lookup)?,
             log_level: log_level(lookup)?,
         })
+    }
+}
+
+/// The default site, as Plausible spells it.
+fn default_site(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let setting = "PLAUSIBLE_DEFAULT_SITE_ID";
+    match lookup(setting).map(|site| site_id::normalized(&site)) {
+        Some(site) if site.is_empty() => Err(ConfigError {
+            setting,
+            problem: "names no site",
+            advice: "write the site's domain as example.com, or leave it out",
+        }),
+        site => Ok(site),
     }
 }
 
@@ -285,7 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn the_default_site_is_spelled_as_plausible_does() {
+        let site = |text: &str| read(&[("MCP_ALLOWED_HOSTNAMES", "localhost"), ("PLAUSIBLE_DEFAULT_SITE_ID", text)]);
+        for text in ["shop.example", "https://www.Shop.example/", " shop.example. "] {
+            assert_eq!(site(text).unwrap().default_site.as_deref(), Some("shop.example"), "{text}");
+        }
+        assert_eq!(site(" ").unwrap().default_site, None);
+    }
+
+    #[test]
     fn malformed_settings_are_named() {
+        refused(&[("PLAUSIBLE_DEFAULT_SITE_ID", "https://")], "PLAUSIBLE_DEFAULT_SITE_ID");
         refused(&[("PLAUSIBLE_BASE_URL", "plausible.io")], "PLAUSIBLE_BASE_URL");
         refused(&[("PLAUSIBLE_BASE_URL", "ftp://plausible.io")], "PLAUSIBLE_BASE_URL");
         refused(&[("PLAUSIBLE_BASE_URL", "https://user@plausible.io")], "PLAUSIBLE_BASE_URL");

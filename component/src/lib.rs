@@ -11,6 +11,8 @@
 //! - [`access`] verifies the tokens of Cloudflare Access: who somebody is, without any I/O.
 //! - [`config`] is the validated form of the operator's settings.
 //! - [`telemetry`] is the line that each request leaves in the log.
+//! - [`legible`] is the table of characters that are shown to nobody, and [`site_id`] the spelling of a site's id: both
+//!   are plain functions of a text, for all the others.
 //! - [`ports`] are the traits that stand for what the host supplies, each with an in-memory implementation.
 //! - `guest` (wasm only) joins the ports to the interfaces of `wit/` and exports the HTTP handler.
 //!
@@ -24,9 +26,11 @@ pub mod config;
 pub mod gateway;
 #[cfg(target_family = "wasm")]
 mod guest;
+pub mod legible;
 pub mod mcp;
 pub mod oauth;
 pub mod plausible;
 pub mod ports;
+pub mod site_id;
 pub mod telemetry;
 pub mod tools;

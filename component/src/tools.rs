@@ -6,6 +6,7 @@
 mod arguments;
 mod buckets;
 mod calls;
+mod coercion;
 mod compare_periods;
 mod failure;
 mod filters;
@@ -20,11 +21,12 @@ mod table;
 
 use serde_json::{Map, Value};
 
+use crate::legible::legible_lines;
 use crate::mcp::{Annotations, ToolDefinition, ToolResult, ToolSet};
 use crate::plausible::{Answer, LegalQuery, QueryError, StatsApi};
 use crate::ports::Timestamp;
 pub use calls::{Call, Calls, Fault};
-use failure::Failure;
+use failure::{Failure, Instead};
 pub use instructions::text as instructions;
 pub use send_feedback::{Feedback, NAME as SEND_FEEDBACK, Outbox};
 
@@ -62,11 +64,13 @@ impl<A: StatsApi> ToolSet for Tools<'_, A> {
             _ => send_feedback::call(self.outbox?, arguments),
         };
         self.calls.note(name, outcome.as_ref().err());
-        Some(outcome.unwrap_or_else(|failure| ToolResult {
+        let result = outcome.unwrap_or_else(|failure| ToolResult {
             text: failure.to_string(),
             structured: None,
             is_error: true,
-        }))
+        });
+        // Each part was cleaned where it was put in; no part that is added later can be forgotten.
+        Some(ToolResult { text: legible_lines(&result.text).into_owned(), ..result })
     }
 }
 
@@ -77,7 +81,41 @@ impl<A: StatsApi> Tools<'_, A> {
 
     fn failed(&self, query: &LegalQuery, error: QueryError) -> Failure {
         let query = query.query();
-        Failure::Plausible { site_id: query.site_id.clone(), has_pattern: filters::have_pattern(&query.filters), error }
+        Failure::Plausible {
+            site_id: query.site_id.clone(),
+            has_pattern: filters::have_pattern(&query.filters),
+            instead: self.sites.instead_of(&query.site_id),
+            error,
+        }
+    }
+}
+
+impl Sites<'_> {
+    /// Whether a site may be asked about.
+    fn may_ask(&self, site: &str) -> bool {
+        self.allowed.is_none_or(|allowed| allowed.iter().any(|known| known == site))
+    }
+
+    /// The allowed sites but one, as a list in words; `None` where there is no other, or no list.
+    fn known_but(&self, site: &str) -> Option<String> {
+        let others: Vec<&str> = self.allowed?.iter().map(String::as_str).filter(|known| *known != site).collect();
+        let more = others.len().saturating_sub(MAX_NAMED_SITES);
+        let mut named = others.iter().take(MAX_NAMED_SITES).copied().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            named.push_str(&format!(" and {more} more"));
+        }
+        (!named.is_empty()).then_some(named)
+    }
+
+    /// What to ask about where Plausible does not let the key see `site`. Only what the operator told this caller is
+    /// named, never what another one asked about.
+    fn instead_of(&self, site: &str) -> Instead {
+        match (self.known_but(site), self.allowed, self.default) {
+            (Some(known), ..) => Instead::OneOf(known),
+            (None, None, Some(default)) if default != site => Instead::Default(default.to_owned()),
+            (None, None, None) => Instead::Nothing,
+            _ => Instead::NoOther,
+        }
     }
 }
 
@@ -98,6 +136,9 @@ pub fn definitions(has_default_site: bool, has_feedback: bool) -> Vec<ToolDefini
 /// The names of the tools, in the order of `tools/list`.
 pub const NAMES: [&str; 5] =
     [get_timeseries::NAME, get_breakdown::NAME, get_conversions::NAME, compare_periods::NAME, send_feedback::NAME];
+
+/// How many sites an error names; more are not read.
+const MAX_NAMED_SITES: usize = 25;
 
 /// Every tool but `send_feedback` reads from Plausible and changes nothing.
 const READS_PLAUSIBLE: Annotations =

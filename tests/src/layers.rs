@@ -182,9 +182,21 @@ fn reached_by_super(code: &str, depth: usize) -> BTreeSet<String> {
     found
 }
 
-/// The top-level modules of the component, by DESIGN's diagram.
-pub const MODULES: [&str; 10] =
-    ["guest", "gateway", "oauth", "access", "mcp", "tools", "plausible", "ports", "config", "telemetry"];
+/// The top-level modules of the component: those of DESIGN's diagram, and the two of plain text below all of them.
+pub const MODULES: [&str; 12] = [
+    "guest",
+    "gateway",
+    "oauth",
+    "access",
+    "mcp",
+    "tools",
+    "plausible",
+    "ports",
+    "config",
+    "telemetry",
+    "legible",
+    "site_id",
+];
 
 #[cfg(test)]
 mod tests {

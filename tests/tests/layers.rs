@@ -17,17 +17,20 @@ use std::path::PathBuf;
 use plausible_mcp_tests::layers::{self, Allowed, MODULES};
 
 /// Whose names a module may use. `ports` use nobody's; `mcp` knows neither OAuth nor Plausible, `plausible` knows no
-/// MCP, `oauth` does not know `access`.
+/// MCP, `oauth` does not know `access`. `legible` and `site_id` are plain functions of a text that use nobody's: what is
+/// shown is cleaned by one table, and a site is spelled in one way, wherever that is needed.
 const ALLOWED: &Allowed = &[
     ("guest", &["gateway", "ports"]),
-    ("gateway", &["oauth", "access", "mcp", "tools", "plausible", "config", "telemetry", "ports"]),
+    ("gateway", &["oauth", "access", "mcp", "tools", "plausible", "config", "telemetry", "legible", "ports"]),
     ("oauth", &["ports"]),
     ("access", &["ports"]),
     ("mcp", &["ports"]),
-    ("tools", &["mcp", "plausible", "ports"]),
-    ("plausible", &["ports"]),
-    ("config", &["ports"]),
-    ("telemetry", &["ports"]),
+    ("tools", &["mcp", "plausible", "legible", "site_id", "ports"]),
+    ("plausible", &["legible", "site_id", "ports"]),
+    ("config", &["site_id", "ports"]),
+    ("telemetry", &["legible", "ports"]),
+    ("legible", &[]),
+    ("site_id", &[]),
     ("ports", &[]),
 ];
 

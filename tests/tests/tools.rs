@@ -26,6 +26,8 @@ fn legal_calls() -> Vec<(&'static str, Value)> {
     }
     calls.extend([
         ("get_timeseries", json!({ "date_range": "7d", "page": "/blog*" })),
+        ("get_timeseries", json!({ "date_range": "7d", "metrics": ["views_per_visit", "visits"] })),
+        ("get_timeseries", json!({ "date_range": "6mo", "granularity": "month", "metrics": ["views_per_visit"] })),
         ("get_timeseries", json!({ "date_range": "7d", "metrics": ["visitors", "visits", "pageviews", "events"] })),
         ("get_breakdown", json!({ "date_range": "7d", "dimension": "event:page", "metrics": ["visitors", "bounce_rate", "time_on_page", "scroll_depth"] })),
         ("get_breakdown", json!({ "date_range": "7d", "dimension": "visit:country", "property_filters": [{ "property": "visit:country", "values": ["DE", "FR"] }] })),
@@ -69,7 +71,7 @@ async fn illegal_calls_are_refused_before_they_are_sent() {
         ("get_breakdown", source(json!({ "metrics": ["scroll_depth"] }))),
         ("get_breakdown", source(json!({ "metrics": ["time_on_page"] }))),
         ("get_breakdown", source(json!({ "metrics": ["views_per_visit"] }))),
-        ("get_timeseries", series(json!({ "metrics": ["views_per_visit"] }))),
+        ("get_timeseries", series(json!({ "metrics": ["views_per_visit"], "page": "/" }))),
         ("get_breakdown", json!({ "date_range": "7d", "dimension": "event:goal", "metrics": ["bounce_rate"] })),
         (
             "get_breakdown",
@@ -170,6 +172,69 @@ async fn a_star_means_pages_that_begin_so() {
         result(&host, "get_timeseries", json!({ "date_range": "7d", "page": page })).await;
         assert_eq!(host.upstream.take_queries()[0]["filters"], json!([filter]), "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_pasted_address_is_the_page_that_plausible_stores() {
+    let host = Harness::demo().await;
+    for (page, stored) in [
+        ("https://shop.example/bl%C3%B8g?x=1#top", "/bløg"),
+        ("shop.example/pricing", "/pricing"),
+        ("https://www.shop.example/#/about", "/#/about"),
+        ("/about/", "/about/"),
+    ] {
+        result(&host, "get_timeseries", json!({ "date_range": "7d", "page": page })).await;
+        assert_eq!(host.upstream.take_queries()[0]["filters"], json!([["is", "event:page", [stored]]]), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_is_known_however_it_is_written_and_another_is_told_what_works() {
+    let host = Harness::demo_with(&[("PLAUSIBLE_DEFAULT_SITE_ID", "https://www.Shop.example/")]).await;
+    for site in [Value::Null, json!("www.shop.example"), json!("HTTPS://Shop.Example./")] {
+        let arguments = json!({ "site_id": site, "date_range": "7d", "dimension": "event:page" });
+        assert_eq!(result(&host, "get_breakdown", arguments).await["isError"], Value::Null, "{site}");
+        assert_eq!(host.upstream.take_queries()[0]["site_id"], DEMO_SITE);
+    }
+    let elsewhere = result(&host, "get_breakdown", page_of("elsewhere.example")).await;
+    assert_eq!(elsewhere["isError"], true);
+    assert!(text(&elsewhere).contains("the default site, shop.example"), "{}", text(&elsewhere));
+}
+
+#[tokio::test]
+async fn lists_and_numbers_may_be_text() {
+    let host = Harness::demo().await;
+    let filters = json!([{ "property": "visit:channel", "values": "Direct" }]);
+    let arguments = json!({
+        "date_range": "[\"2026-07-01\",\"2026-07-31\"]",
+        "dimension": "visit:source",
+        "metrics": "[\"visitors\"]",
+        "property_filters": filters.to_string(),
+        "limit": "5",
+    });
+    assert_eq!(result(&host, "get_breakdown", arguments).await["isError"], Value::Null);
+    let query = &host.upstream.take_queries()[0];
+    assert_eq!(query["date_range"], json!(["2026-07-01", "2026-07-31"]));
+    assert_eq!(query["metrics"], json!(["visitors"]));
+    assert_eq!(query["filters"], json!([["is", "visit:channel", ["Direct"]]]));
+    assert_eq!(query["pagination"]["limit"], 5);
+}
+
+#[tokio::test]
+async fn a_day_that_begins_at_one_is_whole() {
+    let upstream = Upstream::answering(|_| {
+        let answer = json!({
+            "results": [{ "dimensions": ["2025-09-07"], "metrics": [7] }],
+            "meta": { "time_labels": ["2025-09-07"] },
+            "query": { "date_range": ["2025-09-07T01:00:00-03:00", "2025-09-07T23:59:59-03:00"] },
+        });
+        Reply::json(200, answer.to_string())
+    })
+    .await;
+    let host = Harness::start(upstream, &[]).await;
+    let arguments = json!({ "site_id": "a.example", "date_range": "2025-09-07,2025-09-07", "metrics": ["visitors"] });
+    let result = result(&host, "get_timeseries", arguments).await;
+    assert_eq!(text(&result), "a.example | 2025-09-07 to 2025-09-07\ntime:day | visitors\n2025-09-07 | 7\n");
 }
 
 #[tokio::test]
@@ -333,10 +398,14 @@ async fn what_visitors_wrote_cannot_draw_a_table() {
     let text = text(&result);
     assert!(text.contains("/Käse/チーズ"));
     assert!(!text.contains('\u{0}') && !text.contains('\t'));
+    assert!(!result["structuredContent"].to_string().contains("\\u0000"));
     let rows = result["structuredContent"]["results"].as_array().expect("rows");
     let lines = text.lines().filter(|line| line.contains(" | 7")).count();
     assert_eq!(lines, rows.len(), "{text}");
-    assert_eq!(rows[2]["dimensions"][0], "/new\nline\ttab");
+    assert_eq!(rows[2]["dimensions"][0], "/new\u{fffd}line\u{fffd}tab");
+    assert_eq!(rows[5]["dimensions"][0], "a | b \u{fffd} c");
+    let words = "stands for a character that is not seen";
+    assert!(text.contains(words) && result["structuredContent"]["warnings"].to_string().contains(words), "{text}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use super::url::{Url, is_host, is_loopback_host};
 use super::{ConfigError, DEFAULT_HOURLY_BUDGET, MAX_HOURLY_BUDGET, list_of, number, public_url, truth};
+use crate::site_id;
 
 /// How people sign in at `/internal`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl SignIn {
 /// A list of nothing is a slip: read as no list, it would open all sites that the key can see.
 fn allowed_sites(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<Vec<String>>, ConfigError> {
     let setting = "PLAUSIBLE_ALLOWED_SITES";
-    match lookup(setting).map(|sites| list_of(&sites)) {
+    match lookup(setting).map(|sites| sites_of(&sites)) {
         Some(sites) if sites.is_empty() => Err(ConfigError {
             setting,
             problem: "names no site",
@@ -104,6 +105,17 @@ fn allowed_sites(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Opt
         }),
         sites => Ok(sites),
     }
+}
+
+/// The entries of a list, as Plausible spells sites, each once.
+fn sites_of(list: &str) -> Vec<String> {
+    let mut sites: Vec<String> = Vec::new();
+    for site in list.split(',').map(site_id::normalized).filter(|site| !site.is_empty()) {
+        if !sites.contains(&site) {
+            sites.push(site);
+        }
+    }
+    sites
 }
 
 fn hourly_budget(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
@@ -353,11 +365,21 @@ mod tests {
 
     #[test]
     fn a_list_of_sites_names_at_least_one() {
-        for (list, sites) in [("", None), ("a.example,", Some(vec!["a.example".to_owned()]))] {
+        let named = |sites: &[&str]| Some(sites.iter().map(|site| (*site).to_owned()).collect());
+        for (list, sites) in [
+            ("", None),
+            ("a.example,", named(&["a.example"])),
+            (
+                "https://www.A.example/, b.example., a.example, c.example/docs",
+                named(&["a.example", "b.example", "c.example/docs"]),
+            ),
+        ] {
             let sign_in = read(OWN, &[("PLAUSIBLE_ALLOWED_SITES", list)]).unwrap().unwrap();
             assert_eq!(sign_in.allowed_sites, sites, "{list:?}");
         }
-        refused(OWN, &[("PLAUSIBLE_ALLOWED_SITES", " , ")], "PLAUSIBLE_ALLOWED_SITES");
+        for list in [" , ", "https://, /"] {
+            refused(OWN, &[("PLAUSIBLE_ALLOWED_SITES", list)], "PLAUSIBLE_ALLOWED_SITES");
+        }
     }
 
     #[test]

@@ -15,8 +15,11 @@ impl Granularity {
     pub fn bucket(self, label: &str) -> Option<Range<i64>> {
         if self == Granularity::Hour {
             let (day, clock) = label.split_once(' ')?;
-            let start = midnight(date(day)?) + time_of_day(clock)?;
-            return Some(start..start + HOUR_SECONDS);
+            let midnight = midnight(date(day)?);
+            let start = midnight + time_of_day(clock)?;
+            // Plausible counts hours from the beginning of the day, so where clocks move by half an hour, the last one
+            // ends with the day.
+            return Some(start..(start + HOUR_SECONDS).min(midnight + DAY_SECONDS));
         }
         let day = date(label)?;
         let (days_before, days) = match self {
@@ -47,6 +50,7 @@ mod tests {
     #[test]
     fn a_label_names_a_whole_hour_day_week_or_month() {
         check(Granularity::Hour, "2026-08-06 23:00:00", Some(("2026-08-06T23:00", "2026-08-07T00:00")));
+        check(Granularity::Hour, "2026-10-04 23:30:00", Some(("2026-10-04T23:30", "2026-10-05T00:00")));
         check(Granularity::Day, "2026-12-31", Some(("2026-12-31T00:00", "2027-01-01T00:00")));
         check(Granularity::Week, "2026-08-03", Some(("2026-08-03T00:00", "2026-08-10T00:00")));
         check(Granularity::Week, "2026-08-05", Some(("2026-08-03T00:00", "2026-08-10T00:00")));

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Answer;
 use super::query::LegalQuery;
+use crate::legible::legible;
 use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
 
 /// Answers queries. The tools ask through it, so that the gateway may put something between them and Plausible.
@@ -140,13 +141,22 @@ fn body_of(response: HttpResponse) -> Result<Vec<u8>, QueryError> {
     }
 }
 
-/// The text of `{"error": …}`, on one line and cut.
+/// The text of `{"error": …}`, fit to be read.
 fn words(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
-    let text = value.get("error")?.as_str()?;
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean: String = line.chars().filter(|character| !character.is_control()).take(MAX_WORDS).collect();
-    (!clean.is_empty()).then_some(clean)
+    let line = one_line(value.get("error")?.as_str()?);
+    (!line.is_empty()).then_some(line)
+}
+
+/// Words of Plausible's, on one line, without what is not seen, and cut: they repeat what visitors and callers wrote.
+pub(super) fn one_line(text: &str) -> String {
+    let line = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let line = legible(&line);
+    let mut cut: String = line.chars().take(MAX_WORDS).collect();
+    if cut.len() < line.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 /// Plausible answers within seconds; its slowest queries over years take tens of seconds. Below the request deadline
@@ -213,8 +223,10 @@ mod tests {
     fn plausibles_words_are_cut_and_on_one_line() {
         let long = format!(r#"{{"error":"a\n b\u0007 {}"}}"#, "x".repeat(600));
         let words = words(long.as_bytes()).unwrap();
-        assert!(words.starts_with("a b x"), "{words}");
-        assert_eq!(words.chars().count(), MAX_WORDS);
+        assert!(words.starts_with("a b\u{fffd} x"), "{words}");
+        assert!(words.ends_with("x…") && words.chars().count() == MAX_WORDS + 1, "{words}");
+        let hidden = r#"{"error":"Goal `a\u202eb\udb40\udc41` is not configured"}"#;
+        assert_eq!(super::words(hidden.as_bytes()).unwrap(), "Goal `a\u{fffd}b\u{fffd}` is not configured");
         assert_eq!(super::words(b"<html>"), None);
     }
 }

@@ -48,6 +48,15 @@ impl DateRange {
         counted(text)
     }
 
+    /// Whether it consists of whole days of the site's clock, however long they are.
+    pub fn is_of_days(&self) -> bool {
+        match self {
+            DateRange::Relative(name) => name != LAST_HOURS,
+            DateRange::Days(..) => true,
+            DateRange::Times(..) => false,
+        }
+    }
+
     /// The range in the API's form.
     pub fn json(&self) -> Value {
         match self {
@@ -218,6 +227,9 @@ impl std::fmt::Display for DateRangeError {
 /// The names that stand for themselves.
 const NAMES: [&str; 4] = ["day", "month", "year", "all"];
 
+/// The one name that is no number of days.
+const LAST_HOURS: &str = "24h";
+
 /// The most days that Plausible's parser takes.
 const MAX_DAYS: u32 = 5000;
 
@@ -252,6 +264,20 @@ mod tests {
             "2026-07-01T08:00:00+02:00,2026-07-01T08:00:00Z",
             json!(["2026-07-01T08:00:00+02:00", "2026-07-01T08:00:00Z"]),
         );
+    }
+
+    #[test]
+    fn ranges_are_of_days_but_for_points_in_time_and_the_last_hours() {
+        for (text, is_of_days) in [
+            ("day", true),
+            ("7d", true),
+            ("year", true),
+            ("2026-07-01,2026-07-01", true),
+            ("24h", false),
+            ("2026-07-01T08:00:00Z,2026-07-01T09:00:00Z", false),
+        ] {
+            assert_eq!(DateRange::parse(text).unwrap().is_of_days(), is_of_days, "{text}");
+        }
     }
 
     #[test]

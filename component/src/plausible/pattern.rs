@@ -3,11 +3,13 @@
 use super::dimension::Dimension;
 use super::filter::{Clauses, Filter, Operator};
 
-/// The filter that a page or a page pattern means: equality, or an anchored regular expression. `/blog*` means pages
-/// that begin with `/blog`, not pages that contain it.
-pub fn page_filter(pattern: &str) -> Filter {
-    let (operator, clause) =
-        if pattern.contains('*') { (Operator::Matches, anchored(pattern)) } else { (Operator::Is, pattern.to_owned()) };
+/// The filter that a page or a page pattern means, by what stands between its stars: equality, or an anchored regular
+/// expression. `/blog*` means pages that begin with `/blog`, not pages that contain it.
+pub fn page_filter(parts: &[String]) -> Filter {
+    let (operator, clause) = match parts {
+        [page] => (Operator::Is, page.clone()),
+        _ => (Operator::Matches, anchored(parts)),
+    };
     Filter::Compare { operator, dimension: Dimension::PAGE, clauses: Clauses::Text(vec![clause]) }
 }
 
@@ -52,16 +54,16 @@ pub fn beyond_re2(pattern: &str) -> Option<BeyondRe2> {
     None
 }
 
-/// The regular expression that a page pattern means.
-pub fn anchored(pattern: &str) -> String {
-    let body = pattern.trim_end_matches('*');
-    let parts: Vec<String> = body.split('*').map(escape).collect();
-    let end = if body.len() == pattern.len() { "$" } else { "" };
-    format!("^{}{end}", parts.join(".*"))
+/// The regular expression that a page pattern means, by what stands between its stars.
+pub fn anchored(parts: &[String]) -> String {
+    let named = parts.iter().rposition(|part| !part.is_empty()).map_or(1, |last| last + 1);
+    let end = if named < parts.len() { "" } else { "$" };
+    let escaped: Vec<String> = parts.iter().take(named).map(|part| escape(part)).collect();
+    format!("^{}{end}", escaped.join(".*"))
 }
 
 /// Escapes the metacharacters of RE2 (<https://github.com/google/re2/wiki/Syntax>).
-fn escape(literal: &str) -> String {
+pub fn escape(literal: &str) -> String {
     let mut escaped = String::with_capacity(literal.len());
     for character in literal.chars() {
         if METACHARACTERS.contains(character) {
@@ -86,9 +88,17 @@ const METACHARACTERS: &str = "\\.+*?()|[]{}^$";
 mod tests {
     use super::*;
 
+    fn parts(pattern: &str) -> Vec<String> {
+        pattern.split('*').map(str::to_owned).collect()
+    }
+
     #[track_caller]
     fn check(pattern: &str, operator: &str, clause: &str) {
-        assert_eq!(page_filter(pattern).json(), serde_json::json!([operator, "event:page", [clause]]), "{pattern}");
+        assert_eq!(
+            page_filter(&parts(pattern)).json(),
+            serde_json::json!([operator, "event:page", [clause]]),
+            "{pattern}"
+        );
     }
 
     #[test]
@@ -126,7 +136,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn a_pattern_matches_what_it_spells_and_nothing_before_it(start in "[^*\\n]{0,12}", rest in "[^\\n]{0,12}", before in "[a-z]{1,4}") {
-            let Filter::Compare { clauses: Clauses::Text(clauses), .. } = page_filter(&format!("{start}*")) else { panic!() };
+            let Filter::Compare { clauses: Clauses::Text(clauses), .. } = page_filter(&parts(&format!("{start}*"))) else { panic!() };
             let regex = regex::Regex::new(&clauses[0]).expect("RE2 syntax");
             let page = format!("{start}{rest}");
             let moved = format!("{before}{page}");

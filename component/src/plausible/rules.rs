@@ -4,7 +4,7 @@
 //! (<https://github.com/plausible/analytics>, `lib/plausible/stats`), in that order. What needs the site's own
 //! configuration (which goals exist, what the plan includes) only Plausible can tell. Pairs on which Plausible's
 //! versions differ pass, and Plausible decides: `event:page` together with `event:hostname`, revenue by entry or exit
-//! page, and `percentage` without a dimension.
+//! page, `percentage` without a dimension, and `views_per_visit` over time.
 
 mod filters;
 #[cfg(test)]
@@ -92,7 +92,7 @@ fn page(query: &Query, metric: Metric) -> Result<(), Violation> {
     if filtered { Ok(()) } else { Err(Violation::NeedsPage(metric)) }
 }
 
-/// `views_per_visit` stands alone: no dimension, and no filter on a page anywhere.
+/// `views_per_visit` has no dimension but time (v3.2.0 and before: none), and no filter on a page anywhere.
 fn views_per_visit(query: &Query, metric: Metric) -> Result<(), Violation> {
     if metric != Metric::ViewsPerVisit {
         return Ok(());
@@ -100,7 +100,7 @@ fn views_per_visit(query: &Query, metric: Metric) -> Result<(), Violation> {
     if query.filters.iter().any(|filter| filters::mentions(filter, &Dimension::PAGE)) {
         return Err(Violation::ViewsPerVisitWithPageFilter);
     }
-    match query.dimensions.first() {
+    match query.dimensions.iter().find(|dimension| !matches!(dimension, Dimension::Time(_))) {
         Some(dimension) => Err(Violation::ViewsPerVisitWithDimension(dimension.name())),
         None => Ok(()),
     }

@@ -4,6 +4,7 @@ use super::client_family::ClientFamily;
 use super::request_id::RequestId;
 use super::tool_call::ToolFailure;
 use super::trace_context::TraceContext;
+use crate::legible::legible;
 use crate::ports::Timestamp;
 
 /// What is known about a request when it is answered.
@@ -134,7 +135,8 @@ impl RequestRecord {
             line.push_str(&format!(",\"unreadable_records\":{}", self.unreadable_records));
         }
         line.push('}');
-        line
+        // Each value is harmless already; none that is added later can be forgotten.
+        legible(&line).into_owned()
     }
 }
 
@@ -143,7 +145,7 @@ impl User {
         match &self.email {
             // A string always becomes JSON.
             Some(email) => {
-                let email = serde_json::to_string(email).unwrap_or_default();
+                let email = serde_json::to_string(&legible(email)).unwrap_or_default();
                 format!(",\"user\":\"{}\",\"email\":{email}", self.id)
             }
             None => format!(",\"user\":\"{}\"", self.id),
@@ -293,6 +295,9 @@ mod tests {
         let line = RequestRecord { user: Some(user), ..record() }.json();
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["email"], "ann\"@example.com");
+        let user = User { id: "ab12".into(), email: Some("ann\u{202e}\u{200b}@example.com".into()) };
+        let line = RequestRecord { user: Some(user), ..record() }.json();
+        assert!(line.contains("ann\u{fffd}\u{fffd}@example.com"), "{line}");
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Reads the arguments of a call and collects everything that is wrong with them, so that a model can mend a call in
-//! one go. An argument that is null counts as absent.
+//! Reads the arguments of a call and collects everything that is wrong with them, so that a model can fix a call in one
+//! go. An argument that is null counts as absent, and one that has one meaning only is understood.
 
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::{Sites, get_breakdown};
+use super::{Sites, coercion, get_breakdown};
+use crate::legible::is_invisible;
 use crate::plausible::{DateRange, Dimension, DimensionError, Metric};
+use crate::site_id;
 
 /// Arguments that are being read.
 pub struct Arguments {
@@ -14,16 +16,17 @@ pub struct Arguments {
     given: Map<String, Value>,
     left: Map<String, Value>,
     problems: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Arguments {
     /// The arguments of a call of `tool`; `example` are arguments of a call that works, as JSON.
     pub fn new(tool: &'static str, example: &'static str, given: Map<String, Value>) -> Self {
         let left = given.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        Arguments { tool, example, given, left, problems: Vec::new() }
+        Arguments { tool, example, given, left, problems: Vec::new(), notes: Vec::new() }
     }
 
-    /// The arguments as they came.
+    /// The arguments as they came, but for those that were [restated](Arguments::restate).
     pub fn given(&self) -> &Map<String, Value> {
         &self.given
     }
@@ -33,6 +36,18 @@ impl Arguments {
         self.problems.push(format!("{name}: {text}"));
     }
 
+    /// Notes what the model should know about how an argument was understood; the same once.
+    pub fn note(&mut self, text: String) {
+        if !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+
+    /// Puts the argument `name` as it was understood in place of what came, for the call that an error offers.
+    pub fn restate(&mut self, name: &str, value: Value) {
+        self.given.insert(name.to_owned(), value);
+    }
+
     /// Takes an argument out, of whatever type.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name)
@@ -40,7 +55,7 @@ impl Arguments {
 
     /// A string of at most [`MAX_TEXT`] characters. Empty counts as absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        match self.take(name)? {
+        match coercion::single(self.take(name)?) {
             Value::String(text) if text.chars().count() > MAX_TEXT => {
                 self.problem(name, format_args!("is longer than {MAX_TEXT} characters"));
                 None
@@ -67,11 +82,13 @@ impl Arguments {
         }
     }
 
-    /// An integer within `range`.
+    /// An integer within `range`. An empty text counts as absent.
     pub fn integer(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
-        let value = self.take(name)?;
-        let number = value.as_f64().filter(|number| number.fract() == 0.0);
-        let integer = number.and_then(|number| format!("{number:.0}").parse().ok());
+        let value = coercion::single(self.take(name)?);
+        if value == "" {
+            return None;
+        }
+        let integer = coercion::whole_number(&value).and_then(|number| format!("{number:.0}").parse().ok());
         match integer.filter(|integer| range.contains(integer)) {
             Some(integer) => Some(integer),
             None => {
@@ -81,16 +98,13 @@ impl Arguments {
         }
     }
 
-    /// A boolean; absent is false.
+    /// A boolean; absent is false, and so is an empty text.
     pub fn flag(&mut self, name: &str) -> bool {
-        match self.take(name) {
-            None => false,
-            Some(Value::Bool(flag)) => flag,
-            Some(other) => {
-                self.problem(name, format_args!("must be true or false, not {}", kind(&other)));
-                false
-            }
-        }
+        let Some(value) = self.take(name).map(coercion::single).filter(|value| value != "") else { return false };
+        coercion::truth(&value).unwrap_or_else(|| {
+            self.problem(name, format_args!("must be true or false, not {}", kind(&value)));
+            false
+        })
     }
 
     /// A value out of a table of names.
@@ -107,6 +121,7 @@ impl Arguments {
     /// The date range `name`, which is required. Plausible's own form of two ends, a list, is taken too.
     pub fn date_range(&mut self, name: &str) -> Option<DateRange> {
         let known_problems = self.problems.len();
+        self.unbracket(name);
         if let Some(Value::Array(ends)) = self.left.get(name)
             && let [Value::String(from), Value::String(to)] = ends.as_slice()
         {
@@ -129,22 +144,21 @@ impl Arguments {
             self.problem("metrics", "is empty; name at least one metric, or leave it out for the usual ones");
         }
         let mut metrics = Vec::new();
-        for name in names {
-            match Metric::parse(&name) {
+        // No metric has a comma in its name.
+        for name in names.iter().flat_map(|names| names.split(',')).map(str::trim) {
+            match Metric::parse(name) {
                 Ok(metric) if metrics.contains(&metric) => {}
                 Ok(metric) => metrics.push(metric),
-                Err(meant) => self.problem("metrics", unknown_metric(&name, meant)),
+                Err(meant) => self.problem("metrics", unknown_metric(name, meant)),
             }
         }
         Some(metrics)
     }
 
-    /// A list of strings.
+    /// A list of strings. An empty text counts as absent.
     pub fn strings(&mut self, name: &str) -> Option<Vec<String>> {
-        let value = self.take(name)?;
-        let strings = value.as_array().and_then(|values| {
-            values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        });
+        let values = coercion::list(self.take(name).filter(|value| value != "")?);
+        let strings = values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
         if strings.is_none() {
             self.problem(name, "must be a list of strings");
         }
@@ -154,6 +168,7 @@ impl Arguments {
     /// The dimension `name`, which is required.
     pub fn dimension(&mut self, name: &str) -> Option<Dimension> {
         let known_problems = self.problems.len();
+        self.unbracket(name);
         let Some(text) = self.text(name) else {
             if self.problems.len() == known_problems {
                 self.problem(name, "is missing; name one, for example \"event:page\" or \"visit:source\"");
@@ -167,38 +182,44 @@ impl Arguments {
         Dimension::parse(&text).map_err(|error| self.problem(name, dimension_problem(&text, &error))).ok()
     }
 
-    /// The site: the argument, or the default.
+    /// Takes the brackets off a text that spells a list as JSON, where nothing else begins with one.
+    fn unbracket(&mut self, name: &str) {
+        if let Some(value) = self.left.get_mut(name)
+            && value.as_str().is_some_and(|text| text.trim_start().starts_with('['))
+        {
+            *value = coercion::single(Value::Array(coercion::list(value.take())));
+        }
+    }
+
+    /// The site: the argument, or the default, as Plausible spells it.
     pub fn site(&mut self, sites: Sites<'_>) -> Option<String> {
         let known_problems = self.problems.len();
         let named = self.text("site_id").or_else(|| sites.default.map(str::to_owned));
         if self.problems.len() > known_problems {
             return None;
         }
-        let Some(site) = named.as_deref().map(bare_domain).filter(|site| !site.is_empty()) else {
+        let Some(site) = named.as_deref().map(site_id::normalized).filter(|site| !site.is_empty()) else {
             self.problem(
                 "site_id",
                 "is missing; name the site by its domain, for example \"example.com\", or ask the user",
             );
             return None;
         };
-        if site.contains(|character: char| character.is_whitespace() || character.is_control()) {
-            self.problem("site_id", "has blanks in it; it is a bare domain, for example \"example.com\"");
+        if site.contains(|character: char| character.is_whitespace() || is_invisible(character)) {
+            let instead = "it is a bare domain, for example \"example.com\"";
+            self.problem("site_id", format_args!("{} has blanks in it or what is not seen; {instead}", quoted(&site)));
             return None;
         }
-        match sites.allowed {
-            Some(allowed) if !allowed.iter().any(|known| known == site) => {
-                self.problem(
-                    "site_id",
-                    format_args!("{} is not available here; use one of {}", quoted(site), allowed.join(", ")),
-                );
-                None
-            }
-            _ => Some(site.to_owned()),
+        if !sites.may_ask(&site) {
+            let known = sites.known_but(&site).unwrap_or_default();
+            self.problem("site_id", format_args!("{} is not available here; use one of {known}", quoted(&site)));
+            return None;
         }
+        Some(site)
     }
 
-    /// Ends the reading: the problems if there are any, else what the model should know about ignored arguments. One
-    /// that was meant to narrow the answer is a problem: without it, the answer would be to another question.
+    /// Ends the reading: the problems if there are any, else what the model should know about those that were ignored
+    /// and how others were understood. One that was meant to narrow the answer is a problem: without it, the answer would be to another question.
     pub fn finish(&mut self) -> Result<Vec<String>, Failure> {
         let narrowing: Vec<String> = self.left.keys().filter(|name| narrows(name)).take(MAX_IGNORED).cloned().collect();
         for name in narrowing {
@@ -211,7 +232,8 @@ impl Arguments {
             return Err(Failure::Arguments { tool: self.tool, problems, example: self.example });
         }
         let ignored = self.left.keys().take(MAX_IGNORED);
-        Ok(ignored.map(|name| format!("{} has no argument {}; it was ignored.", self.tool, quoted(name))).collect())
+        let ignored = ignored.map(|name| format!("{} has no argument {}; it was ignored.", self.tool, quoted(name)));
+        Ok(ignored.chain(std::mem::take(&mut self.notes)).collect())
     }
 }
 
@@ -296,13 +318,6 @@ fn unknown_metric(name: &str, meant: Option<&str>) -> String {
             format!("{} is not a metric; the metrics are {}", quoted(name), names.join(", "))
         }
     }
-}
-
-/// People paste addresses; Plausible wants the domain.
-fn bare_domain(text: &str) -> &str {
-    let text = text.trim();
-    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-    text.trim_end_matches('/')
 }
 
 /// The longest text argument, in characters: the longest page path and goal name that the original takes.

@@ -42,7 +42,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let range_a = arguments.date_range("period_a");
     let range_b = arguments.date_range("period_b");
     let metrics = arguments.metrics();
-    let filters = filters::read(&mut arguments);
+    let filters = filters::read(&mut arguments, site_id.as_deref());
     let warnings = arguments.finish()?;
     let (Some(site_id), Some(range_a), Some(range_b)) = (site_id, range_a, range_b) else {
         return Err(arguments.incomplete());
@@ -55,8 +55,9 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let (answer_a, answer_b) = futures_util::future::join(tools.ask(&query_a), tools.ask(&query_b)).await;
     let (a, b) = (answer_a?, answer_b?);
     let nothing_found = report::nothing_found(&query_a.query().filters, a.rows.iter().chain(&b.rows));
-    let warnings = warnings.into_iter().chain(doubts(&a, &b, tools.now)).chain(nothing_found).collect();
-    Ok(Comparison { query_a: &query_a, query_b: &query_b, a, b, warnings }.result())
+    let comparison = Comparison { query_a: &query_a, query_b: &query_b, a, b, warnings: Vec::new() };
+    let warnings = warnings.into_iter().chain(comparison.doubts(tools.now)).chain(nothing_found).collect();
+    Ok(Comparison { warnings, ..comparison }.result())
 }
 
 struct Comparison<'a> {
@@ -76,32 +77,6 @@ fn default_metrics(filters: &[Filter]) -> &'static [Metric] {
     }
 }
 
-/// Why the difference may not mean what it seems to, and what Plausible warns of.
-fn doubts(a: &Answer, b: &Answer, now: Timestamp) -> Vec<String> {
-    let periods = [("period_a", a), ("period_b", b)];
-    let unfinished = periods.map(|(name, answer)| report::unfinished(name, answer.period.as_ref(), now));
-    let mut doubts: Vec<String> = unfinished.into_iter().flatten().chain(different_lengths(a, b)).collect();
-    for warning in a.warnings.iter().chain(&b.warnings) {
-        if !doubts.contains(warning) {
-            doubts.push(warning.clone());
-        }
-    }
-    doubts
-}
-
-fn different_lengths(a: &Answer, b: &Answer) -> Option<String> {
-    let [a, b] = [a.period.as_ref()?.length()?, b.period.as_ref()?.length()?];
-    // A day that a change of the clock makes longer or shorter is still a day.
-    let tolerance = if a.max(b) < DAY - HOUR { MINUTE } else { HOUR };
-    (a.abs_diff(b) > tolerance.unsigned_abs()).then(|| {
-        format!(
-            "period_a has {} and period_b {}: compare rates rather than counts, or choose periods of the same length.",
-            duration(a),
-            duration(b)
-        )
-    })
-}
-
 /// Whole days as days, anything else in hours, or in minutes below one.
 fn duration(seconds: i64) -> String {
     let in_units = |unit: i64| (seconds + unit / 2).div_euclid(unit);
@@ -115,6 +90,33 @@ fn duration(seconds: i64) -> String {
 }
 
 impl Comparison<'_> {
+    /// Why the difference may not mean what it seems to, and what Plausible warns of.
+    fn doubts(&self, now: Timestamp) -> Vec<String> {
+        let periods = [("period_a", &self.a), ("period_b", &self.b)];
+        let unfinished = periods.map(|(name, answer)| report::unfinished(name, answer.period.as_ref(), now));
+        let mut doubts: Vec<String> = unfinished.into_iter().flatten().chain(self.different_lengths()).collect();
+        for warning in self.a.warnings.iter().chain(&self.b.warnings) {
+            if !doubts.contains(warning) {
+                doubts.push(warning.clone());
+            }
+        }
+        doubts
+    }
+
+    fn different_lengths(&self) -> Option<String> {
+        let a = self.a.period.as_ref()?.length(&self.query_a.query().date_range)?;
+        let b = self.b.period.as_ref()?.length(&self.query_b.query().date_range)?;
+        // Hours that a change of the clock makes more or fewer are still as many by the clock.
+        let tolerance = if a.max(b) < DAY - HOUR { MINUTE } else { HOUR };
+        (a.abs_diff(b) > tolerance.unsigned_abs()).then(|| {
+            format!(
+                "period_a has {} and period_b {}: compare rates rather than counts, or choose periods of the same length.",
+                duration(a),
+                duration(b)
+            )
+        })
+    }
+
     fn metrics(&self) -> &[Metric] {
         &self.query_a.query().metrics
     }
@@ -127,7 +129,7 @@ impl Comparison<'_> {
         let query = self.query_a.query();
         let mut text = format!(
             "{} | a: {} | b: {}{}\nmetric | a | b | change | change %\n",
-            query.site_id,
+            table::clean(&query.site_id),
             range(self.query_a, &self.a),
             range(self.query_b, &self.b),
             report::filter_note(&query.filters)
@@ -145,7 +147,7 @@ impl Comparison<'_> {
                 show(delta.percent)
             ));
         }
-        report::push_warnings(&mut text, &self.warnings);
+        report::push_notes(&mut text, &self.warnings);
         text
     }
 
@@ -228,7 +230,7 @@ fn value(answer: &Answer, at: usize) -> &MetricValue {
 }
 
 fn range(query: &LegalQuery, answer: &Answer) -> String {
-    answer.period.as_ref().map_or_else(|| report::requested(&query.query().date_range), report::describe)
+    report::range(query.query(), answer.period.as_ref())
 }
 
 fn output_schema() -> String {

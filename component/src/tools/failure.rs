@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::legible::legible;
 use crate::plausible::{QueryError, Spender, Violation};
 use crate::ports::HttpError;
 
@@ -32,11 +33,26 @@ pub enum Failure {
         site_id: String,
         /// Whether a filter of the query has a regular expression.
         has_pattern: bool,
+        /// Which sites are known to this caller.
+        instead: Instead,
         /// Why.
         error: QueryError,
     },
     /// Sentry failed a moment ago, so a report would be lost.
     FeedbackClosed,
+}
+
+/// What to ask about in place of a site that the key cannot see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instead {
+    /// One of the sites that this caller may ask about.
+    OneOf(String),
+    /// The default site.
+    Default(String),
+    /// There is no other: the site that was asked about is the one that the operator named.
+    NoOther,
+    /// Nothing is known.
+    Nothing,
 }
 
 impl fmt::Display for Failure {
@@ -45,16 +61,19 @@ impl fmt::Display for Failure {
             Failure::Arguments { tool, problems, example } => {
                 writeln!(formatter, "The arguments of {tool} are not right, so nothing was asked:")?;
                 for problem in problems.iter().take(MAX_PROBLEMS) {
-                    writeln!(formatter, "- {problem}")?;
+                    writeln!(formatter, "- {}", legible(problem))?;
                 }
                 write!(formatter, "A call that works: {tool} {example}")
             }
             Failure::Illegal { tool, violation, instead } => {
+                let violation = violation.to_string();
+                let violation = legible(&violation);
                 write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
             }
-            Failure::Plausible { site_id, has_pattern, error } => {
+            Failure::Plausible { site_id, has_pattern, instead, error } => {
                 plausible(formatter, site_id, error)?;
                 match error {
+                    QueryError::Unauthorized => other_site(formatter, instead),
                     QueryError::ServerFault(500) if *has_pattern => write!(
                         formatter,
                         " It also answers so to a regular expression that RE2 cannot read: check those in \
@@ -77,9 +96,9 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
         QueryError::Refused(words) => refused(formatter, words.as_deref()),
         QueryError::Unauthorized => write!(
             formatter,
-            "Plausible rejected the API key, or the key cannot see the site {site_id}: Plausible answers both in the \
-             same way (401). Check the spelling of site_id, a bare domain as example.com, mostly without www. If it is \
-             right, the key needs access to that site."
+            "Plausible rejected the API key, or the key cannot see the site {}: Plausible answers both in the same way \
+             (401).",
+            legible(site_id)
         ),
         QueryError::PaymentRequired(words) => {
             write!(formatter, "Plausible wants an upgrade (402): the site is locked, or its plan has no Stats API.")?;
@@ -120,6 +139,31 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
         ),
         QueryError::Unreachable(error) => unreachable(formatter, *error),
         QueryError::OverBudget { spender, retry_after } => over_budget(formatter, *spender, *retry_after),
+    }
+}
+
+fn other_site(formatter: &mut fmt::Formatter<'_>, instead: &Instead) -> fmt::Result {
+    match instead {
+        Instead::OneOf(sites) => write!(
+            formatter,
+            " Check the spelling of site_id, or ask about a site that this server is set up for: {}.",
+            legible(sites)
+        ),
+        Instead::Default(site) => write!(
+            formatter,
+            " Check the spelling of site_id, or leave it out to ask about the default site, {}. If it is right, the key \
+             needs access to that site.",
+            legible(site)
+        ),
+        Instead::NoOther => write!(
+            formatter,
+            " It is the site_id that this server is set up for, so look at the key: it needs access to that site."
+        ),
+        Instead::Nothing => write!(
+            formatter,
+            " Check the spelling of site_id, which is the site's domain in Plausible's settings. If it is right, the key \
+             needs access to that site."
+        ),
     }
 }
 

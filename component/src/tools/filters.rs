@@ -3,13 +3,17 @@
 use serde_json::{Map, Value};
 
 use super::arguments::{Arguments, dimension_problem, kind, quoted};
-use crate::plausible::{BeyondRe2, Clauses, Dimension, Filter, Operator, anchored, beyond_re2, page_filter};
+use super::coercion;
+use crate::legible::legible;
+use crate::plausible::{
+    BeyondRe2, Clauses, Dimension, Filter, Operator, PagePath, beyond_re2, page_expression, page_part,
+};
 
-/// Reads `page`, `goal` and `property_filters`, in this order.
-pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
-    let page = page(arguments);
+/// Reads `page`, `goal` and `property_filters`, in this order; `site` is the one that they are about.
+pub fn read(arguments: &mut Arguments, site: Option<&str>) -> Vec<Filter> {
+    let page = page(arguments, site);
     let goal = arguments.text("goal");
-    let properties = property_filters(arguments);
+    let properties = property_filters(arguments, site);
     for (name, given, dimension) in
         [("page", page.is_some(), Dimension::PAGE), ("goal", goal.is_some(), Dimension::GOAL)]
     {
@@ -29,28 +33,43 @@ pub fn read(arguments: &mut Arguments) -> Vec<Filter> {
         dimension: Dimension::GOAL,
         clauses: Clauses::Text(vec![goal]),
     });
-    page.as_deref().map(page_filter).into_iter().chain(goal).chain(properties).collect()
+    page.as_ref().map(PagePath::filter).into_iter().chain(goal).chain(properties).collect()
 }
 
-/// The page path or pattern. People paste addresses; Plausible has paths.
-fn page(arguments: &mut Arguments) -> Option<String> {
+/// The page or pattern. People paste addresses; Plausible has paths.
+fn page(arguments: &mut Arguments, site: Option<&str>) -> Option<PagePath> {
     let text = arguments.text("page")?;
-    let address = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let path = match address {
-        None => text.as_str(),
-        Some(address) => {
-            let path = address.find('/').and_then(|at| address.get(at..)).unwrap_or("/");
-            path.split(['?', '#']).next().unwrap_or(path)
-        }
-    };
-    if !path.starts_with(['/', '*']) {
-        let shown = quoted(path);
+    let page = PagePath::read(&text, site);
+    if !page.is_path() {
+        let shown = quoted(&page.text());
         let inner = shown.trim_matches('"');
         let instead = format!("write \"/{inner}\", or \"*{inner}*\" for every page with that in its path");
         arguments.problem("page", format_args!("{shown} is no path; {instead}"));
         return None;
     }
-    Some(path.to_owned())
+    note_address(arguments, "page", &page, site);
+    Some(page)
+}
+
+/// What an address says that its path does not.
+fn note_address(arguments: &mut Arguments, name: &str, page: &PagePath, site: Option<&str>) {
+    let path = shown(&page.text());
+    if let Some((host, site)) = site.and_then(|site| Some((page.foreign_host(site)?, site))) {
+        let host = shown(host);
+        arguments.note(format!(
+            "{name}: {host} is neither {site} nor one of its subdomains. Only the path, {path}, was taken from the address."
+        ));
+    }
+    if page.is_hash_route {
+        arguments.note(format!(
+            "{name}: {path} is a page only where the site counts what follows the # (Plausible's hash-based routing)."
+        ));
+    }
+}
+
+/// A text as a note repeats it: cut.
+fn shown(text: &str) -> String {
+    legible(text).chars().take(MAX_SHOWN).collect()
 }
 
 /// Whether a goal has to be met.
@@ -76,26 +95,26 @@ fn targets(filter: &Filter, target: &Dimension) -> bool {
     matches!(filter, Filter::Compare { dimension, .. } if dimension == target)
 }
 
-fn property_filters(arguments: &mut Arguments) -> Vec<Filter> {
+fn property_filters(arguments: &mut Arguments, site: Option<&str>) -> Vec<Filter> {
     let entries = match arguments.take("property_filters") {
         None => return Vec::new(),
-        Some(Value::Array(entries)) => entries,
-        Some(other) => {
-            arguments.problem("property_filters", format_args!("must be a list, not {}", kind(&other)));
-            return Vec::new();
-        }
+        Some(Value::String(text)) if text.is_empty() => return Vec::new(),
+        Some(value) => coercion::list(value),
     };
     if entries.len() > MAX_FILTERS {
         arguments.problem("property_filters", format_args!("has more than {MAX_FILTERS} entries"));
         return Vec::new();
     }
+    let entries: Vec<Value> = entries.into_iter().map(coercion::object).collect();
     let mut filters = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
+        let name = format!("property_filters[{at}]");
         match property_filter(entry) {
-            Ok(filter) => filters.push(filter),
-            Err(text) => arguments.problem(&format!("property_filters[{at}]"), text),
+            Ok(filter) => filters.push(with_stored_pages(arguments, &name, filter, site)),
+            Err(text) => arguments.problem(&name, text),
         }
     }
+    arguments.restate("property_filters", Value::Array(entries));
     filters
 }
 
@@ -106,7 +125,8 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
     if let Some(unknown) = entry.keys().find(|name| !ENTRY.contains(&name.as_str())) {
         return Err(format!("has no member {}; it takes property, operator and values", quoted(unknown)));
     }
-    let Some(name) = entry.get("property").and_then(Value::as_str) else {
+    let property = entry.get("property").cloned().map(coercion::single);
+    let Some(name) = property.as_ref().and_then(Value::as_str) else {
         return Err("needs property, a string: a dimension or the name of a custom property".to_owned());
     };
     let dimension = match Dimension::parse_filtered(name) {
@@ -117,11 +137,37 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
         Err(error) => return Err(dimension_problem(name, &error)),
     };
     let operator = operator(entry)?;
-    let clauses = clauses(entry, &dimension)?;
+    let clauses = clauses(entry, operator, &dimension)?;
     if let Clauses::Text(values) = &clauses {
         check_values(operator, &dimension, values)?;
     }
     Ok(Filter::Compare { operator, dimension, clauses })
+}
+
+/// A filter on pages with the pages as Plausible stores them. Any other is as it was.
+fn with_stored_pages(arguments: &mut Arguments, name: &str, filter: Filter, site: Option<&str>) -> Filter {
+    match filter {
+        Filter::Compare { operator, dimension, clauses: Clauses::Text(values) } if is_path(&dimension) => {
+            let stored = values.iter().map(|value| stored_page(arguments, name, operator, value, site)).collect();
+            Filter::Compare { operator, dimension, clauses: Clauses::Text(stored) }
+        }
+        other => other,
+    }
+}
+
+fn stored_page(arguments: &mut Arguments, name: &str, operator: Operator, value: &str, site: Option<&str>) -> String {
+    match operator {
+        Operator::Is | Operator::IsNot => {
+            let page = PagePath::read(value, site);
+            if value.is_empty() || !page.is_path() {
+                return value.to_owned();
+            }
+            note_address(arguments, name, &page, site);
+            page.text()
+        }
+        Operator::Contains | Operator::ContainsNot => page_part(value, site),
+        Operator::Matches | Operator::MatchesNot => page_expression(value),
+    }
 }
 
 /// Refuses values that mean something else to Plausible than to whoever writes them.
@@ -138,7 +184,7 @@ fn check_values(operator: Operator, dimension: &Dimension, values: &[String]) ->
             operator.name(),
             quoted(value),
             matching.name(),
-            quoted(&anchored(value))
+            quoted(&PagePath::read(value, None).regular_expression())
         )),
         None => Ok(()),
     }
@@ -165,32 +211,39 @@ fn is_path(dimension: &Dimension) -> bool {
 }
 
 fn operator(entry: &Map<String, Value>) -> Result<Operator, String> {
-    let name = match entry.get("operator") {
+    let name = match entry.get("operator").cloned().map(coercion::single) {
         None | Some(Value::Null) => return Ok(Operator::Is),
         Some(Value::String(name)) => name,
-        Some(other) => return Err(format!("operator must be a string, not {}", kind(other))),
+        Some(other) => return Err(format!("operator must be a string, not {}", kind(&other))),
     };
     Operator::ALL.into_iter().find(|operator| operator.name() == name).ok_or_else(|| {
         let names = Operator::ALL.map(Operator::name).join(", ");
-        format!("operator {} is not one of {names}", quoted(name))
+        format!("operator {} is not one of {names}", quoted(&name))
     })
 }
 
-fn clauses(entry: &Map<String, Value>, dimension: &Dimension) -> Result<Clauses, String> {
+fn clauses(entry: &Map<String, Value>, operator: Operator, dimension: &Dimension) -> Result<Clauses, String> {
     let values = match entry.get("values") {
-        Some(Value::Array(values)) if !values.is_empty() => values,
-        _ => return Err("needs values, a list of at least one string".to_owned()),
+        None | Some(Value::Null) => Vec::new(),
+        // A regular expression may begin with a bracket too.
+        Some(Value::String(text)) if matches!(operator, Operator::Matches | Operator::MatchesNot) => {
+            let values = coercion::list(Value::String(text.clone()));
+            if values.iter().all(Value::is_string) { values } else { vec![Value::String(text.clone())] }
+        }
+        Some(values) => coercion::list(values.clone()),
     };
+    if values.is_empty() {
+        return Err("needs values, a list of at least one string".to_owned());
+    }
     if values.len() > MAX_VALUES {
         return Err(format!("has more than {MAX_VALUES} values"));
     }
     if *dimension == Dimension::BuiltIn("visit:city") {
-        return cities(values).ok_or_else(|| {
+        return cities(&values).ok_or_else(|| {
             "visit:city takes GeoNames ids, which are integers; use visit:city_name for names".to_owned()
         });
     }
-    let strings: Option<Vec<String>> = values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
-    match strings {
+    match values.iter().map(coercion::text).collect::<Option<Vec<String>>>() {
         Some(strings) if strings.iter().any(|value| value.chars().count() > MAX_VALUE) => {
             Err(format!("a value has at most {MAX_VALUE} characters"))
         }
@@ -204,6 +257,9 @@ fn cities(values: &[Value]) -> Option<Clauses> {
     let id = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     values.iter().map(id).collect::<Option<Vec<_>>>().map(Clauses::Numbers)
 }
+
+/// How much of an address a note repeats, in characters.
+const MAX_SHOWN: usize = 120;
 
 /// The members of an entry.
 const ENTRY: [&str; 3] = ["property", "operator", "values"];

@@ -52,7 +52,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let date_range = arguments.date_range("date_range");
     let dimension = arguments.dimension("dimension");
     let metrics = arguments.metrics();
-    let filters = filters::read(&mut arguments);
+    let filters = filters::read(&mut arguments, site_id.as_deref());
     let limit = arguments.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let offset = arguments.integer("offset", 0..=schema::MAX_OFFSET).unwrap_or(0);
     let warnings = arguments.finish()?;

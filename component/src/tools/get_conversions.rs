@@ -45,7 +45,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let mut arguments = Arguments::new(NAME, EXAMPLE, given);
     let site_id = arguments.site(tools.sites);
     let date_range = arguments.date_range("date_range");
-    let filters = filters::read(&mut arguments);
+    let filters = filters::read(&mut arguments, site_id.as_deref());
     let by_page = arguments.flag("breakdown_by_page");
     let limit = arguments.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let offset = arguments.integer("offset", 0..=schema::MAX_OFFSET).unwrap_or(0);

@@ -25,8 +25,9 @@ pub fn definition(has_default_site: bool) -> ToolDefinition {
         description: "How traffic or conversions of a site develop over time: metrics per hour, day, week or month. Use \
 it for trends, for the day on which something changed, and for one page or goal over time. For a ranking use \
 get_breakdown, for two periods side by side compare_periods.\n\
-Metrics: visitors, visits, pageviews, events, bounce_rate, visit_duration; scroll_depth and time_on_page with page; \
-group_conversion_rate (of the bucket's own visitors) with goal. views_per_visit cannot be had over time.\n\
+Metrics: visitors, visits, pageviews, events, bounce_rate, visit_duration; views_per_visit without page (older \
+self-hosted Plausibles refuse it); scroll_depth and time_on_page with page; group_conversion_rate (of the bucket's own \
+visitors) with goal.\n\
 Empty buckets are filled in, buckets after now are left out, and those that are still running or that an end of the \
 range cuts are marked partial.\n\
 Example: {\"date_range\":\"30d\",\"granularity\":\"day\",\"page\":\"/pricing\",\"metrics\":[\"visitors\",\"pageviews\"]}",
@@ -43,7 +44,7 @@ pub async fn call<A: StatsApi>(tools: &Tools<'_, A>, given: Map<String, Value>) 
     let date_range = arguments.date_range("date_range");
     let granularity = arguments.choice("granularity", &Granularity::ALL).unwrap_or(Granularity::Day);
     let metrics = arguments.metrics();
-    let filters = filters::read(&mut arguments);
+    let filters = filters::read(&mut arguments, site_id.as_deref());
     let warnings = arguments.finish()?;
     let (Some(site_id), Some(date_range)) = (site_id, date_range) else { return Err(arguments.incomplete()) };
     let metrics = metrics.unwrap_or_else(|| default_metrics(&filters).to_vec());
@@ -93,6 +94,7 @@ fn series<'a, H>(tools: &Tools<'_, H>, query: &'a LegalQuery, answer: Answer, mu
     }
     warnings.extend(answer.warnings);
     warnings.extend(report::nothing_found(&query.filters, rows.iter().map(|(row, _)| row)));
+    warnings.extend(report::replaced(rows.iter().map(|(row, _)| row)));
     Report { query, period: answer.period, rows, total_rows: None, truncated: surplus > 0, warnings }
 }
 

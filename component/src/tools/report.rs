@@ -1,13 +1,17 @@
 //! What rows become: words for the model and structured content for programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::ser::{CharEscape, Formatter};
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::failure::Failure;
 use super::table;
+use crate::legible::{is_invisible, legible};
 use crate::mcp::ToolResult;
 use crate::plausible::{
     Answer, Clauses, DateRange, Dimension, Filter, Label, LegalQuery, Metric, MetricValue, Operator, Page, Period,
@@ -43,13 +47,15 @@ impl<'a> Report<'a> {
         let unfinished = unfinished("The range", answer.period.as_ref(), now);
         let is_first = query.page.is_none_or(|page| page.offset == 0);
         let nothing_found = nothing_found(&query.filters, &answer.rows).filter(|_| is_first);
+        let notes = nothing_found.into_iter().chain(replaced(&answer.rows));
+        let warnings = warnings.into_iter().chain(unfinished).chain(answer.warnings).chain(notes).collect();
         Report {
             query,
             period: answer.period,
             rows: answer.rows.into_iter().map(|row| (row, false)).collect(),
             total_rows: answer.total_rows,
             truncated,
-            warnings: warnings.into_iter().chain(unfinished).chain(answer.warnings).chain(nothing_found).collect(),
+            warnings,
         }
     }
 
@@ -95,7 +101,8 @@ impl<'a> Report<'a> {
                 self.rows.len()
             ));
         }
-        push_warnings(&mut text, &self.warnings);
+        push_notes(&mut text, &self.warnings);
+        push_notes(&mut text, &table::notes(self.rows.iter().map(|(row, _)| row)));
         text
     }
 
@@ -149,22 +156,58 @@ fn row_content((row, partial): &(Row, bool)) -> RowContent<'_> {
     RowContent { dimensions: &row.dimensions, metrics: &row.metrics, partial: *partial }
 }
 
-/// A value of ours as JSON. It cannot fail: every map has text for keys.
+/// A value of ours as JSON, with every text in it [legible]: whatever visitors and callers wrote is cleaned here, and no
+/// member that is added later can be forgotten. It cannot fail: every map has text for keys.
 pub fn json_text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, Legible);
+    match value.serialize(&mut serializer) {
+        Ok(()) => String::from_utf8(json).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Writes JSON without anything that is not seen.
+struct Legible;
+
+impl Formatter for Legible {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        writer.write_all(legible(fragment).as_bytes())
+    }
+
+    /// A control character is not written as an escape either: whoever reads the JSON would have it again.
+    fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
+        match escape {
+            CharEscape::Quote => writer.write_all(b"\\\""),
+            CharEscape::ReverseSolidus => writer.write_all(b"\\\\"),
+            CharEscape::Solidus => writer.write_all(b"/"),
+            _ => writer.write_all("\u{fffd}".as_bytes()),
+        }
+    }
+}
+
+/// What to know about values that are not shown as they are.
+pub fn replaced<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Option<String> {
+    let is_replaced = table::texts(rows).any(|text| matches!(legible(text), Cow::Owned(_)));
+    is_replaced.then(|| {
+        "In values, \u{fffd} stands for a character that is not seen. Such a value cannot be used in a filter as shown."
+            .to_owned()
+    })
 }
 
 /// The first line: the site, the resolved range, the filters.
 pub fn heading(query: &Query, period: Option<&Period>) -> String {
-    let range = period.map_or_else(|| requested(&query.date_range), describe);
-    format!("{} | {range}{}\n", query.site_id, filter_note(&query.filters))
+    let (site, range) = (table::clean(&query.site_id), range(query, period));
+    format!("{site} | {range}{}\n", filter_note(&query.filters))
 }
 
-/// A resolved range for people: days, or points in time when it does not begin and end with one.
-pub fn describe(period: &Period) -> String {
-    let whole_days = period.from.contains("T00:00:00") && period.to.contains("T23:59:59");
+/// The resolved range for people, else the one that was asked for: days, or points in time when it does not begin and
+/// end with one.
+pub fn range(query: &Query, period: Option<&Period>) -> String {
+    let Some(period) = period else { return requested(&query.date_range) };
+    let whole_days = period.is_of_whole_days(&query.date_range);
     let (from, to) = if whole_days { period.days() } else { (period.from.as_str(), period.to.as_str()) };
-    format!("{from} to {to}")
+    format!("{} to {}", table::clean(from), table::clean(to))
 }
 
 /// The filters, for people.
@@ -183,10 +226,10 @@ pub fn number(number: f64) -> Value {
     whole.map_or_else(|| json!(number), |whole: i64| json!(whole))
 }
 
-/// Adds a line per warning.
-pub fn push_warnings(text: &mut String, warnings: &[String]) {
-    for warning in warnings {
-        text.push_str(&format!("Note: {}\n", table::clean(warning)));
+/// Adds a line per note.
+pub fn push_notes(text: &mut String, notes: &[impl AsRef<str>]) {
+    for note in notes {
+        text.push_str(&format!("Note: {}\n", legible(note.as_ref())));
     }
 }
 
@@ -203,10 +246,17 @@ pub fn unfinished(subject: &str, period: Option<&Period>, now: Timestamp) -> Opt
 pub fn nothing_found<'r>(filters: &[Filter], rows: impl IntoIterator<Item = &'r Row>) -> Option<String> {
     let is_nothing = |value: &MetricValue| value.number().is_none_or(|number| number == 0.0);
     let found_nothing = rows.into_iter().flat_map(|row| &row.metrics).all(is_nothing);
+    let is_one_page = |filter: &Filter| matches!(filter, Filter::Compare { operator: Operator::Is, dimension, .. } if *dimension == Dimension::PAGE);
+    let slash = if filters.iter().any(is_one_page) {
+        " A slash at the end counts: /about and /about/ are two pages."
+    } else {
+        ""
+    };
     (found_nothing && !filters.is_empty()).then(|| {
-        "Nothing was counted with these filters. Values compare exactly, upper and lower case included: get_breakdown by \
-         that dimension lists those that the site has."
-            .to_owned()
+        format!(
+            "Nothing was counted with these filters. Values compare exactly, upper and lower case included: get_breakdown \
+             by that dimension lists those that the site has.{slash}"
+        )
     })
 }
 
@@ -215,8 +265,24 @@ pub fn legal(query: Query, tool: &'static str, arguments: &Arguments) -> Result<
     let attempt = query.clone();
     attempt.check().map_err(|violation| {
         let instead = mend(query, arguments.given().clone());
-        Failure::Illegal { tool, violation, instead: Value::Object(instead).to_string() }
+        Failure::Illegal { tool, violation, instead: visible_json(&Value::Object(instead)) }
     })
+}
+
+/// JSON in which everything that is not seen is escaped: a call is offered as it has to be sent.
+fn visible_json(value: &Value) -> String {
+    let json = value.to_string();
+    let mut visible = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_invisible(character) {
+            let units =
+                character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            visible.push_str(&units);
+        } else {
+            visible.push(character);
+        }
+    }
+    visible
 }
 
 /// The arguments, with everything mended that a rule is against, so that the call that is offered works.

@@ -1,15 +1,16 @@
 //! Rows as a compact table. Values come from visitors (anyone can send a referrer or a page path), so they are cleaned:
-//! no line breaks, no control characters, no column separators, cut.
+//! no line breaks, nothing that is not seen, no column separators, cut.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::plausible::{Dimension, Label, MetricValue, Query, Row};
+use crate::legible::legible;
+use crate::plausible::{Label, MetricValue, Query, Row};
 
 /// The header line and one line per row.
 pub fn rows(query: &Query, rows: &[(Row, bool)]) -> String {
-    let names = query.dimensions.iter().map(Dimension::name);
+    let names = query.dimensions.iter().map(|dimension| clean(&dimension.name()).into_owned());
     let names: Vec<String> = names.chain(query.metrics.iter().map(|metric| metric.name().to_owned())).collect();
     let mut table = names.join(" | ");
     table.push('\n');
@@ -41,20 +42,41 @@ pub fn value(value: &MetricValue) -> Cow<'_, str> {
 
 /// A text from outside in a cell.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let harmless = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'|';
-    if text.len() <= MAX_CELL && text.bytes().all(harmless) {
-        return Cow::Borrowed(text);
+    let text = legible(text);
+    if !text.contains('|') && text.chars().nth(MAX_CELL).is_none() {
+        return text;
     }
-    let visible = text.chars().map(|character| match character {
-        '|' => '¦',
-        character if character.is_control() || is_invisible(character) => ' ',
-        character => character,
-    });
-    let mut cut: String = visible.take(MAX_CELL).collect();
+    let mut cut: String =
+        text.chars().map(|character| if character == '|' { '¦' } else { character }).take(MAX_CELL).collect();
     if text.chars().nth(MAX_CELL).is_some() {
         cut.push('…');
     }
     Cow::Owned(cut)
+}
+
+/// What to know about values that stand in cells otherwise than they are.
+pub fn notes<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<&'static str> {
+    let (mut has_bar, mut is_cut) = (false, false);
+    for text in texts(rows) {
+        has_bar |= text.contains('|');
+        is_cut |= text.chars().nth(MAX_CELL).is_some();
+    }
+    let notes = [
+        (has_bar, "In values, ¦ stands for |: write | in a filter."),
+        (
+            is_cut,
+            "A value that ends with … is cut: it cannot be used in a filter as shown, but its beginning with contains.",
+        ),
+    ];
+    notes.into_iter().filter(|(is_true, _)| *is_true).map(|(_, note)| note).collect()
+}
+
+/// The values of dimensions that are text.
+pub fn texts<'r>(rows: impl IntoIterator<Item = &'r Row>) -> impl Iterator<Item = &'r str> {
+    rows.into_iter().flat_map(|row| &row.dimensions).filter_map(|label| match label {
+        Label::Text(text) => Some(text.as_str()),
+        Label::Number(_) | Label::Null => None,
+    })
 }
 
 fn label(label: &Label) -> Cow<'_, str> {
@@ -63,12 +85,6 @@ fn label(label: &Label) -> Cow<'_, str> {
         Label::Number(number) => Cow::Owned(number.to_string()),
         Label::Null => Cow::Borrowed("-"),
     }
-}
-
-/// Separators and characters that change the direction of text or have no shape (Unicode general category Cf and
-/// friends), with which a value could pretend to be something else.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The longest cell, in characters; page paths and campaign names are shorter.
@@ -80,7 +96,7 @@ mod tests {
 
     #[test]
     fn values_from_visitors_cannot_break_out_of_their_cell() {
-        assert_eq!(clean("a|b\nc\u{202e}d\u{1b}[0m"), "a¦b c d [0m");
+        assert_eq!(clean("a|b\nc\u{202e}d\u{1b}[0m"), "a¦b\u{fffd}c\u{fffd}d\u{fffd}[0m");
         assert_eq!(clean(&"x".repeat(300)).chars().count(), MAX_CELL + 1);
     }
 }

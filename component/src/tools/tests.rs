@@ -1,7 +1,10 @@
 //! What the tools send and what they make of answers.
 
+mod hostile;
 mod properties;
 mod refusals;
+mod understood;
+mod zones;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -169,7 +172,8 @@ fn a_page_of_rows_says_what_it_is_and_where_it_goes_on() {
         truncated: 2 of 57 rows are shown; the next begin at offset 6.\n\
         Note: get_breakdown has no argument \"typo\"; it was ignored.\n\
         Note: Imported data is not included (unsupported_query). Imported data cannot be filtered so.\n\
-        Note: bounce_rate: is odd\n";
+        Note: bounce_rate: is odd\n\
+        Note: In values, ¦ stands for |: write | in a filter.\n";
     assert_eq!(result.text, expected);
     let content = content(&result);
     assert_eq!(content["results"][1], json!({"dimensions": ["/a|b"], "metrics": [5, 7, null]}));

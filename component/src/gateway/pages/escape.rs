@@ -1,5 +1,7 @@
 //! Text from outside as HTML. What these functions return is safe in an element and in a quoted attribute.
 
+use crate::legible::is_invisible;
+
 /// Any text, whole.
 pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
@@ -52,19 +54,6 @@ fn one_line(text: &str) -> String {
     let visible: String =
         text.chars().filter(|character| character.is_whitespace() || !is_invisible(*character)).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Control characters, those of the Unicode general category Cf (direction, joiners, tags), fillers that look like
-/// nothing, and selectors: with them a name could pretend to be another, or to be none.
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
-            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The longest name that is shown, in characters; two lines of a heading on a phone.

@@ -155,11 +155,16 @@ fn page_metrics_need_a_page() {
 }
 
 #[test]
-fn views_per_visit_stands_alone() {
-    refused(query(&[ViewsPerVisit], &[DAY], &[]), Violation::ViewsPerVisitWithDimension("time:day".into()));
+fn views_per_visit_has_no_dimension_but_time() {
+    let by_source = Violation::ViewsPerVisitWithDimension("visit:source".into());
+    refused(query(&[ViewsPerVisit], &[SOURCE], &[]), by_source.clone());
+    refused(query(&[ViewsPerVisit], &[DAY, SOURCE], &[]), by_source);
     refused(query(&[ViewsPerVisit], &[], &[is(PAGE)]), Violation::ViewsPerVisitWithPageFilter);
     refused(query(&[ViewsPerVisit], &[], &[done(is(PAGE))]), Violation::ViewsPerVisitWithPageFilter);
     legal(query(&[ViewsPerVisit], &[], &[is(SOURCE), is(GOAL)]));
+    for granularity in Granularity::ALL {
+        legal(query(&[ViewsPerVisit, Visitors], &[Dimension::Time(granularity.1)], &[]));
+    }
 }
 
 #[test]

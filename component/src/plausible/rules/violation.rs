@@ -41,7 +41,7 @@ pub enum Violation {
     NeedsPage(Metric),
     /// `views_per_visit` with a page filter.
     ViewsPerVisitWithPageFilter,
-    /// `views_per_visit` with a dimension.
+    /// `views_per_visit` with a dimension that is not time.
     ViewsPerVisitWithDimension(String),
     /// A session metric by an event dimension.
     SessionMetricByEvent(Metric, String),
@@ -126,7 +126,7 @@ impl Violation {
             ),
             Violation::ViewsPerVisitWithDimension(name) => write!(
                 formatter,
-                "views_per_visit cannot be broken down by {name}. Plausible computes it without dimensions only."
+                "views_per_visit cannot be broken down by {name}. Plausible computes it for whole ranges and over time only."
             ),
             Violation::SessionMetricByEvent(metric, name) => write!(
                 formatter,

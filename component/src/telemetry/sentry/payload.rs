@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::envelope::{insert, sdk, seconds};
 use super::mask::mask;
 use super::report::{Deployment, Report, Trouble};
+use crate::legible::{legible, legible_lines};
 use crate::ports::Timestamp;
 use crate::telemetry::Outcome;
 
@@ -49,7 +50,7 @@ impl Report {
             members.remove("user");
         }
         let Some(feedback) = &self.feedback else { return payload };
-        let message: String = mask(&feedback.message).chars().take(MAX_MESSAGE).collect();
+        let message: String = legible_lines(&mask(&feedback.message)).chars().take(MAX_MESSAGE).collect();
         let mut tags = json!({ "feedback.category": feedback.category });
         if let Some(tool) = feedback.tool {
             insert(&mut tags, "feedback.tool", json!(tool));
@@ -75,7 +76,7 @@ impl Report {
         if let Some(user) = &self.record.user {
             let mut members = json!({ "id": user.id });
             if let Some(email) = &user.email {
-                insert(&mut members, "email", json!(email));
+                insert(&mut members, "email", json!(legible(email)));
             }
             insert(&mut payload, "user", members);
         }

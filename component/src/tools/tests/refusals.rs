@@ -47,12 +47,21 @@ fn wrong_arguments_are_all_named_at_once() {
         (json!({"date_range": "12h"}), "only \"24h\""),
         (json!({"date_range": "2026-07-10,2026-07-01"}), "ends before it begins"),
         (json!({"date_range": "7d", "granularity": "minute"}), "granularity"),
-        (json!({"date_range": "7d", "metrics": "visitors"}), "metrics: must be a list of strings"),
+        (json!({"date_range": "7d", "metrics": {}}), "metrics: must be a list of strings"),
+        (json!({"date_range": "7d", "metrics": [["visitors"]]}), "metrics: must be a list of strings"),
         (json!({"date_range": "7d", "metrics": []}), "metrics: is empty"),
         (json!({"date_range": "7d", "site_id": {}}), "site_id: must be a string, not an object"),
         (json!({"date_range": "7d", "site_id": "a b"}), "site_id"),
         (json!({"date_range": "7d", "page": "x".repeat(1025)}), "page: is longer than 1024"),
-        (json!({"date_range": "7d", "property_filters": {}}), "property_filters: must be a list"),
+        (json!({"date_range": "7d", "property_filters": {}}), "property_filters[0]: needs property"),
+        (json!({"date_range": "7d", "property_filters": "plan"}), "property_filters[0]: must be an object"),
+        (json!({"date_range": ["7d", "30d", "91d"]}), "date_range: must be a string, not a list"),
+        (json!({"date_range": "7d", "page": ["/a", "/b"]}), "page: must be a string, not a list"),
+        (json!({"date_range": "7d", "site_id": "shop\u{200b}.example"}), "site_id"),
+        (
+            json!({"date_range": "7d", "property_filters": [{"property": "visit:entry_page", "values": "https://shop.example/bl%C3%B8g/*?x=1"}]}),
+            "use operator matches with the value \"^/bløg/\"",
+        ),
         (json!({"date_range": "7d", "property_filters": [{"property": "plan"}]}), "property_filters[0]: needs values"),
         (json!({"date_range": "7d", "property_filters": [{"property": "plan", "values": []}]}), "needs values"),
         (
@@ -138,9 +147,14 @@ fn illegal_combinations_are_refused_with_the_rule_and_a_call_that_works() {
             ["needs a page", "get_breakdown {\"date_range\":\"7d\",\"dimension\":\"visit:source\"}"],
         ),
         (
+            "get_breakdown",
+            json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["views_per_visit", "visits"]}),
+            ["over time only", "\"metrics\":[\"visits\"]"],
+        ),
+        (
             "get_timeseries",
-            json!({"date_range": "7d", "metrics": ["views_per_visit"]}),
-            ["without dimensions only", "get_timeseries {\"date_range\":\"7d\"}"],
+            json!({"date_range": "7d", "page": "/a", "metrics": ["views_per_visit"]}),
+            ["page filter", "get_timeseries {\"date_range\":\"7d\",\"page\":\"/a\"}"],
         ),
         (
             "compare_periods",
@@ -205,6 +219,40 @@ fn a_site_is_needed_and_must_be_allowed() {
     let result = call(&http, sites, "get_conversions", json!({"date_range": "7d", "site_id": "b.example"}));
     assert!(result.is_error && result.text.contains("a.example"), "{}", result.text);
     assert!(sent(&http).is_empty());
+}
+
+/// What a caller reads after a 401 about `site`.
+fn unauthorized(sites: Sites<'_>, site: &str) -> String {
+    let http = ScriptedHttp::default();
+    http.answer(401, r#"{"error":"Invalid API key or site ID."}"#);
+    let result = call(&http, sites, "get_conversions", json!({"date_range": "7d", "site_id": site}));
+    assert!(result.is_error && result.text.contains("(401)"), "{}", result.text);
+    result.text
+}
+
+#[test]
+fn after_a_401_sites_that_work_are_named() {
+    let allowed = ["a.example".to_owned(), "b.example".to_owned(), "c.example/docs".to_owned()];
+    let listed = Sites { default: Some("default.example"), allowed: Some(&allowed) };
+    let text = unauthorized(listed, "https://www.A.example/");
+    assert!(text.contains("set up for: b.example, c.example/docs.") && !text.contains("default.example"), "{text}");
+    let text = unauthorized(Sites { allowed: Some(&allowed[..1]), ..listed }, "a.example");
+    assert!(text.contains("look at the key"), "{text}");
+
+    let default = Sites { default: Some("default.example"), allowed: None };
+    let text = unauthorized(default, "other.example");
+    assert!(text.contains("other.example") && text.contains("the default site, default.example"), "{text}");
+    let text = unauthorized(default, "default.example");
+    assert!(text.contains("look at the key"), "{text}");
+    let text = unauthorized(Sites::default(), "other.example");
+    assert!(text.contains("Check the spelling of site_id"), "{text}");
+}
+
+#[test]
+fn of_many_sites_the_first_are_named() {
+    let allowed: Vec<String> = (0..30).map(|number| format!("s{number}.example")).collect();
+    let text = unauthorized(Sites { default: None, allowed: Some(&allowed) }, "s0.example");
+    assert!(text.contains("s1.example, s2.example") && text.contains("s25.example and 4 more."), "{text}");
 }
 
 #[test]
@@ -294,4 +342,12 @@ fn filters_with_which_nothing_was_counted_may_be_spelled_otherwise() {
         assert_eq!(ask("compare_periods", results, periods), times);
     }
     assert_eq!(ask("get_conversions", "[]", json!({"date_range": "7d"})), 0, "nothing is filtered");
+    let slash = |page: &str| {
+        let http = ScriptedHttp::default();
+        http.answer(200, r#"{"results":[]}"#);
+        let arguments = json!({"date_range": "7d", "page": page});
+        let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", arguments);
+        result.text.contains("/about and /about/ are two pages")
+    };
+    assert!(slash("/about/") && !slash("/about*"));
 }

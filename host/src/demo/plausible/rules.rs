@@ -196,8 +196,8 @@ fn metric_allowed(metric: Metric, query: &Query, leaves: &[Leaf]) -> Result<(), 
         Metric::ViewsPerVisit if filtered(&Dimension::Page) => {
             Err(format!("Metric `{name}` cannot be queried with a filter on `event:page`."))
         }
-        Metric::ViewsPerVisit if !query.dimensions.is_empty() => {
-            Err(format!("Metric `{name}` cannot be queried with `dimensions`."))
+        Metric::ViewsPerVisit if query.dimensions.iter().any(|dimension| !matches!(dimension, Dimension::Time(_))) => {
+            Err(format!("Metric `{name}` cannot be queried with non-time dimensions."))
         }
         _ => Ok(()),
     }

@@ -99,9 +99,10 @@ fn metrics_go_with_the_filters_and_dimensions_that_they_need() {
             "Metric `views_per_visit` cannot be queried with a filter on `event:page`.",
         ),
         (
-            json!({"metrics": ["views_per_visit"], "dimensions": ["time:day"]}),
-            "Metric `views_per_visit` cannot be queried with `dimensions`.",
+            json!({"metrics": ["views_per_visit"], "dimensions": ["time:day", "visit:source"]}),
+            "Metric `views_per_visit` cannot be queried with non-time dimensions.",
         ),
+        (json!({"metrics": ["views_per_visit"], "dimensions": ["time:day"]}), ""),
         (
             json!({"metrics": ["bounce_rate", "visit_duration"], "dimensions": ["event:goal"]}),
             "Session metric(s) `bounce_rate`, `visit_duration` cannot be queried along with event dimension(s) `event:goal`",

@@ -89,7 +89,7 @@ fn each_stage_speaks_for_itself() {
         (json!({"date_range": ["2026-01-01", "9999-12-31"]}), "Invalid date_range [\"2026-01-01\", \"9999-12-31\"]"),
         (
             json!({"metrics": ["views_per_visit"], "dimensions": ["visit:source"]}),
-            "Metric `views_per_visit` cannot be queried with `dimensions`.",
+            "Metric `views_per_visit` cannot be queried with non-time dimensions.",
         ),
     ] {
         assert_eq!(request(&plausible, change, NOW), (400, json!({"error": text})));
