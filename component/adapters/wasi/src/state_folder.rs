@@ -3,6 +3,7 @@
 //! ```text
 //! records/   a folder per key               (store)
 //! buckets/   a folder per bucket            (buckets)
+//! budgets/   the same for budgets           (buckets)
 //! new/       what is being written          for as long as that takes
 //! old/       what was taken out of use      until nobody can still hold it open
 //! ```
@@ -41,7 +42,7 @@ impl StateFolder {
             return Ok(());
         }
         let mut one_was_missing = !is_folder(&self.old_things());
-        for folder in [self.records(), self.buckets(), self.new_things()] {
+        for folder in [self.records(), self.buckets(), self.budgets(), self.new_things()] {
             one_was_missing |= make_folder(&folder)?;
         }
         if one_was_missing {
@@ -58,6 +59,10 @@ impl StateFolder {
 
     pub(crate) fn buckets(&self) -> PathBuf {
         self.root.join("buckets")
+    }
+
+    pub(crate) fn budgets(&self) -> PathBuf {
+        self.root.join("budgets")
     }
 
     fn new_things(&self) -> PathBuf {
