@@ -42,9 +42,11 @@ impl StateFolder {
             return Ok(());
         }
         let mut one_was_missing = !is_folder(&self.old_things());
-        for folder in [self.records(), self.buckets(), self.budgets(), self.new_things()] {
+        for folder in [self.records(), self.buckets(), self.new_things()] {
             one_was_missing |= make_folder(&folder)?;
         }
+        // Older folders have none. Where the disk is too full to make it, records can be read all the same.
+        let _ = make_folder(&self.budgets());
         if one_was_missing {
             sync(&self.root)?;
             make_folder(&self.old_things())?;
