@@ -246,4 +246,4 @@ fn is_same_origin(headers: &Headers, public_url: &str) -> bool {
 }
 
 /// Handle, token and decision take less than 200 bytes.
-const MAX_DECISION_BYTES: usize = 16 * 1024;
+pub(super) const MAX_DECISION_BYTES: usize = 16 * 1024;

@@ -57,7 +57,7 @@ async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, questio
 }
 
 /// Hashes are compared, so that not even the length of the token shows.
-fn is_operator(headers: &Headers, secret: &str) -> bool {
+pub(super) fn is_operator(headers: &Headers, secret: &str) -> bool {
     let mut lines = headers.values("authorization");
     let (line, another) = (lines.next().unwrap_or_default(), lines.next());
     let (scheme, token) = line.split_once(' ').unwrap_or_default();
@@ -128,4 +128,4 @@ const MIN_TOKEN: usize = 32;
 
 const QUESTIONS_PER_MINUTE: u32 = 60;
 
-const MAX_QUESTION: usize = 16 * 1024;
+pub(super) const MAX_QUESTION: usize = 16 * 1024;
