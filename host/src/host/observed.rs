@@ -58,9 +58,10 @@ impl Drop for Observed {
     }
 }
 
-/// The route that `path` is, if the component serves it.
+/// The route that `path` is, if the component serves it. One slash at the end is the same path.
 fn route(path: &str) -> Option<&'static str> {
-    ROUTES.iter().find(|route| **route == path).copied()
+    let shorter = path.strip_suffix('/').unwrap_or(path);
+    ROUTES.iter().find(|route| **route == path || **route == shorter).copied()
 }
 
 /// The name of a method of RFC 9110 or RFC 5789. `CONNECT` never gets here.
