@@ -31,6 +31,7 @@ mod response;
 mod route;
 mod setup;
 mod shared_plausible;
+mod surface;
 mod token_endpoint;
 
 pub use crate::config::{Config, ConfigError};
@@ -79,6 +80,9 @@ impl<'a, P: Ports> Gateway<'a, P> {
 
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
+        if surface::is_asked_for(self.ports, request) {
+            return Answered { response: surface::answer(self.setup), record: None, report: None };
+        }
         let received = self.ports.clock().now();
         let request = &*request.without_copies();
         let route = Route::of(&request.path);

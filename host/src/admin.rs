@@ -1,12 +1,13 @@
 //! The operator's listener: `GET /metrics` and `GET /readyz`, and nothing else. It is apart from the one for clients, so
-//! that what it says stays inside.
+//! that what it says stays inside. A page in the operator's browser could reach it by a name of its own that it lets
+//! point here (DNS rebinding), so names are answered only where they are this machine's or the operator lists them.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::server::conn::http1;
@@ -26,6 +27,7 @@ pub struct AdminServer {
     listener: TcpListener,
     address: SocketAddr,
     host: Host,
+    names: Vec<String>,
 }
 
 /// Why the operator's listener cannot listen.
@@ -52,7 +54,14 @@ impl AdminServer {
     /// When the address is taken or not this machine's.
     pub async fn bind(address: SocketAddr, host: Host) -> Result<Self, AdminError> {
         let (listener, address) = listen(address).await.map_err(AdminError)?;
-        Ok(Self { listener, address, host })
+        Ok(Self { listener, address, host, names: Vec::new() })
+    }
+
+    /// The same, which answers to these host names too. It always does to IP addresses and to names of this machine.
+    #[must_use]
+    pub fn named(mut self, names: Vec<String>) -> Self {
+        self.names = names;
+        self
     }
 
     /// The address it listens on.
@@ -64,25 +73,26 @@ impl AdminServer {
     /// so that it can tell that the host drains.
     pub async fn run(self) -> Infallible {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let names: Arc<[String]> = self.names.into();
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
             // The semaphore is never closed.
             let slot = slots.clone().acquire_owned().await.ok();
             let Some((stream, _)) = accept(&self.listener).await else { continue };
-            let host = self.host.clone();
+            let (host, names) = (self.host.clone(), names.clone());
             connections.spawn(async move {
-                serve(stream, host).await;
+                serve(stream, host, names).await;
                 drop(slot);
             });
         }
     }
 }
 
-async fn serve(stream: TcpStream, host: Host) {
+async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>) {
     let service = service_fn(move |request| {
-        let host = host.clone();
-        async move { Ok::<_, Infallible>(answer(&host, &request).await) }
+        let (host, names) = (host.clone(), names.clone());
+        async move { Ok::<_, Infallible>(answer(&host, &names, &request).await) }
     });
     // What a client does wrong on its own connection is no event of ours.
     let _ = http1::Builder::new()
@@ -93,7 +103,10 @@ async fn serve(stream: TcpStream, host: Host) {
         .await;
 }
 
-async fn answer<B>(host: &Host, request: &Request<B>) -> Response<ResponseBody> {
+async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Response<ResponseBody> {
+    if !is_addressed(request, names) {
+        return response(StatusCode::FORBIDDEN, TEXT, "ask by an IP address, or list the name in --admin-hosts\n");
+    }
     let path = request.uri().path();
     if !matches!(path, METRICS | READINESS) {
         return response(StatusCode::NOT_FOUND, TEXT, "not found\n");
@@ -110,6 +123,29 @@ async fn answer<B>(host: &Host, request: &Request<B>) -> Response<ResponseBody> 
         Ok(()) => response(StatusCode::OK, TEXT, "ready\n"),
         Err(reason) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
     }
+}
+
+/// Whether the request names this listener by an IP address, a name of this machine, or one of `names`. The address of
+/// a request goes before its header (RFC 9112, section 3.2.2).
+fn is_addressed<B>(request: &Request<B>, names: &[String]) -> bool {
+    let mut lines = request.headers().get_all(HOST).iter();
+    let (line, another) = (lines.next(), lines.next());
+    let line = line.filter(|_| another.is_none()).and_then(|line| line.to_str().ok());
+    let authority = request.uri().authority().map(http::uri::Authority::as_str).or(line);
+    authority.and_then(|authority| authority.parse().ok()).is_some_and(|authority| is_name(&authority, names))
+}
+
+fn is_name(authority: &http::uri::Authority, names: &[String]) -> bool {
+    let host = authority.host().to_ascii_lowercase();
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = host.strip_suffix('.').unwrap_or(&host);
+    let is_loopback = name == "localhost" || name.ends_with(".localhost");
+    is_loopback || name.parse::<IpAddr>().is_ok() || names.iter().any(|listed| listed.eq_ignore_ascii_case(name))
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: impl Into<String>) -> Response<ResponseBody> {
@@ -131,3 +167,57 @@ const CONNECTIONS: usize = 16;
 const HEAD_TIME: Duration = Duration::from_secs(90);
 /// Scrapers send a few hundred bytes.
 const HEAD_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, hosts: &[&str]) -> Request<()> {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn it_answers_to_addresses_to_names_of_this_machine_and_to_those_that_are_listed() {
+        let names = ["metrics.internal".to_owned(), "plausible-mcp".to_owned()];
+        for (host, answered) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3:9090", true),
+            ("[::1]:9090", true),
+            ("[fd00::7]", true),
+            ("localhost", true),
+            ("LOCALHOST:9090", true),
+            ("localhost.", true),
+            ("a.localhost", true),
+            ("plausible-mcp:9090", true),
+            ("Metrics.Internal", true),
+            ("metrics.internal.", true),
+            ("evil.example", false),
+            ("evil.example:9090", false),
+            ("127.0.0.1.evil.example", false),
+            ("localhost.evil.example", false),
+            ("xlocalhost", false),
+            ("metrics.internal.evil.example", false),
+            ("2130706433", false),
+            ("0x7f.1", false),
+            ("127.0.0.1@evil.example", false),
+            ("evil.example@127.0.0.1", false),
+            ("[::1].evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_addressed(&request("/metrics", &[host]), &names), answered, "{host}");
+        }
+        assert!(!is_addressed(&request("/metrics", &["plausible-mcp"]), &[]), "it is not listed");
+    }
+
+    #[test]
+    fn there_is_one_name_and_that_of_the_address_counts() {
+        assert!(!is_addressed(&request("/metrics", &[]), &[]));
+        assert!(!is_addressed(&request("/metrics", &["localhost", "localhost"]), &[]));
+        assert!(!is_addressed(&request("http://evil.example/metrics", &["localhost"]), &[]));
+        assert!(is_addressed(&request("http://localhost/metrics", &["localhost"]), &[]));
+    }
+}

@@ -83,6 +83,15 @@ struct ServeArguments {
     /// Address for /metrics and /readyz [default: none]
     #[arg(long, value_name = "ADDR", env = "PLAUSIBLE_MCP_ADMIN", default_value = "", hide_default_value = true)]
     admin: AdminAddress,
+    /// Host names by which /metrics and /readyz are asked, separated by commas, beside IP addresses and localhost
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "PLAUSIBLE_MCP_ADMIN_HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    admin_hosts: AdminHosts,
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -103,6 +112,24 @@ impl FromStr for AdminAddress {
         match text.trim() {
             "" => Ok(Self(None)),
             address => address.parse().map(|address| Self(Some(address))),
+        }
+    }
+}
+
+/// The names of the operator's listener, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AdminHosts(Vec<String>);
+
+impl FromStr for AdminHosts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
+        let names: Vec<String> = names.collect();
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        match names.iter().find(|name| !name.bytes().all(is_legal)) {
+            Some(name) => Err(format!("{name} is no host name; write names without scheme and port")),
+            None => Ok(Self(names)),
         }
     }
 }
@@ -299,6 +326,19 @@ mod tests {
         assert!(parses("plausible-mcp serve"));
         assert!(parses("plausible-mcp serve --admin [::1]:9090"));
         assert!(!parses("plausible-mcp serve --admin 9090"));
+    }
+
+    #[test]
+    fn names_for_the_operator_are_bare_and_separated_by_commas() {
+        let names = |names: &[&str]| Ok(AdminHosts(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!("Metrics.internal, plausible-mcp,".parse(), names(&["metrics.internal", "plausible-mcp"]));
+        assert_eq!("".parse(), names(&[]));
+        for wrong in ["http://a", "a:9090", "a b", "*", "[::1]"] {
+            assert!(wrong.parse::<AdminHosts>().is_err(), "{wrong}");
+        }
+        let parses = |line: &str| CommandLine::try_parse_from(line.split(' ')).is_ok();
+        assert!(parses("plausible-mcp serve --admin 0.0.0.0:9090 --admin-hosts metrics.internal"));
+        assert!(!parses("plausible-mcp serve --admin 0.0.0.0:9090 --admin-hosts http://metrics.internal"));
     }
 
     #[test]

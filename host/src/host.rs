@@ -1,6 +1,7 @@
 //! The embeddable host: one component with what it needs, and no listening socket.
 
 mod builder;
+mod health;
 mod observed;
 mod readiness;
 mod service;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -24,11 +25,12 @@ use crate::instance::{Instance, Services};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::oauth_store::OauthStore;
-use crate::outbound_http::OutboundError;
+use crate::outbound_http::{Caller, OutboundError};
 use crate::refusal::{Refusal, ResponseBody};
-use crate::request_body::{self, BodyRoom, ReadBody};
+use crate::request_body::{self, BodyRoom, Bounds, ReadBody};
+use crate::surface::{Answers, Surface};
 use crate::traces::{RequestSpan, Traces};
-use crate::worker::{self, Admitted, Workers};
+use crate::worker::{self, Workers};
 pub use builder::HostBuilder;
 use observed::Observed;
 pub use readiness::NotReady;
@@ -78,6 +80,7 @@ struct Running {
     body_room: BodyRoom,
     traces: Option<Arc<dyn Traces>>,
     stage: Stage,
+    surface: Surface,
 }
 
 impl Host {
@@ -99,7 +102,7 @@ impl Host {
             Err(refusal) => {
                 tracing::warn!(event = "refused", path, refusal = ?refusal, "the host answered by itself");
                 observed.refused(refusal);
-                refusal.response(&path)
+                refusal.response(self.answers(&path))
             }
         };
         observed.answered(response.status());
@@ -110,9 +113,20 @@ impl Host {
     pub(crate) fn refuse<B>(&self, request: &Request<B>, refusal: Refusal) -> Response<ResponseBody> {
         let observed = self.observed(request);
         observed.refused(refusal);
-        let response = refusal.response(request.uri().path());
+        let response = refusal.response(self.answers(request.uri().path()));
         observed.answered(response.status());
         response
+    }
+
+    /// Answers by `refusal` what the server could not read as a request; `path` as far as it could.
+    pub(crate) fn refuse_unread(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
+        self.metrics().requests().refused(refusal);
+        refusal.response(self.answers(path))
+    }
+
+    /// What answers to requests for `path` have.
+    pub(crate) fn answers(&self, path: &str) -> &Answers {
+        self.0.surface.answers(path)
     }
 
     /// The paths that the component serves, for an application that keeps other paths to itself. Each is also served
@@ -150,27 +164,33 @@ impl Host {
     where
         B: Body<Data = Bytes> + Send,
     {
-        let limits = self.limits();
+        let (limits, surface) = (self.limits(), &self.0.surface);
         let (mut head, body) = request.into_parts();
         require_host(&head)?;
-        let read =
-            request_body::read(body, limits.request_body_bytes, limits.request_body_time, &self.0.body_room).await?;
-        let ReadBody { bytes: body, room: _room } = read;
+        if let Some(alive) = health::answer(&head, surface) {
+            return Ok(alive);
+        }
+        let largest = limits.request_body_bytes;
+        let bounds =
+            Bounds { wanted: surface.largest_body(&head).min(largest), largest, time: limits.request_body_time };
+        // What was not read is not missed: the component refuses the request, and says why.
+        let ReadBody { bytes: body, is_whole, part: _part } =
+            request_body::read(body, bounds, &self.0.body_room).await?;
         tell_guest(&mut head, span.as_deref());
         let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
-        let admitted = Admitted { in_flight: in_flight.clone(), span };
+        let caller = Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), span };
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(admitted, request)).await {
+        match tokio::time::timeout(limits.request_time, self.ask(caller, request)).await {
             Ok(answer) => {
                 in_flight.answered();
-                answer
+                answer.map(|answer| if is_whole { answer } else { closing(answer) })
             }
             Err(_) => Err(Refusal::Deadline),
         }
     }
 
-    async fn ask(&self, admitted: Admitted, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
-        let answer = self.0.workers.ask(admitted, request).await.map_err(|error| failure(&error))?;
+    async fn ask(&self, caller: Caller, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
+        let answer = self.0.workers.ask(caller, request).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");
@@ -187,6 +207,12 @@ impl Host {
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
     }
+}
+
+/// The same as the last answer of its connection, on which the rest of a body is still under way.
+fn closing(mut answer: Response<ResponseBody>) -> Response<ResponseBody> {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// Headers that the host alone may write: the client's address and, where requests are traced, the trace.

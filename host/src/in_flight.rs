@@ -1,32 +1,45 @@
-//! How many requests the component works on, counted in two parts: those that somebody waits for, and those whose answer
-//! is complete while the component still sends a report. A slow receiver of reports fills the second part and then takes
-//! from the first; while it has room there, no request is turned away because of it.
+//! How many requests the component works on, counted in three parts: those that somebody waits for, those whose answer
+//! is complete while the component still sends a report, and those that wait for an address that an outsider chose. A
+//! slow receiver of reports, or an address that never answers, fills its own part and then takes from the first; while
+//! it has room there, no request is turned away because of it.
 //!
 //! ```text
 //! admit ──> waited for ── answered ──> finishing ──> done
-//!   └─ no room for a while: refused    └─ no room: waited for until it is done
+//!   │          │  ↑                    └─ no room: waited for until it is done
+//!   │          ↓  │
+//!   │        fetching
+//!   └─ no room for a while: refused
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::Limits;
+use crate::outbound_http::FETCHES;
 
 /// The permits of one host.
 pub(crate) struct Permits {
     waited_for: Counted,
     finishing: Counted,
+    fetching: Counted,
 }
 
 /// A request under way. Clones share its permit, which is returned when the last of them is gone: the host holds one
 /// until it has the answer, the worker one until the guest is done.
 #[derive(Clone)]
 pub(crate) struct InFlight {
-    permit: Arc<Mutex<OwnedSemaphorePermit>>,
+    held: Arc<Mutex<Held>>,
+    waited_for: Arc<Semaphore>,
     finishing: Arc<Semaphore>,
+    fetching: Arc<Semaphore>,
+}
+
+struct Held {
+    permit: OwnedSemaphorePermit,
+    is_answered: bool,
 }
 
 struct Counted {
@@ -40,6 +53,7 @@ impl Permits {
         Self {
             waited_for: Counted::new(limits.concurrent_requests),
             finishing: Counted::new(limits.finishing_requests),
+            fetching: Counted::new(FETCHING_REQUESTS),
         }
     }
 
@@ -47,23 +61,54 @@ impl Permits {
     /// after `time`.
     pub(crate) async fn admit(&self, time: Duration) -> Option<InFlight> {
         let permit = timeout(time, self.waited_for.semaphore.clone().acquire_owned()).await.ok()?.ok()?;
-        Some(InFlight { permit: Arc::new(Mutex::new(permit)), finishing: self.finishing.semaphore.clone() })
+        Some(InFlight {
+            held: Arc::new(Mutex::new(Held { permit, is_answered: false })),
+            waited_for: self.waited_for.semaphore.clone(),
+            finishing: self.finishing.semaphore.clone(),
+            fetching: self.fetching.semaphore.clone(),
+        })
     }
 
     /// Waits until no request is under way.
     pub(crate) async fn all_returned(&self) {
-        // Semaphores that are never closed give what they are asked for in the end. The first is kept while the second
-        // is waited for, so that no request moves on from one to the other unseen.
+        // Semaphores that are never closed give what they are asked for in the end. Each is kept while the next is
+        // waited for, so that no request moves on from one to the other unseen; one that has fetched stays where it is
+        // when there is no way back.
         let _none_is_waited_for = self.waited_for.semaphore.acquire_many(self.waited_for.all).await;
         let _none_is_finishing = self.finishing.semaphore.acquire_many(self.finishing.all).await;
+        let _none_is_fetching = self.fetching.semaphore.acquire_many(self.fetching.all).await;
     }
 }
 
 impl InFlight {
     /// Nobody waits any more. What the guest still does counts among what is finishing, if there is room.
     pub(crate) fn answered(&self) {
-        if let Ok(permit) = self.finishing.clone().try_acquire_owned() {
-            *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        let mut held = self.held();
+        held.is_answered = true;
+        held.moves_to(&self.finishing);
+    }
+
+    /// The guest waits for an address that an outsider chose: it counts among those that do, if there is room.
+    pub(crate) fn fetching(&self) {
+        self.held().moves_to(&self.fetching);
+    }
+
+    /// The guest waits no longer: it counts where it did before, if there is room.
+    pub(crate) fn fetched(&self) {
+        let mut held = self.held();
+        let part = if held.is_answered { &self.finishing } else { &self.waited_for };
+        held.moves_to(part);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn moves_to(&mut self, part: &Arc<Semaphore>) {
+        if let Ok(permit) = part.clone().try_acquire_owned() {
+            self.permit = permit;
         }
     }
 }
@@ -74,6 +119,9 @@ impl Counted {
         Self { semaphore: Arc::new(Semaphore::new(permits)), all }
     }
 }
+
+/// As many as may wait for such an address at a time. Each holds an instance.
+pub(crate) const FETCHING_REQUESTS: u32 = FETCHES as u32;
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +170,41 @@ mod tests {
         drop(request);
         assert!(permits.all_returned().now_or_never().is_none(), "the guest is still at work");
         drop(guest);
+        assert!(permits.all_returned().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_for_an_outsiders_address_makes_room_for_another() {
+        let permits = permits(1, 1);
+        let first = permits.admit(AT_ONCE).await.unwrap();
+        first.fetching();
+        let second = permits.admit(AT_ONCE).await.expect("the first one only waits");
+        assert!(permits.admit(AT_ONCE).await.is_none());
+        first.fetched();
+        assert!(permits.all_returned().now_or_never().is_none());
+        drop(second);
+        assert!(permits.admit(AT_ONCE).await.is_some(), "there was no way back for the first one");
+        first.fetching();
+        first.fetched();
+        assert!(permits.admit(AT_ONCE).await.is_none(), "now there was");
+        first.answered();
+        first.fetching();
+        first.fetched();
+        assert!(permits.admit(AT_ONCE).await.is_some(), "an answered one goes back to where it was");
+        drop(first);
+        assert!(permits.all_returned().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn those_that_wait_beyond_their_part_count_as_waited_for() {
+        let permits = permits(20, 1);
+        let mut waiting = Vec::new();
+        while let Some(request) = permits.admit(AT_ONCE).await {
+            request.fetching();
+            waiting.push(request);
+        }
+        assert_eq!(waiting.len(), 20 + FETCHES);
+        drop(waiting);
         assert!(permits.all_returned().now_or_never().is_some());
     }
 

@@ -15,10 +15,9 @@ use crate::guest_output::{GuestOutput, LineSink};
 use crate::limits::Limits;
 use crate::metrics::{End, LiveInstance, Metrics};
 use crate::oauth_store::{self, OauthStoreState};
-use crate::outbound_http::{self, OutboundHttpState};
+use crate::outbound_http::{self, Caller, OutboundHttpState};
 use crate::rate_limit::{self, RateLimitState};
 use crate::secrets::{self, SecretsState};
-use crate::traces::RequestSpan;
 use crate::wall_clock::{HostClock, WallClock};
 
 /// What all instances of one host share.
@@ -43,16 +42,21 @@ pub(crate) struct Instance {
     hooks: NoOutgoingHttp,
     memory: MemoryLimit,
     deadline: Instant,
-    span: Option<Arc<dyn RequestSpan>>,
+    caller: Caller,
     live: LiveInstance,
 }
 
 impl Instance {
-    /// A request begins: the guest is interrupted at `deadline` wherever it is, and what it asks upstreams is done
-    /// within `span`.
-    pub(crate) fn begins(&mut self, deadline: Instant, span: Option<Arc<dyn RequestSpan>>) {
+    /// A request begins: the guest is interrupted at `deadline` wherever it is, and what it asks upstreams is done for
+    /// `caller`.
+    pub(crate) fn begins(&mut self, deadline: Instant, caller: Caller) {
         self.deadline = deadline;
-        self.span = span;
+        self.caller = caller;
+    }
+
+    /// The guest is done with the request, and nothing of its caller is kept.
+    pub(crate) fn rests(&mut self) {
+        self.caller = Caller::default();
     }
 
     /// Says why the instance is about to be dropped.
@@ -83,7 +87,7 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
         hooks: NoOutgoingHttp,
         memory: MemoryLimit { largest: services.limits.instance_memory_bytes, bytes: 0 },
         deadline: Instant::now() + services.limits.request_time,
-        span: None,
+        caller: Caller::default(),
         live: LiveInstance::started(&services.metrics),
         services: services.clone(),
     };
@@ -114,7 +118,7 @@ pub(crate) fn link(
     )?;
     oauth_store::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.oauth_store.view())?;
     outbound_http::add_to_linker(&mut linker, |instance: &mut Instance| {
-        instance.services.outbound_http.view(&mut instance.table).within(instance.span.as_ref())
+        instance.services.outbound_http.view(&mut instance.table).within(&instance.caller)
     })?;
     rate_limit::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.rate_limit.view())?;
     secrets::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.secrets.view())?;

@@ -27,6 +27,7 @@ mod refusal;
 mod request_body;
 mod seldom;
 mod settings;
+mod surface;
 mod wall_clock;
 mod worker;
 

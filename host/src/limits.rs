@@ -11,7 +11,8 @@ use std::time::Duration;
 /// `instance_memory_bytes`, 1,048,576 `connections`, as many `request_head_bytes` and 10,000 `request_header_fields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests inside the component at one time; one more waits. Each may hold an instance.
+    /// Requests inside the component at one time, without those that wait for an address that an outsider chose; one
+    /// more waits. Each may hold an instance.
     pub concurrent_requests: u32,
     /// Time that a request waits to be let in; 503 after it.
     pub admission_time: Duration,
@@ -22,7 +23,8 @@ pub struct Limits {
     pub request_body_bytes: usize,
     /// Time for the whole request body to arrive; a slower one is answered 408.
     pub request_body_time: Duration,
-    /// Size of all request bodies together, from their first bytes to their answers; beyond it a body is answered 503.
+    /// Size of all request bodies together, from their first bytes to their answers, a quarter of it for small bodies
+    /// alone; beyond it the body that has been arriving for the longest time is answered 503.
     pub request_bodies_bytes: usize,
     /// Largest response body the component may produce, in bytes.
     pub response_body_bytes: usize,
@@ -108,7 +110,7 @@ const FINISHING_REQUESTS: u32 = 32;
 const REQUEST_BODY_BYTES: usize = 1 << 20;
 /// The largest body comes in this time over a megabit a second; usual ones have a kilobyte.
 const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
-/// Half of the concurrent requests with the largest body, or all connections with 64 KiB each.
+/// A third of the concurrent requests with the largest body, and beside them all connections with a small one each.
 const REQUEST_BODIES_BYTES: usize = 64 << 20;
 /// Twice what is read of an upstream: a tool's answer has its rows as text and as JSON.
 const RESPONSE_BODY_BYTES: usize = 16 << 20;

@@ -4,6 +4,7 @@
 mod address;
 mod client;
 mod failure;
+mod fetches;
 mod flight;
 mod observed;
 mod policy;
@@ -11,17 +12,23 @@ mod request;
 mod resolver;
 mod trust;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::Uri;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::outbound_http as wit;
+use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::traces::RequestSpan;
 use client::Clients;
+pub(crate) use fetches::FETCHES;
+use fetches::{Fetch, Fetches};
 use flight::{Flight, Flights};
 use observed::Observed;
 pub use policy::HttpPolicy;
+use resolver::is_invalid;
 pub use trust::OutboundError;
 #[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
@@ -31,18 +38,31 @@ pub(crate) use trust::client_tls;
 pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
+    fetches: Arc<Fetches>,
     metrics: Option<Metrics>,
 }
 
 /// A request under way, as the component holds it. Dropping the last holder gives the request up.
 #[derive(Debug)]
-pub struct Exchange(Arc<Flight>);
+pub struct Exchange {
+    flight: Arc<Flight>,
+    /// The place of a request to an address that an outsider chose, for as long as its answer is waited for.
+    fetch: Option<Fetch>,
+}
+
+/// For whom the component sends requests: the request that it works on.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) span: Option<Arc<dyn RequestSpan>>,
+}
 
 /// The client as one call of the component sees it.
 pub struct OutboundHttpView<'a> {
     state: &'a OutboundHttpState,
     table: &'a mut ResourceTable,
-    span: Option<&'a Arc<dyn RequestSpan>>,
+    caller: Option<&'a Caller>,
 }
 
 impl OutboundHttpState {
@@ -52,7 +72,8 @@ impl OutboundHttpState {
     /// # Errors
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
-        Ok(Self { clients: Arc::new(Clients::new(extra_ca_file, policy)?), flights: Arc::default(), metrics: None })
+        let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
+        Ok(Self { clients, flights: Arc::default(), fetches: Arc::default(), metrics: None })
     }
 
     /// The same with its exchanges counted.
@@ -63,39 +84,79 @@ impl OutboundHttpState {
 
     /// For [`add_to_linker`]; `table` is that of the store.
     pub fn view<'a>(&'a self, table: &'a mut ResourceTable) -> OutboundHttpView<'a> {
-        OutboundHttpView { state: self, table, span: None }
+        OutboundHttpView { state: self, table, caller: None }
     }
 }
 
 impl<'a> OutboundHttpView<'a> {
-    /// What is sent is done for the request of `span`.
-    pub(crate) fn within(mut self, span: Option<&'a Arc<dyn RequestSpan>>) -> Self {
-        self.span = span;
+    /// What is sent is done for `caller`.
+    pub(crate) fn within(mut self, caller: &'a Caller) -> Self {
+        self.caller = Some(caller);
         self
     }
-}
 
-impl wit::Host for OutboundHttpView<'_> {
-    fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
-        let coalesce = request.coalesce.clone();
-        let clients = self.state.clients.clone();
-        let (metrics, span) = (self.state.metrics.clone(), self.span.cloned());
-        let flight = self.state.flights.start(coalesce, async move {
+    fn start(&self, request: wit::Request) -> Arc<Flight> {
+        let (coalesce, host) = (request.coalesce.clone(), outsiders_host(&request));
+        let (clients, fetches) = (self.state.clients.clone(), self.state.fetches.clone());
+        let (metrics, span) = (self.state.metrics.clone(), self.caller.and_then(|caller| caller.span.clone()));
+        self.state.flights.start(coalesce, async move {
             // Not before: an exchange that is shared instead does not come here.
             let observed = Observed::start(metrics, span.as_deref(), &request);
             let request = observed.sent(request);
             let outcome = clients.exchange(request).await;
             observed.ended(&outcome);
+            if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
+                fetches.answered(&host);
+            }
             outcome
-        });
-        Ok(self.table.push(Exchange(flight))?)
+        })
+    }
+
+    /// An exchange that was over before it began.
+    fn refuse(&self, request: &wit::Request, error: wit::Error) -> Arc<Flight> {
+        let span = self.caller.and_then(|caller| caller.span.as_deref());
+        let outcome = Err(error);
+        Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
+        self.state.flights.start(None, std::future::ready(outcome))
+    }
+}
+
+/// The host that an outsider wants to be asked, where asking may take time: a name that never resolves takes none.
+fn outsiders_host(request: &wit::Request) -> Option<String> {
+    let url: Uri = match request.reach {
+        wit::Reach::Configured => return None,
+        wit::Reach::PublicInternet => request.url.parse().ok()?,
+    };
+    url.host().filter(|host| !is_invalid(host)).map(str::to_owned)
+}
+
+impl wit::Host for OutboundHttpView<'_> {
+    fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
+        let client = self.caller.and_then(|caller| caller.client);
+        let place = outsiders_host(&request).map(|host| self.state.fetches.begin(client, &host));
+        let exchange = match place {
+            Some(None) => Exchange { flight: self.refuse(&request, wit::Error::Busy), fetch: None },
+            Some(Some(fetch)) => Exchange { flight: self.start(request), fetch: Some(fetch) },
+            None => Exchange { flight: self.start(request), fetch: None },
+        };
+        Ok(self.table.push(exchange)?)
     }
 }
 
 impl wit::HostExchange for OutboundHttpView<'_> {
     async fn response(&mut self, exchange: Resource<Exchange>) -> wasmtime::Result<Result<wit::Response, wit::Error>> {
-        let flight = self.table.get(&exchange)?.0.clone();
-        Ok(flight.outcome().await)
+        let Exchange { flight, fetch } = self.table.get(&exchange)?;
+        let flight = flight.clone();
+        let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref()).filter(|_| fetch.is_some());
+        if let Some(in_flight) = in_flight {
+            in_flight.fetching();
+        }
+        let outcome = flight.outcome().await;
+        if let Some(in_flight) = in_flight {
+            in_flight.fetched();
+        }
+        self.table.get_mut(&exchange)?.fetch = None;
+        Ok(outcome)
     }
 
     fn drop(&mut self, exchange: Resource<Exchange>) -> wasmtime::Result<()> {

@@ -1,13 +1,12 @@
 //! The answers that the host gives by itself, when a request does not reach the component or gets no answer from it.
-//! Each is JSON, carries the security headers, and never is a bare 500.
+//! Each is JSON, carries the headers that the component's own answers have at that path, and never is a bare 500.
 
 use bytes::Bytes;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+
+use crate::surface::Answers;
 
 /// The body of every response: complete, so that its length is known.
 pub type ResponseBody = Full<Bytes>;
@@ -15,6 +14,10 @@ pub type ResponseBody = Full<Bytes>;
 /// Why the host answers instead of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// What came is no request of HTTP.
+    Malformed,
+    /// The address of the request is longer than any parser takes.
+    LargeTarget,
     /// No `Host`, several, one that is not text, or one beside `:authority` that is another.
     HostHeader,
     /// The body could not be read to its end.
@@ -42,7 +45,9 @@ impl Refusal {
     }
 
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Malformed,
+        Self::LargeTarget,
         Self::HostHeader,
         Self::BrokenBody,
         Self::SlowBody,
@@ -57,6 +62,8 @@ impl Refusal {
     /// Its name among metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Malformed => "malformed",
+            Self::LargeTarget => "large_target",
             Self::HostHeader => "host_header",
             Self::BrokenBody => "broken_body",
             Self::SlowBody => "slow_body",
@@ -71,6 +78,8 @@ impl Refusal {
 
     fn wire(self) -> (StatusCode, &'static str) {
         match self {
+            Self::Malformed => (StatusCode::BAD_REQUEST, "The request is not HTTP."),
+            Self::LargeTarget => (StatusCode::URI_TOO_LONG, "The address of the request is too long."),
             Self::HostHeader => {
                 (StatusCode::BAD_REQUEST, "The request needs exactly one Host header with a host name.")
             }
@@ -86,19 +95,24 @@ impl Refusal {
         }
     }
 
-    /// The whole response to a request for `path`.
-    pub(crate) fn response(self, path: &str) -> Response<ResponseBody> {
+    /// The text of the response, where `answers` go.
+    pub(crate) fn text(self, answers: &Answers) -> String {
         let (status, text) = self.wire();
-        let mut response = Response::new(Full::from(format!("{{\"error\":\"{text}\"}}")));
+        if answers.are_for_oauth {
+            let code = if status.is_server_error() { "temporarily_unavailable" } else { "invalid_request" };
+            return format!("{{\"error\":\"{code}\",\"error_description\":\"{text}\"}}");
+        }
+        format!("{{\"error\":\"{text}\"}}")
+    }
+
+    /// The whole response, as `answers` to requests for its path are.
+    pub(crate) fn response(self, answers: &Answers) -> Response<ResponseBody> {
+        let status = self.status();
+        let mut response = Response::new(Full::from(self.text(answers)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        *headers = answers.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in SECURITY_HEADERS {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if path == "/mcp" {
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
@@ -110,17 +124,13 @@ impl Refusal {
 
     /// Whether bytes of the request may still be under way, so that the connection cannot serve another one.
     fn leaves_request_unread(self) -> bool {
-        matches!(self, Self::BrokenBody | Self::SlowBody | Self::LargeBody | Self::Crowded)
+        matches!(
+            self,
+            Self::Malformed | Self::LargeTarget | Self::BrokenBody | Self::SlowBody | Self::LargeBody | Self::Crowded
+        )
     }
 }
 
-const SECURITY_HEADERS: [(http::HeaderName, &str); 5] = [
-    (X_FRAME_OPTIONS, "DENY"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "strict-origin-when-cross-origin"),
-    (STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
-    (CACHE_CONTROL, "no-store"),
-];
 const RETRY_AFTER_SECONDS: &str = "1";
 
 #[cfg(test)]
@@ -129,24 +139,46 @@ mod tests {
 
     use super::*;
 
+    use crate::surface::tests::told;
+
+    fn response(refusal: Refusal, path: &str) -> Response<ResponseBody> {
+        refusal.response(told().answers(path))
+    }
+
     #[test]
-    fn only_the_endpoint_without_sign_in_is_open_to_every_origin() {
-        let origin = |path| Refusal::Busy.response(path).headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
-        assert!(origin("/mcp"));
-        assert!(!origin("/internal"));
+    fn every_refusal_has_the_headers_of_its_path() {
+        for refusal in Refusal::ALL {
+            for (path, cors, referrer) in
+                [("/token", true, "no-referrer"), ("/token/", true, "no-referrer"), ("/page", false, "strict-origin")]
+            {
+                let response = response(refusal, path);
+                let headers = response.headers();
+                assert_eq!(headers.contains_key("access-control-allow-origin"), cors, "{refusal:?} at {path}");
+                assert_eq!(
+                    (&headers["referrer-policy"], &headers["x-frame-options"]),
+                    (&HeaderValue::from_static(referrer), &HeaderValue::from_static("DENY"),)
+                );
+            }
+        }
     }
 
     #[test]
     fn an_outage_says_when_to_come_back() {
-        assert_eq!(Refusal::Failed.response("/mcp").headers()[RETRY_AFTER], "1");
-        assert!(!Refusal::LargeBody.response("/mcp").headers().contains_key(RETRY_AFTER));
+        assert_eq!(response(Refusal::Failed, "/page").headers()[RETRY_AFTER], "1");
+        assert!(!response(Refusal::LargeBody, "/page").headers().contains_key(RETRY_AFTER));
     }
 
     #[tokio::test]
-    async fn bodies_are_json_and_headers_secure() {
-        let response = Refusal::Deadline.response("/");
-        assert_eq!(response.headers()[X_FRAME_OPTIONS], "DENY");
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["error"].is_string());
+    async fn bodies_are_json_in_the_form_that_callers_read() {
+        for (refusal, path, error) in [
+            (Refusal::Deadline, "/token", "temporarily_unavailable"),
+            (Refusal::LargeBody, "/token", "invalid_request"),
+            (Refusal::LargeBody, "/page", "The request body is too large."),
+        ] {
+            let body = response(refusal, path).into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["error"], error, "{refusal:?} at {path}");
+            assert_eq!(body["error_description"].is_string(), path == "/token");
+        }
     }
 }

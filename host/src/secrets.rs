@@ -23,26 +23,41 @@ impl Secrets for Settings {
 }
 
 /// The source of the process.
-pub struct SecretsState(Arc<dyn Secrets>);
+pub struct SecretsState {
+    source: Arc<dyn Secrets>,
+    control_token: Option<String>,
+}
 
 /// The source as one call of the component sees it.
-pub struct SecretsView<'a>(&'a dyn Secrets);
+pub struct SecretsView<'a>(&'a SecretsState);
 
 impl SecretsState {
     /// Hands out what `source` has.
     pub fn new(source: Arc<dyn Secrets>) -> Self {
-        Self(source)
+        Self { source, control_token: None }
+    }
+
+    /// The same with a token by which the component knows requests of the host's own. It is no setting: `source` is not
+    /// asked for it.
+    pub(crate) fn with_control_token(mut self, token: &str) -> Self {
+        self.control_token = Some(token.to_owned());
+        self
     }
 
     /// For [`add_to_linker`].
     pub fn view(&self) -> SecretsView<'_> {
-        SecretsView(self.0.as_ref())
+        SecretsView(self)
     }
 }
 
 impl wit::Host for SecretsView<'_> {
     fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(if settings::is_secret(&name) { self.0.secret(&name).filter(|value| !value.is_empty()) } else { None })
+        let SecretsState { source, control_token } = self.0;
+        Ok(match name.as_str() {
+            CONTROL_TOKEN => control_token.clone(),
+            name if settings::is_secret(name) => source.secret(name).filter(|value| !value.is_empty()),
+            _ => None,
+        })
     }
 }
 
@@ -62,6 +77,9 @@ pub fn add_to_linker<T: Send + 'static>(
 ) -> wasmtime::Result<()> {
     wit::add_to_linker::<_, HasSecrets>(linker, view)
 }
+
+/// A name that no setting has.
+const CONTROL_TOKEN: &str = "CONTROL_TOKEN";
 
 #[cfg(test)]
 mod tests {
@@ -85,5 +103,13 @@ mod tests {
         assert_eq!(get("PUBLIC_URL"), None);
         assert_eq!(get("PATH"), None);
         assert_eq!(get("SENTRY_DSN"), None);
+        assert_eq!(get(CONTROL_TOKEN), None, "it is not looked up");
+    }
+
+    #[test]
+    fn the_hosts_own_token_is_handed_out_only_where_there_is_one() {
+        let state = SecretsState::new(Arc::new(Everything)).with_control_token("drawn");
+        assert_eq!(state.view().get(CONTROL_TOKEN.to_owned()).unwrap().as_deref(), Some("drawn"));
+        assert!(!settings::is_secret(CONTROL_TOKEN));
     }
 }

@@ -6,6 +6,7 @@
 //! TLS ends at a proxy in front.
 
 mod arriving;
+mod bare_answers;
 mod connection;
 mod http2_streams;
 mod places;

@@ -18,21 +18,14 @@ use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
-use crate::in_flight::InFlight;
 use crate::instance::{Instance, Services, new_store};
 use crate::limits::Limits;
 use crate::metrics::End;
-use crate::traces::RequestSpan;
+use crate::outbound_http::Caller;
 
 /// All instances of one host.
 #[derive(Clone)]
 pub(crate) struct Workers(Arc<Shared>);
-
-/// What goes along with a request to its instance.
-pub(crate) struct Admitted {
-    pub(crate) in_flight: InFlight,
-    pub(crate) span: Option<Arc<dyn RequestSpan>>,
-}
 
 /// What a guest makes of a request: `wasi:http/types.response-outparam`.
 type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
@@ -75,11 +68,11 @@ impl Workers {
     /// When the guest gave no answer: [`Trap::Interrupt`] when its time was over, else what it failed by.
     pub(crate) async fn ask(
         &self,
-        admitted: Admitted,
+        caller: Caller,
         request: Request<WasiBody>,
     ) -> wasmtime::Result<Response<HyperOutgoingBody>> {
         let (answer, answered) = oneshot::channel();
-        let work = tokio::spawn(self.0.clone().work(admitted, request, answer));
+        let work = tokio::spawn(self.0.clone().work(caller, request, answer));
         match answered.await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(code)) => Err(wasmtime::format_err!("the guest answered with the error {code:?}")),
@@ -95,21 +88,22 @@ impl Workers {
 impl Shared {
     async fn work(
         self: Arc<Self>,
-        admitted: Admitted,
+        caller: Caller,
         request: Request<WasiBody>,
         answer: oneshot::Sender<Answer>,
     ) -> wasmtime::Result<()> {
-        let Admitted { in_flight: _in_flight, span } = admitted;
+        let _in_flight = caller.in_flight.clone();
         let mut worker = match self.take_idle() {
             Some(worker) => worker,
             None => self.start().await?,
         };
         let deadline = Instant::now() + self.limits().request_time + DEADLINE_GRACE;
-        worker.store.data_mut().begins(deadline, span);
+        worker.store.data_mut().begins(deadline, caller);
         let outcome = timeout_at(deadline.into(), worker.serve(request, answer)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
         match outcome {
             Ok(()) => {
+                worker.store.data_mut().rests();
                 self.keep(worker);
                 Ok(())
             }

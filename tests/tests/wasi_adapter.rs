@@ -1,4 +1,12 @@
-//! The WASI adapter in a stand-in for `wasmtime serve`, and what the composed component needs of the real one.
+//! The WASI adapter in a stand-in for `wasmtime serve`, and what the composed component needs of the real one. The
+//! faults that its store survives natively, it survives here: the same tests run over the compiled adapter.
+
+#[path = "wasi_adapter/backend.rs"]
+mod backend;
+#[path = "../../component/adapters/wasi/tests/processes/faults.rs"]
+mod faults;
+#[path = "../../component/adapters/wasi/tests/processes/process.rs"]
+mod process;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +51,39 @@ async fn records_and_buckets_outlast_the_instance_and_a_restart() {
     assert!((1..=30).contains(&wait), "{wait} s");
     restarted.pass_time(Duration::from_secs(30));
     assert_eq!(restarted.check("k", 2, 60, 1).await, Ok(0));
+}
+
+/// As many registrations at once as a vendor's users make: each creates a record, lists, and removes what is old.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn twenty_that_create_list_and_remove_at_once_all_succeed() {
+    let state = TempDir::new().expect("a folder");
+    let adapter = Arc::new(WasiAdapter::new(Some(state.path()), &[]).expect("an adapter"));
+    let mut registering = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let adapter = Arc::clone(&adapter);
+        registering.spawn(async move {
+            for round in 0..10 {
+                let key = format!("client/{number}-{round}");
+                assert_eq!(adapter.create(&key, b"x".to_vec(), Duration::from_secs(60)).await, Ok(true), "{key}");
+                let listed = adapter.keys("client/", None, 1000).await;
+                assert!(listed.as_ref().is_ok_and(|keys| keys.contains(&key)), "{key}: {listed:?}");
+                assert_eq!(adapter.delete(&key).await, Ok(()), "{key}");
+            }
+        });
+    }
+    registering.join_all().await;
+    assert_eq!(adapter.keys("client/", None, 1000).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_budget_is_not_forgotten_for_keys_that_nobody_has_proven() {
+    let state = TempDir::new().expect("a folder");
+    let adapter = WasiAdapter::new(Some(state.path()), &[]).expect("an adapter");
+    assert_eq!(adapter.check("budget/7", 2, 86_400, 2).await, Ok(0));
+    assert_eq!(adapter.check("address/192.0.2.1", 2, 60, 1).await, Ok(1));
+    let folders = ["budgets", "buckets"].map(|name| std::fs::read_dir(state.path().join(name)).expect("a folder"));
+    assert_eq!(folders.map(Iterator::count), [1, 1]);
+    assert!(adapter.check("budget/7", 2, 86_400, 1).await.is_err());
 }
 
 #[tokio::test]

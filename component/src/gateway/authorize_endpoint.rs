@@ -245,7 +245,7 @@ fn is_same_origin(headers: &Headers, public_url: &str) -> bool {
 
 /// Handle, token and decision. The handle carries the request and its client, sealed: a client's redirect URIs take up to
 /// 8 KB, the request as much, and base64 a third more.
-const MAX_DECISION_BYTES: usize = 32 * 1024;
+pub(super) const MAX_DECISION_BYTES: usize = 32 * 1024;
 
 /// Far above what a person decides; each first decision costs a record that lives for eleven minutes.
 const DECISIONS_PER_MINUTE: u32 = 60;

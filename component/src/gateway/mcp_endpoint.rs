@@ -190,4 +190,4 @@ const LOGGED_METHODS: [&str; 8] = [
 ];
 
 /// The largest body: a batch of twenty calls with every filter at its longest is below it.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;

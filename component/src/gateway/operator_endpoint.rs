@@ -59,7 +59,7 @@ async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, questio
 }
 
 /// Hashes are compared, so that not even the length of the token shows.
-fn is_operator(authorization: &str, secret: &str) -> bool {
+pub(super) fn is_operator(authorization: &str, secret: &str) -> bool {
     let (scheme, token) = authorization.split_once(' ').unwrap_or_default();
     let is_equal = is_equal(&sha256(token.trim_matches(' ').as_bytes()), &sha256(secret.as_bytes()));
     scheme.eq_ignore_ascii_case("bearer") && is_equal
@@ -128,4 +128,4 @@ const MIN_TOKEN: usize = 32;
 
 const QUESTIONS_PER_MINUTE: u32 = 60;
 
-const MAX_QUESTION: usize = 16 * 1024;
+pub(super) const MAX_QUESTION: usize = 16 * 1024;

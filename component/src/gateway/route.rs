@@ -30,7 +30,8 @@ pub enum Route {
 }
 
 impl Route {
-    const ALL: [Route; 12] = [
+    /// All of them.
+    pub(super) const ALL: [Route; 12] = [
         Route::Mcp,
         Route::Internal,
         Route::InternalMetadata,

@@ -70,10 +70,22 @@ struct Body<'a>(&'a IncomingRequest);
 
 impl RequestBody for Body<'_> {
     fn read(self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        // Our host reads nothing of a body that says by itself that it is too large.
+        if declared_bytes(self.0).is_some_and(|declared| declared > limit) {
+            return Err(BodyError::TooLarge);
+        }
         let body: IncomingBody = self.0.consume().map_err(|()| BodyError::Interrupted)?;
         let stream = body.stream().map_err(|()| BodyError::Interrupted)?;
         read_stream(&stream, limit)
     }
+}
+
+/// The length that the request declares. One that no number of ours can hold is larger than any limit.
+fn declared_bytes(request: &IncomingRequest) -> Option<usize> {
+    let declared = request.headers().get("content-length").pop()?;
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = std::str::from_utf8(&declared).ok().filter(is_number)?;
+    Some(digits.parse().unwrap_or(usize::MAX))
 }
 
 fn read_stream(stream: &InputStream, limit: usize) -> Result<Vec<u8>, BodyError> {

@@ -76,6 +76,8 @@ pub enum HttpError {
     ResponseTooLarge,
     /// The answer is not HTTP.
     MalformedResponse,
+    /// The host has no place for another request of this reach at the moment.
+    Busy,
 }
 
 impl HttpError {
@@ -108,6 +110,7 @@ impl HttpError {
             HttpError::TimedOut => "it took too long",
             HttpError::ResponseTooLarge => "its answer is too large",
             HttpError::MalformedResponse => "its answer is not HTTP",
+            HttpError::Busy => "too many such requests are under way",
         }
     }
 }

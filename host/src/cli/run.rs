@@ -43,7 +43,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let builder = builder(settings, arguments.listen)?.limits(limits);
     let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(exporter.attach(builder)).await?;
-    let admin = admin_server(arguments.admin.0, &host).await?;
+    let admin = admin_server(arguments.admin.0, &host).await?.map(|admin| admin.named(arguments.admin_hosts.0));
     let serving = listen_and_serve(host, arguments.listen, arguments.control.as_deref(), told);
     let served = match admin {
         Some(admin) => tokio::select! {

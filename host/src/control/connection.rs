@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use crate::host::{Host, HostError};
 use crate::operator::OperatorError;
 use crate::operator::json::{self, ErrorAnswer, GrantsAnswer, Question, RevocationAnswer};
-use crate::request_body::{self, BodyRoom};
+use crate::request_body::{self, BodyRoom, Bounds};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -49,8 +49,10 @@ async fn answer(host: &Host, request: Request<Incoming>) -> Answer {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let room = BodyRoom::new(BODY_BYTES);
-    let body = match request_body::read(request.into_body(), BODY_BYTES, CLIENT_TIME, &room).await {
+    // Each connection has its own, in which one body fits whatever part of it is for such bodies.
+    let room = BodyRoom::new(4 * BODY_BYTES);
+    let bounds = Bounds { wanted: BODY_BYTES, largest: BODY_BYTES, time: CLIENT_TIME };
+    let body = match request_body::read(request.into_body(), bounds, &room).await {
         Ok(read) => read.bytes,
         Err(refusal) => return refuse(refusal.status(), "invalid-body", "The question is too large or incomplete."),
     };

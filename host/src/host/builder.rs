@@ -12,7 +12,7 @@ use super::{Host, HostError, Running};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentSource};
 use crate::guest_output::{self, LineSink};
-use crate::in_flight::Permits;
+use crate::in_flight::{FETCHING_REQUESTS, Permits};
 use crate::instance::{self, Services};
 use crate::limits::Limits;
 use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
@@ -22,6 +22,7 @@ use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::request_body::BodyRoom;
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
+use crate::surface;
 use crate::traces::Traces;
 use crate::wall_clock::{self, WallClock};
 use crate::worker::Workers;
@@ -134,20 +135,46 @@ impl HostBuilder {
     /// # Errors
     /// When the component, the settings' files or the engine cannot be used.
     pub async fn build(mut self) -> Result<Host, HostError> {
-        let engine = component::engine(&self.limits).map_err(HostError::Component)?;
+        let engine = component::engine(&self.instances()).map_err(HostError::Component)?;
         let component =
             component::load(&engine, &self.component, self.code_cache.as_deref()).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
         let body_room = BodyRoom::new(self.limits.request_bodies_bytes);
         let traces = self.traces.take();
+        let token = surface::token();
+        let question = Arc::new(self.services_for_question(&token)?);
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
         let proxy = ProxyPre::new(linked).map_err(mismatch)?;
-        let workers = Workers::new(engine.clone(), services.clone(), proxy);
         tick_epochs(&engine);
+        let surface = surface::ask(&proxy, &question, &token).await;
+        let workers = Workers::new(engine.clone(), services.clone(), proxy);
         let stage = Stage::default();
-        Ok(Host(Arc::new(Running { engine, services, operator, workers, permits, body_room, traces, stage })))
+        Ok(Host(Arc::new(Running { engine, services, operator, workers, permits, body_room, traces, stage, surface })))
+    }
+
+    /// Limits with room in the engine for the requests that wait for addresses of outsiders as well.
+    fn instances(&self) -> Limits {
+        let concurrent_requests = self.limits.concurrent_requests.saturating_add(FETCHING_REQUESTS);
+        Limits { concurrent_requests, ..self.limits }
+    }
+
+    /// What the component has while it is asked for its surface: the settings as they are, and nothing that anybody
+    /// else uses or counts.
+    fn services_for_question(&self, token: &str) -> Result<Services, HostError> {
+        let secrets = self.secrets.clone().unwrap_or_else(|| Arc::new(self.settings.clone()));
+        Ok(Services {
+            environment: self.settings.environment(),
+            log: self.log.clone(),
+            wall_clock: self.wall_clock.clone(),
+            limits: self.limits,
+            oauth_store: OauthStoreState::new(Arc::new(MemoryStore::default())),
+            outbound_http: OutboundHttpState::new(None, HttpPolicy::default()).map_err(HostError::Outbound)?,
+            rate_limit: RateLimitState::new(Arc::new(MemoryBuckets::default())),
+            secrets: SecretsState::new(secrets).with_control_token(token),
+            metrics: Metrics::new(),
+        })
     }
 
     fn services(self) -> Result<Services, HostError> {

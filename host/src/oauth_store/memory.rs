@@ -16,11 +16,13 @@ pub struct MemoryStore {
     records: Mutex<Records>,
 }
 
-/// Invariant: `ends` holds the end and key of every record and nothing else; `bytes` is their size.
+/// Invariant: `ends` holds the end and key of every record and nothing else, `answers` those of remembered answers;
+/// `bytes` is the size of all.
 #[derive(Default)]
 struct Records {
     by_key: BTreeMap<String, Record>,
     ends: BTreeSet<(Duration, String)>,
+    answers: BTreeSet<(Duration, String)>,
     bytes: usize,
 }
 
@@ -121,20 +123,45 @@ impl Records {
         }
         let freed = self.by_key.get(key).map_or(0, |record| size(key, record));
         let record = Record { value, end };
-        if self.bytes - freed + size(key, &record) > STORE_BYTES {
+        let missing = (self.bytes - freed + size(key, &record)).saturating_sub(STORE_BYTES);
+        if missing > 0 && !self.forget_answers(missing, key) {
             return Err(StoreError::Unavailable);
         }
         self.remove(key);
         self.bytes += size(key, &record);
         self.ends.insert((end, key.to_owned()));
+        if key.starts_with(ANSWER) {
+            self.answers.insert((end, key.to_owned()));
+        }
         self.by_key.insert(key.to_owned(), record);
         Ok(())
+    }
+
+    /// Makes room of so many `bytes` for the record under `key`, by removing the answers that end soonest; `false`, with
+    /// nothing removed, where all of them are not enough.
+    fn forget_answers(&mut self, bytes: usize, key: &str) -> bool {
+        let mut freed = 0;
+        let mut forgotten = Vec::new();
+        for (_, answer) in self.answers.iter().filter(|(_, answer)| answer != key) {
+            if freed >= bytes {
+                break;
+            }
+            freed += self.by_key.get(answer).map_or(0, |record| size(answer, record));
+            forgotten.push(answer.clone());
+        }
+        let is_enough = freed >= bytes;
+        if is_enough {
+            forgotten.iter().for_each(|answer| drop(self.remove(answer)));
+        }
+        is_enough
     }
 
     fn remove(&mut self, key: &str) -> Option<Record> {
         let (key, record) = self.by_key.remove_entry(key)?;
         self.bytes -= size(&key, &record);
-        self.ends.remove(&(record.end, key));
+        let end = (record.end, key);
+        self.ends.remove(&end);
+        self.answers.remove(&end);
         Some(record)
     }
 }
@@ -147,6 +174,8 @@ fn done<'a, T: Send + 'a>(answer: Result<T, StoreError>) -> Answer<'a, T> {
     Box::pin(std::future::ready(answer))
 }
 
+/// How the keys of answers begin that can be asked for again (`wit/oauth-store.wit`).
+const ANSWER: &str = "answer/";
 /// Bounds the memory of all records together: about a hundred thousand of the usual size.
 const STORE_BYTES: usize = 64 << 20;
 /// What a record takes in the two trees beside its key and value.
@@ -189,5 +218,31 @@ mod tests {
         }
         assert_eq!(store.now().0.bytes, 0);
         assert!(store.now().0.ends.is_empty());
+    }
+
+    #[tokio::test]
+    async fn remembered_answers_give_way_to_records_and_records_to_nothing() {
+        let store = MemoryStore::default();
+        let (hour, large) = (Duration::from_secs(3600), || vec![0; VALUE_BYTES]);
+        for number in 0..STORE_BYTES / VALUE_BYTES / 2 {
+            store.put(&format!("grant/{number}"), large(), hour).await.unwrap();
+        }
+        let longer = |number: u64| hour + Duration::from_secs(number);
+        for number in 0..1000 {
+            assert_eq!(store.put(&format!("answer/{number:04}"), large(), longer(number)).await, Ok(()), "{number}");
+        }
+        let answers = store.keys("answer/", None, 1000).await.unwrap();
+        assert_eq!(answers.last().unwrap(), "answer/0999", "of the answers those stay that last longest");
+        let mut records = STORE_BYTES / VALUE_BYTES / 2;
+        while store.create(&format!("grant/{records}"), large(), hour).await == Ok(true) {
+            records += 1;
+        }
+        assert_eq!(store.keys("answer/", None, 1000).await, Ok(Vec::new()), "they have all given way");
+        assert_eq!(store.keys("grant/", None, 1000).await.unwrap().len(), records, "no record has");
+        assert_eq!(store.put("answer/0", large(), hour).await, Err(StoreError::Unavailable));
+        assert_eq!(store.put("answer/0", Vec::new(), hour).await, Ok(()), "a small one has room");
+        assert_eq!(store.put("grant/more", large(), hour).await, Err(StoreError::Unavailable));
+        assert_eq!(store.get("answer/0").await, Ok(Some(Vec::new())), "what would not be enough stays");
+        assert!(store.now().0.bytes <= STORE_BYTES);
     }
 }

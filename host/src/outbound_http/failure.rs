@@ -13,6 +13,7 @@ pub(super) fn of_request(error: &legacy::Error) -> Error {
         return match cause {
             ResolveError::NotResolved => Error::NameNotResolved,
             ResolveError::AddressRefused => Error::AddressRefused,
+            ResolveError::Busy => Error::Busy,
         };
     }
     if error.is_connect() {

@@ -85,6 +85,7 @@ fn name(outcome: &Result<wit::Response, wit::Error>) -> &'static str {
         Err(wit::Error::TimedOut) => "timed_out",
         Err(wit::Error::ResponseTooLarge) => "response_too_large",
         Err(wit::Error::MalformedResponse) => "malformed_response",
+        Err(wit::Error::Busy) => "busy",
     }
 }
 

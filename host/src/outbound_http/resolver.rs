@@ -1,15 +1,18 @@
 //! Name resolution for `public-internet`: whatever a name resolves to is checked, and the connector is given the
 //! checked addresses and nothing else. A second look-up between check and connection does not happen.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tower_service::Service;
 
 use super::address::is_global;
+use super::fetches::FETCHES;
 
 /// Which addresses count as the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +35,8 @@ pub(super) enum ResolveError {
     NotResolved,
     /// One of its addresses is not public.
     AddressRefused,
+    /// As many names as may be are being looked up.
+    Busy,
 }
 
 impl std::fmt::Display for ResolveError {
@@ -39,6 +44,7 @@ impl std::fmt::Display for ResolveError {
         out.write_str(match self {
             Self::NotResolved => "the name does not resolve",
             Self::AddressRefused => "the name resolves to an address that is not public",
+            Self::Busy => "too many names are being looked up",
         })
     }
 }
@@ -60,16 +66,33 @@ impl Service<Name> for PublicResolver {
             if is_invalid(name.as_str()) {
                 return Err(ResolveError::NotResolved);
             }
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses: Vec<_> = found.map_err(|_| ResolveError::NotResolved)?.collect();
-            public.checked(addresses).map(Vec::into_iter)
+            public.checked(look_up(name.as_str().to_owned(), &LOOKUPS).await?).map(Vec::into_iter)
         })
     }
 }
 
+/// What the system resolves `name` to. A look-up cannot be given up: where nobody waits for it any more it goes on, on a
+/// thread of the pool that files need too, until the system's own time is over. So it keeps its place until then.
+async fn look_up(name: String, places: &'static Semaphore) -> Result<Vec<SocketAddr>, ResolveError> {
+    let Ok(place) = places.try_acquire() else { return Err(ResolveError::Busy) };
+    let found = spawn_blocking(move || {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        drop(place);
+        found
+    });
+    // Of the system's error nobody can make more than that, and a thread ends early only with the process.
+    let Ok(Ok(found)) = found.await else { return Err(ResolveError::NotResolved) };
+    Ok(found.collect())
+}
+
+/// Invariant: a name that never answers holds at most these threads, whatever becomes of those who asked for it.
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_AT_A_TIME);
+/// Twice as many as wait for one at a time; the pool has 512 threads.
+const LOOKUPS_AT_A_TIME: usize = 2 * FETCHES;
+
 /// Names under `invalid` never resolve, and a resolver "SHOULD always return immediate negative responses" (RFC 6761,
 /// section 6.4). The component asks for one to learn whether this host checks addresses.
-fn is_invalid(name: &str) -> bool {
+pub(super) fn is_invalid(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
 }
@@ -160,6 +183,16 @@ mod tests {
             assert_eq!(found.err(), Some(ResolveError::NotResolved), "{name}");
         }
         assert!(!is_invalid("invalid.example") && !is_invalid("notinvalid"));
+    }
+
+    #[tokio::test]
+    async fn look_ups_beyond_their_number_are_refused_at_once() {
+        static ONE: Semaphore = Semaphore::const_new(1);
+        let held = ONE.acquire().await.unwrap();
+        assert_eq!(look_up("localhost".to_owned(), &ONE).await, Err(ResolveError::Busy));
+        drop(held);
+        assert!(look_up("localhost".to_owned(), &ONE).await.is_ok());
+        assert_eq!(ONE.available_permits(), 1);
     }
 
     #[tokio::test]

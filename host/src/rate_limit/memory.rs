@@ -42,8 +42,11 @@ impl RateLimit for MemoryBuckets {
 }
 
 /// All buckets, on the clock `C`.
+///
+/// Invariant: a key that nobody has proven pushes out no counter of a budget, because they share no cache.
 struct Buckets<C: Clock = DefaultClock> {
-    cache: Cache<Key, Arc<Bucket<C>>>,
+    budgets: Cache<Key, Arc<Bucket<C>>>,
+    others: Cache<Key, Arc<Bucket<C>>>,
     clock: C,
 }
 
@@ -59,12 +62,7 @@ where
     C::Instant: Send + Sync,
 {
     fn new(clock: C) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(CACHE_BYTES)
-            .weigher(|key: &Key, _| u32::try_from(key.0.len()).unwrap_or(u32::MAX).saturating_add(BUCKET_BYTES))
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
-        Self { cache, clock }
+        Self { budgets: cache(BUDGET_CACHE_BYTES), others: cache(CACHE_BYTES), clock }
     }
 
     fn take(&self, key: &str, quota: Quota, cost: u32) -> Decision {
@@ -73,8 +71,8 @@ where
         let Some(cost) = NonZeroU32::new(cost) else {
             return Decision::Allowed(0);
         };
-        let bucket =
-            self.cache.get_with((key.to_owned(), limit.get(), window), || Arc::new(self.bucket(limit, window)));
+        let cache = if key.starts_with(BUDGET) { &self.budgets } else { &self.others };
+        let bucket = cache.get_with((key.to_owned(), limit.get(), window), || Arc::new(self.bucket(limit, window)));
         match bucket.check_n(cost.min(limit)) {
             Ok(Ok(after)) => Decision::Allowed(remaining(&after)),
             Ok(Err(until)) => Decision::RetryAfter(self.seconds(&until)),
@@ -97,12 +95,25 @@ where
     }
 }
 
+/// A cache that forgets what was used least recently when it holds so many bytes.
+fn cache<B: Clone + Send + Sync + 'static>(bytes: u64) -> Cache<Key, B> {
+    Cache::builder()
+        .max_capacity(bytes)
+        .weigher(|key: &Key, _| u32::try_from(key.0.len()).unwrap_or(u32::MAX).saturating_add(BUCKET_BYTES))
+        .eviction_policy(EvictionPolicy::lru())
+        .build()
+}
+
 fn remaining(after: &StateSnapshot) -> u32 {
     after.remaining_burst_capacity()
 }
 
-/// Bounds the memory of all buckets together; enough for a hundred thousand of them.
+/// How the keys of a budget's counters begin (`wit/rate-limit.wit`).
+const BUDGET: &str = "budget/";
+/// Bounds the memory of all buckets but those of budgets; enough for a hundred thousand of them.
 const CACHE_BYTES: u64 = 32 << 20;
+/// Bounds the memory of the counters of budgets; enough for ten thousand users.
+const BUDGET_CACHE_BYTES: u64 = 4 << 20;
 /// What a bucket and its entry take beside the key.
 const BUCKET_BYTES: u32 = 256;
 
@@ -169,7 +180,26 @@ mod tests {
         for number in 0..200_000 {
             buckets.take(&format!("address/{number}"), QUOTA, 1);
         }
-        buckets.cache.run_pending_tasks();
-        assert!(buckets.cache.weighted_size() <= CACHE_BYTES);
+        buckets.others.run_pending_tasks();
+        assert!(buckets.others.weighted_size() <= CACHE_BYTES);
+        assert_eq!(buckets.budgets.entry_count(), 0);
+    }
+
+    #[test]
+    fn keys_that_nobody_has_proven_push_out_no_budget() {
+        let buckets = Buckets::new(FakeRelativeClock::default());
+        let day = Quota { limit: 2, window_seconds: 24 * 3600 };
+        for key in ["budget/7", "budget/7/ada"] {
+            assert_eq!(allowed(&buckets.take(key, day, 2)), Some(0), "{key}");
+        }
+        for number in 0..200_000 {
+            for kind in ["address", "identity"] {
+                buckets.take(&format!("{kind}/{number}"), QUOTA, 1);
+            }
+        }
+        buckets.others.run_pending_tasks();
+        for key in ["budget/7", "budget/7/ada"] {
+            assert!(wait(&buckets.take(key, day, 1)).is_some(), "{key} is forgotten");
+        }
     }
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::arriving::Arriving;
+use super::bare_answers::BareAnswers;
 use super::http2_streams::Http2Streams;
 use super::places::Activity;
 use super::timed_stream::TimedStream;
@@ -53,7 +54,8 @@ impl Connection {
     async fn serve_http1(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let limits = *self.host.limits();
         let activity = self.activity.clone();
-        let stream = TimedStream::new(stream, limits.response_write_time, activity.clone());
+        let bare = BareAnswers::new(self.host.clone());
+        let stream = TimedStream::new(stream, limits.response_write_time, activity.clone()).completing(bare);
         let service = service_fn(move |request| answer(self.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -154,7 +156,7 @@ fn longer(pause: Duration) -> Duration {
 
 /// What an HTTP/2 connection with prior knowledge begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// hyper breaks off at this multiple of our limits with an empty 431; below it, the answer is ours.
+/// hyper breaks off at this multiple of our limits, before there is a request that could be counted as one.
 const HARD_LIMIT: usize = 2;
 /// hyper panics over a smaller buffer. A head that fits it and not our limit is answered by us all the same.
 const LEAST_BUFFER_BYTES: usize = 8 << 10;

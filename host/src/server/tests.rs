@@ -180,6 +180,36 @@ async fn a_header_beyond_the_limits_is_431_with_security_headers() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_told_so_with_the_headers_of_its_path() {
+    let running = start(Limits::default()).await;
+    // More than the parser takes; what is longer than it reads ends in the same answer, which may be lost on its way.
+    let many = "a: b\r\n".repeat(300);
+    for (status, path, rest) in [
+        (400, "/mcp", "Host localhost\r\n\r\n"),
+        (400, "/mcp?key=1", "a b: c\r\n\r\n"),
+        (400, "/healthz", "Content-Length: a\r\n\r\n"),
+        (431, "/mcp", &many),
+        (431, "/nothing", &many),
+    ] {
+        let request = format!("POST {path} HTTP/1.1\r\n{rest}");
+        let answer = exchange(running.address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let fields: Vec<&str> = head.lines().skip(1).collect();
+        let of = |name: &str| fields.iter().filter_map(|field| field.strip_prefix(name)).collect::<Vec<_>>();
+        assert_eq!(of("content-length: "), [body.len().to_string()], "{answer}");
+        assert_eq!(of("connection: ").len(), 1, "{answer}");
+        assert_eq!((of("x-frame-options: "), of("referrer-policy: ").len()), (vec!["DENY"], 1), "{answer}");
+        assert_eq!(of("access-control-allow-origin: ").len(), usize::from(path.starts_with("/mcp")), "{answer}");
+        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["error"].is_string(), "{answer}");
+    }
+    let served = format!("{}GARBAGE\r\n\r\n", HEALTH.replace("close", "keep-alive"));
+    let answer = exchange(running.address, served.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("HTTP/1.1 400"), "{answer}");
+    assert_eq!(answer.matches("x-frame-options").count(), 2, "{answer}");
+}
+
+#[tokio::test]
 async fn limits_at_their_ends_are_kept_within_bounds() {
     let time = Duration::MAX;
     let (stop, stopped) = oneshot::channel();

@@ -2,13 +2,14 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::bare_answers::BareAnswers;
 use super::places::Activity;
 
 /// A write fails when the client has taken nothing for a while. For reading there are limits elsewhere.
@@ -18,11 +19,53 @@ pub(super) struct TimedStream {
     activity: Activity,
     /// Runs while a write waits for the client.
     waiting: Option<Pin<Box<Sleep>>>,
+    bare_answers: Option<BareAnswers>,
+    instead: Option<Instead>,
+}
+
+/// What is written in place of something else.
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How many bytes it stands for.
+    of: usize,
 }
 
 impl TimedStream {
     pub(super) fn new(stream: TcpStream, time: Duration, activity: Activity) -> Self {
-        Self { stream, time, activity, waiting: None }
+        Self { stream, time, activity, waiting: None, bare_answers: None, instead: None }
+    }
+
+    /// The same, where hyper's own answers go out as `bare_answers` says.
+    pub(super) fn completing(mut self, bare_answers: BareAnswers) -> Self {
+        self.bare_answers = Some(bare_answers);
+        self
+    }
+
+    /// What has to be written in place of `bytes`, if anything.
+    fn instead_of(&mut self, bytes: &[u8]) -> Option<&mut Instead> {
+        if let (None, Some(bare_answers)) = (&self.instead, &mut self.bare_answers) {
+            self.instead = bare_answers.whole(bytes).map(|whole| Instead { bytes: whole, written: 0, of: bytes.len() });
+            bare_answers.sent();
+        }
+        self.instead.as_mut()
+    }
+
+    /// Writes what stands for other bytes to its end; then those count as written.
+    fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(Instead { bytes, written, of }) = &mut self.instead {
+            let (rest, of) = (bytes.get(*written..).unwrap_or_default(), *of);
+            if rest.is_empty() {
+                self.instead = None;
+                return Poll::Ready(Ok(of));
+            }
+            let done = Pin::new(&mut self.stream).poll_write(context, rest);
+            match ready!(self.in_time(context, done))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                more => self.instead.iter_mut().for_each(|instead| instead.written += more),
+            }
+        }
+        Poll::Ready(Ok(0))
     }
 
     fn in_time(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -40,13 +83,22 @@ impl TimedStream {
 
 impl AsyncRead for TimedStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let this = self.get_mut();
+        let had = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        if let (Some(bare_answers), Some(bytes)) = (&mut this.bare_answers, buffer.filled().get(had..)) {
+            bare_answers.received(bytes);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for TimedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.instead_of(bytes).is_some() {
+            return this.poll_instead(context);
+        }
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.in_time(context, written)
     }
@@ -57,6 +109,11 @@ impl AsyncWrite for TimedStream {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let only = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| &**piece);
+        let is_only = pieces.iter().map(|piece| piece.len()).sum::<usize>() == only.len();
+        if this.instead_of(if is_only { only } else { &[] }).is_some() {
+            return this.poll_instead(context);
+        }
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
         this.in_time(context, written)
     }

@@ -90,6 +90,8 @@ async fn an_idle_instance_is_dropped_for_that() {
     let host = host.expect("the host starts");
     let operator = Operator::of(host.host()).await;
     assert_eq!(host.send(&Request::new("GET", "/healthz")).await.status, 200);
+    assert_eq!(operator.metric("instances_started_total").await, 0.0, "liveness needs none");
+    assert_eq!(host.send(&Request::new("GET", "/nothing")).await.status, 404);
     eventually(&operator, "instances_dropped_total{reason=\"idle\"}", 1.0).await;
     eventually(&operator, "instances", 0.0).await;
 }

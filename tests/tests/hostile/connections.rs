@@ -119,6 +119,71 @@ async fn bodies_that_come_at_the_same_time_share_their_room() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_reads_is_not_waited_for_and_takes_no_room() {
+    // No limit of time ends what these clients do, and the room is that of four large bodies.
+    let limits = Limits { request_bodies_bytes: 4 << 20, request_body_time: 2 * PATIENCE, ..Limits::default() };
+    let host = under(limits).await;
+    let half = "x".repeat(1 << 19);
+    for (what, head, status) in [
+        ("no path", "POST /nothing HTTP/1.1\r\nHost: localhost\r\n", 404),
+        ("a path that is not served", "POST /token HTTP/1.1\r\nHost: localhost\r\n", 404),
+        ("another host", "POST /mcp HTTP/1.1\r\nHost: evil.example\r\n", 403),
+        ("another method", "PUT /mcp HTTP/1.1\r\nHost: localhost\r\n", 405),
+        ("liveness", "POST /healthz HTTP/1.1\r\nHost: localhost\r\n", 405),
+    ] {
+        for framing in ["Content-Length: 1048576\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n100000\r\n"] {
+            for _ in 0..8 {
+                let sent = format!("{head}{framing}{half}").into_bytes();
+                let answer = ends(what, http_client::send_bytes(host.address(), sent)).await;
+                // An answer may be lost with a connection that is closed while bytes are under way.
+                if let Ok(Some(answer)) = answer {
+                    assert_eq!(answer.status, status, "{what}: {}", answer.text());
+                }
+            }
+        }
+    }
+    still_answers(host.address()).await;
+}
+
+#[tokio::test]
+async fn whoever_holds_large_bodies_open_keeps_no_other_out() {
+    let limits = Limits { request_bodies_bytes: 4 << 20, request_body_time: 2 * PATIENCE, ..Limits::default() };
+    let host = under(limits).await;
+    let half = format!("{POST}Content-Length: 1048576\r\n\r\n{}", "x".repeat(1 << 19));
+    let mut held = Vec::new();
+    for _ in 0..66 {
+        held.push(holding(host.address(), &half).await);
+        still_answers(host.address()).await;
+    }
+    let padded = " ".repeat((1 << 20) - 200);
+    let large =
+        plausible_mcp_tests::mcp_request::post(format!("{padded}{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}}"));
+    assert_eq!(ends("a large body", host.send(&large)).await.status, 200);
+    let mut first = held.swap_remove(0);
+    let mut answer = Vec::new();
+    let _ = ends("the earliest", first.read_to_end(&mut answer)).await;
+    // An answer may be lost with a connection that is closed while bytes are under way.
+    assert!(http_client::parse(&answer).is_none_or(|answer| answer.status == 503), "it has given way");
+}
+
+#[tokio::test]
+async fn a_body_beyond_what_its_path_takes_is_413_in_the_form_of_the_path_and_not_read() {
+    let host = plausible_mcp_tests::sign_in::Deployment::start().await;
+    for (framing, body) in [
+        ("Content-Length: 900000\r\n\r\n", String::new()),
+        ("Transfer-Encoding: chunked\r\n\r\n", format!("19000\r\n{}\r\n", "x".repeat(0x19000))),
+    ] {
+        let head = "POST /token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+        let sent = format!("{head}{framing}{body}").into_bytes();
+        let answer = ends("a large form", http_client::send_bytes(host.harness.address(), sent)).await;
+        let answer = answer.expect("the host is reached").expect("an answer");
+        assert_eq!((answer.status, &answer.json()["error"]), (413, &json!("invalid_request")), "{framing}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+}
+
+#[tokio::test]
 async fn requests_without_end_whose_answers_nobody_reads_disturb_nobody() {
     let host = impatient().await;
     let pipelined = Request::new("GET", "/healthz").header("Connection", "keep-alive").to_bytes();

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod connections;
+mod documents;
 mod guests;
 mod http2;
 mod memory;

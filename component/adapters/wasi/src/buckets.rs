@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! buckets/HASH/FULL
+//! budgets/HASH/FULL    those whose key begins with `budget/`
 //! ```
 //!
 //! A bucket is an empty file in a folder of its own, and its name is the time at which the bucket is full again. Taking
@@ -10,6 +11,9 @@
 //!
 //! Invariant: the folder of a bucket holds one file or, for a moment, none; and a name never comes back, because time
 //! in it only grows.
+//!
+//! Invariant: a key that nobody has proven pushes out no counter of a budget, because too many in one folder take none
+//! from the other.
 //!
 //! Nothing is synced: after a loss of power buckets are fuller than they should be. Where the folder cannot be used,
 //! everything is let through, because the interface has no error; `operator.check` reports the folder.
@@ -41,7 +45,7 @@ impl Buckets {
 
     fn try_check(&self, key: &str, quota: Quota, cost: u32) -> io::Result<Decision> {
         self.0.prepare()?;
-        let bucket = self.0.buckets().join(folder_name(key, quota));
+        let bucket = self.folder_of(key).join(folder_name(key, quota));
         for _ in 0..ATTEMPTS {
             let found = full_time(&bucket)?;
             let (after, decision) = quota.take(found.unwrap_or_default(), self.now(), cost);
@@ -80,11 +84,20 @@ impl Buckets {
         }
     }
 
-    /// Removes some buckets that are full, from the `drawn`-th on, and any where there are too many.
+    /// Where the bucket of `key` is, apart for a budget (`wit/rate-limit.wit`).
+    fn folder_of(&self, key: &str) -> PathBuf {
+        if key.starts_with(BUDGET) { self.0.budgets() } else { self.0.buckets() }
+    }
+
     fn sweep(&self, drawn: u64) {
         self.0.clear();
-        let folder = self.0.buckets();
-        let mut names = names(&folder).unwrap_or_default();
+        self.sweep_folder(&self.0.buckets(), drawn);
+        self.sweep_folder(&self.0.budgets(), drawn);
+    }
+
+    /// Removes some buckets that are full, from the `drawn`-th on, and any where there are too many.
+    fn sweep_folder(&self, folder: &Path, drawn: u64) {
+        let mut names = names(folder).unwrap_or_default();
         let are_too_many = names.len() > BUCKETS;
         let first = usize::try_from(drawn).unwrap_or_default().checked_rem(names.len()).unwrap_or_default();
         names.rotate_left(first);
@@ -128,13 +141,16 @@ fn file_name(full: u64) -> String {
 /// The bucket was taken from, or swept, since it was looked at.
 const GONE: [ErrorKind; 1] = [ErrorKind::NotFound];
 
+/// How the keys of a budget's counters begin.
+const BUDGET: &str = "budget/";
+
 /// How often a bucket is tried that others take from at the same time. Each time one of them was served.
 const ATTEMPTS: usize = 100;
 
 /// So many that nobody finds another key with the same name.
 const NAME_BYTES: usize = 16;
 
-/// Bounds what all buckets take together: each is a folder with an empty file, about 8 KiB on common file systems.
+/// Bounds what the buckets of one folder take together: each is a folder with an empty file, about 8 KiB on common file systems.
 const BUCKETS: usize = 20_000;
 
 /// A sweep looks at many more buckets than were made since the last one, so that full ones stay few.
@@ -206,6 +222,25 @@ mod tests {
         buckets.sweep(7);
         assert_eq!(left(), 0);
         assert_eq!(buckets.check("address/7", QUOTA, 3), Decision::Allowed(0), "as if it were new");
+    }
+
+    #[test]
+    fn keys_that_nobody_has_proven_are_counted_apart_from_budgets() {
+        let folder = TempDir::new().unwrap();
+        let day = Quota { limit: 2, window_seconds: 24 * 3600 };
+        let buckets = at(&folder, 0);
+        for key in ["budget/7", "budget/7/ada"] {
+            assert_eq!(buckets.check(key, day, 2), Decision::Allowed(0), "{key}");
+        }
+        for key in ["address/192.0.2.1", "identity/ada", "budget", "registration/address/192.0.2.1"] {
+            buckets.check(key, QUOTA, 1);
+        }
+        let counted = [buckets.0.budgets(), buckets.0.buckets()].map(|folder| names(&folder).unwrap().len());
+        assert_eq!(counted, [2, 4], "only those of one folder are too many together");
+        buckets.sweep(0);
+        for key in ["budget/7", "budget/7/ada"] {
+            assert!(matches!(at(&folder, 1).check(key, day, 1), Decision::RetryAfter(_)), "{key} is forgotten");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | not promised | what mends it |
 //! |---|---|
 //! | addresses that names resolve to are not checked, so client metadata documents are off | `CIMD_ALLOWED_HOSTS` names the hosts that they may come from; `HOST_BLOCKS_PRIVATE_NETWORKS=true` where a firewall does the checking. Addresses and local names in a URL are refused in any case |
+//! | how many documents are waited for at a time is not bounded | `CIMD_ALLOWED_HOSTS`, and the limit of requests of an address |
 //! | no limit of time or CPU for a request | `-W timeout=60s` |
 //! | an instance may take 4 GiB | `-W max-memory-size=67108864` |
 //! | nobody tells the client's address, and what a caller says about it is believed | a proxy in front, which ends TLS too, and `CLIENT_IP_HEADER` |

@@ -3,6 +3,7 @@
 //! ```text
 //! records/   a folder per key               (store)
 //! buckets/   a folder per bucket            (buckets)
+//! budgets/   the same for budgets           (buckets)
 //! new/       what is being written          for as long as that takes
 //! old/       what was taken out of use      until nobody can still hold it open
 //! ```
@@ -14,7 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tells the time since 1970-01-01T00:00:00Z.
 pub type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
@@ -44,6 +45,8 @@ impl StateFolder {
         for folder in [self.records(), self.buckets(), self.new_things()] {
             one_was_missing |= make_folder(&folder)?;
         }
+        // Older folders have none. Where the disk is too full to make it, records can be read all the same.
+        let _ = make_folder(&self.budgets());
         if one_was_missing {
             sync(&self.root)?;
             make_folder(&self.old_things())?;
@@ -58,6 +61,10 @@ impl StateFolder {
 
     pub(crate) fn buckets(&self) -> PathBuf {
         self.root.join("buckets")
+    }
+
+    pub(crate) fn budgets(&self) -> PathBuf {
+        self.root.join("budgets")
     }
 
     fn new_things(&self) -> PathBuf {
@@ -129,13 +136,39 @@ pub(crate) fn random() -> io::Result<u64> {
 }
 
 /// The names in a folder, in no order.
+///
+/// The C library of WASI asks for the inode of each entry while it lists a folder, and an entry that has just gone is
+/// an error there, after which a listing cannot go on. It is begun again then: what went away is not in the next one.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] only where the folder itself is missing.
 pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    listed(|| {
+        let entries = fs::read_dir(folder)?;
         // A name that is not UTF-8 is none of ours.
-        names.extend(entry?.file_name().into_string());
+        Ok(entries.filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose()))
+    })
+}
+
+/// The names of the first listing during which nothing goes away; each one is begun by `begin`.
+fn listed<E>(begin: impl Fn() -> io::Result<E>) -> io::Result<Vec<String>>
+where
+    E: Iterator<Item = io::Result<String>>,
+{
+    let begun = Instant::now();
+    for _ in 0..LISTINGS {
+        match begin()?.collect() {
+            Err(error) if is_gone(&error) && begun.elapsed() < LISTING_TIME => {}
+            Err(error) if is_gone(&error) => break,
+            names => return names,
+        }
     }
-    Ok(names)
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Whether an entry could not be listed because it is there no more.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// A file that was not there, for writing only: jco opens none for reading and writing at once.
@@ -200,6 +233,13 @@ const OUT_OF_USE: Duration = WRITER_TIME.saturating_mul(10);
 /// of this, proxies commonly after a minute.
 pub(crate) const WRITER_TIME: Duration = Duration::from_secs(60);
 
+/// How often a listing is begun at most. Where two out of three meet something that goes away, as in a large folder
+/// under load, this many never do.
+const LISTINGS: usize = 1000;
+
+/// How long a listing is begun again: well within the time of a request.
+const LISTING_TIME: Duration = Duration::from_secs(5);
+
 /// Sweeping is part of somebody's request; this many removals take milliseconds.
 const CLEARED_AT_ONCE: usize = 64;
 
@@ -211,6 +251,8 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use tempfile::TempDir;
 
@@ -238,6 +280,39 @@ mod tests {
         assert_eq!(synced(), [folder.path()], "who made them may have ended before the sync");
         fs::remove_dir(folder.path().join("records")).unwrap();
         assert_eq!(synced(), [folder.path()], "one was made again");
+    }
+
+    /// A listing of these names, of which the `gone`-th went away while it was read.
+    fn listing(names: &[&str], gone: Option<usize>) -> impl Iterator<Item = io::Result<String>> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        names.into_iter().enumerate().map(move |(number, name)| {
+            if Some(number) == gone { Err(io::ErrorKind::NotFound.into()) } else { Ok(name) }
+        })
+    }
+
+    #[test]
+    fn a_listing_during_which_something_goes_away_is_begun_again() {
+        let begun = Cell::new(0);
+        let names = listed(|| {
+            begun.set(begun.get() + 1);
+            Ok(if begun.get() < 4 { listing(&["a", "b", "c"], Some(begun.get() - 1)) } else { listing(&["a"], None) })
+        });
+        assert_eq!((names.unwrap(), begun.get()), (vec!["a".to_owned()], 4), "and nothing of the others is in it");
+    }
+
+    #[test]
+    fn a_listing_is_begun_again_only_so_often_and_only_for_what_has_gone() {
+        let begun = Cell::new(0);
+        let never = listed(|| {
+            begun.set(begun.get() + 1);
+            Ok(listing(&["a"], Some(0)))
+        });
+        let error = never.unwrap_err().kind();
+        assert_eq!((error, begun.get()), (io::ErrorKind::TimedOut, LISTINGS), "it is no folder that is missing");
+        let denied = || Ok(std::iter::once(Err(io::ErrorKind::PermissionDenied.into())));
+        assert_eq!(listed(denied).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        let folder = TempDir::new().unwrap();
+        assert_eq!(names(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use plausible_mcp_adapter_wasi::store::FileStore;
+use super::backend::{Store, store};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +53,16 @@ impl Process {
         events
     }
 
+    /// Runs one that does not end by itself, and has begun.
+    pub(super) fn under_way(role: Role, folder: &Path, name: &str) -> Self {
+        let mut process = Process::start(role, folder, name);
+        assert!(process.events().next().is_some(), "it ended before it had begun");
+        process
+    }
+
     fn start(role: Role, folder: &Path, name: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-        command.args(["one_process", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+        command.args(["faults::one_process", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
         command.env(ROLE, format!("{role:?}")).env(FOLDER, folder).env(NAME, name);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("this program can be started");
         let stdout = child.stdout.take().expect("it was piped");
@@ -111,7 +118,7 @@ pub(super) fn run() {
     }
 }
 
-fn create_and_take(store: &FileStore, name: &str) {
+fn create_and_take(store: &Store, name: &str) {
     for round in 0..ROUNDS {
         let value = format!("{name}{round}");
         if store.create(KEY, value.as_bytes(), HOUR).expect("a store") {
@@ -123,7 +130,7 @@ fn create_and_take(store: &FileStore, name: &str) {
     }
 }
 
-fn count(store: &FileStore) {
+fn count(store: &Store) {
     for _ in 0..ROUNDS {
         loop {
             let found = store.get(KEY).expect("a store").expect("the counter");
@@ -137,7 +144,7 @@ fn count(store: &FileStore) {
     }
 }
 
-fn keep(store: &FileStore, name: &str) {
+fn keep(store: &Store, name: &str) {
     let mut event = Event::Created(format!("{name}0"));
     loop {
         match &event {
@@ -168,15 +175,6 @@ fn number(key: &str) -> usize {
 /// What a key holds: long enough for a half-written one to show.
 pub(super) fn value(key: &str) -> Vec<u8> {
     key.repeat(4000).into_bytes()
-}
-
-/// The store by the real clock.
-pub(super) fn store(folder: &Path) -> FileStore {
-    FileStore::new(folder, Box::new(now))
-}
-
-pub(super) fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970")
 }
 
 /// The one key of the races.
