@@ -42,7 +42,7 @@ pub async fn token<P: Ports, B: RequestBody>(
         }
     };
     // The tokens are issued: a client that is not renewed now is renewed by its next request.
-    let _ = crate::oauth::clients::renew(&issuer.vault, issuer.now, &client.id).await;
+    let _ = crate::oauth::clients::renew(&issuer.vault, issuer.now, &client).await;
     Ok(Served::plain(Response::json(200, body_of(&issued)).with_header("pragma", "no-cache".to_owned())))
 }
 

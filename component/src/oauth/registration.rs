@@ -74,17 +74,25 @@ pub(super) fn read_metadata(
 }
 
 /// The client for `metadata`, and its secret if it has one. A public client that registers the same again is the same
-/// client: its id is a keyed hash of the metadata. A confidential one is always new: its id and its secret come from
-/// `random`.
+/// client: see [`public_id`]. A confidential one is always new: its id and its secret come from `random`.
 pub fn register(ring: &KeyRing, metadata: ClientMetadata, random: ([u8; 32], [u8; 32])) -> (Client, Option<Token>) {
-    if metadata.auth_method == AuthMethod::None {
-        let canonical = serde_json::to_vec(&metadata).expect("metadata is a struct of texts");
-        let id = hex(&ring.last().subkey(Purpose::UserId).mac(&[b"client", &canonical]));
+    if let Some(id) = public_id(ring, &metadata) {
         return (Client { id, metadata, secret_hash: None }, None);
     }
     let secret = Token::new(TokenKind::ClientSecret, random.1);
     let client = Client { id: hex(&random.0), metadata, secret_hash: Some(secret.hash()) };
     (client, Some(secret))
+}
+
+/// The id of a public client: a keyed hash of its metadata, in which the order of the redirect URIs does not count.
+pub(super) fn public_id(ring: &KeyRing, metadata: &ClientMetadata) -> Option<String> {
+    if metadata.auth_method != AuthMethod::None {
+        return None;
+    }
+    let mut canonical = metadata.clone();
+    canonical.redirect_uris.sort();
+    let canonical = serde_json::to_vec(&canonical).expect("metadata is a struct of texts");
+    Some(hex(&ring.last().subkey(Purpose::UserId).mac(&[b"client", &canonical])))
 }
 
 /// The body of a response (RFC 7591 §3.2.1). `issued` is in seconds since 1970.
