@@ -1,7 +1,8 @@
 //! The authorization server as one request meets it: its settings, its records and the time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
+use super::client_documents::Notes;
 use super::response::Refusal;
 use super::setup::Setup;
 use crate::access::Admission;
@@ -25,6 +26,10 @@ pub struct Issuer<'a, P: Ports> {
     pub resource: &'a Resource,
     /// Its records.
     pub vault: Vault<'a, P::Store, P::Random>,
+    /// The host names that requests may be addressed to, in lower case.
+    pub hostnames: &'a [String],
+    /// What the request leaves to say and to do about documents of clients.
+    pub notes: RefCell<Notes>,
     /// When the request came.
     pub now: Timestamp,
 }
@@ -40,6 +45,8 @@ impl<'a, P: Ports> Issuer<'a, P> {
             admission: &setup.admission,
             resource: setup.resource.as_ref()?,
             vault: Vault::new(ports.store(), ports.random(), ring),
+            hostnames: &setup.config.allowed_hostnames,
+            notes: RefCell::default(),
             now: ports.clock().now(),
         })
     }

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::Served;
-use super::client_documents::DocumentFailure;
 use super::clients::{self, NoClient};
 use super::issuer::Issuer;
 use super::limits::Limits;
@@ -41,8 +40,7 @@ pub async fn token<P: Ports, B: RequestBody>(
             return Err(Refusal::oauth(WireError::UnsupportedGrantType, text, "grant_type"));
         }
     };
-    // The tokens are issued: a client that is not renewed now is renewed by its next request.
-    let _ = crate::oauth::clients::renew(&issuer.vault, issuer.now, &client).await;
+    clients::renew(issuer, &client).await;
     Ok(Served::plain(Response::json(200, body_of(&issued)).with_header("pragma", "no-cache".to_owned())))
 }
 
@@ -122,10 +120,10 @@ async fn authenticate<P: Ports>(
         return Err(refused("client_ambiguous"));
     }
     let credentials = Credentials::read(authorization.as_deref(), form).map_err(|_| refused("client_credentials"))?;
-    let client = match clients::find(issuer, limits, &credentials.client_id).await {
+    let client = match clients::find_standing(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
         Err(NoClient::Store(_)) => return Err(unavailable()),
-        Err(NoClient::Document(failure)) if failure.is_momentary() => return Err(document_away(failure)),
+        Err(NoClient::Document(failure)) if failure.is_away() => return Err(document_away(failure.reason())),
         Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
         Err(other) => return Err(refused(other.reason())),
     };
@@ -143,10 +141,11 @@ fn invalid_client(by_header: bool, reason: &'static str) -> Refusal {
     }
 }
 
-/// A client that reads `invalid_client` throws its registration and its tokens away: a moment's fault is no reason to.
-fn document_away(failure: DocumentFailure) -> Refusal {
+/// A client that reads `invalid_client` throws its registration and its tokens away: a fault on the way to its document
+/// is no reason to.
+fn document_away(reason: &'static str) -> Refusal {
     let text = "The document that describes this client cannot be fetched right now. Try again in a few seconds.";
-    Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason())
+    Refusal::oauth(WireError::TemporarilyUnavailable, text, reason)
 }
 
 fn grant_refused(error: WireError, reason: &'static str) -> Refusal {

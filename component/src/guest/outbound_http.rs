@@ -51,5 +51,6 @@ fn error(error: host::Error) -> HttpError {
         host::Error::TimedOut => HttpError::TimedOut,
         host::Error::ResponseTooLarge => HttpError::ResponseTooLarge,
         host::Error::MalformedResponse => HttpError::MalformedResponse,
+        host::Error::Busy => HttpError::Busy,
     }
 }

@@ -76,9 +76,28 @@ pub enum HttpError {
     ResponseTooLarge,
     /// The answer is not HTTP.
     MalformedResponse,
+    /// The host has no place for another request of this reach at the moment.
+    Busy,
 }
 
 impl HttpError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            HttpError::InvalidRequest => "invalid_request",
+            HttpError::ReachUnsupported => "reach_unsupported",
+            HttpError::AddressRefused => "address_refused",
+            HttpError::NameNotResolved => "name_not_resolved",
+            HttpError::ConnectFailed => "connect_failed",
+            HttpError::TlsFailed => "tls_failed",
+            HttpError::Interrupted => "interrupted",
+            HttpError::TimedOut => "timed_out",
+            HttpError::ResponseTooLarge => "response_too_large",
+            HttpError::MalformedResponse => "malformed_response",
+            HttpError::Busy => "busy",
+        }
+    }
+
     /// The fault in a few words.
     pub fn words(self) -> &'static str {
         match self {
@@ -92,6 +111,7 @@ impl HttpError {
             HttpError::TimedOut => "it took too long",
             HttpError::ResponseTooLarge => "its answer is too large",
             HttpError::MalformedResponse => "its answer is not HTTP",
+            HttpError::Busy => "too many such requests are under way",
         }
     }
 }
