@@ -16,6 +16,7 @@ pub mod federation;
 mod internal_endpoint;
 mod issuer;
 mod journal;
+mod kept_documents;
 mod limits;
 mod mcp_endpoint;
 mod metadata;
@@ -39,6 +40,7 @@ use crate::config::{LogLevel, SignIn};
 use crate::ports::{Clock, Ports};
 use crate::telemetry::sentry::Report;
 use crate::telemetry::{Identifiers, Outcome, RequestRecord, Severity};
+pub use client_documents::StaleDocument;
 use issuer::Issuer;
 use journal::Journal;
 use limits::Limits;
@@ -62,6 +64,9 @@ pub struct Answered {
     pub record: Option<RequestRecord>,
     /// What it leaves for Sentry, to be handed to [`Gateway::report`] when the response is out.
     pub report: Option<Report>,
+    /// The client's document whose last good copy served, to be handed to [`Gateway::fetch_anew`] when the response is
+    /// out.
+    pub stale_document: Option<StaleDocument>,
 }
 
 /// What an endpoint makes of a request.
@@ -81,7 +86,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
         if surface::is_asked_for(self.ports, request) {
-            return Answered { response: surface::answer(self.setup), record: None, report: None };
+            return Answered { response: surface::answer(self.setup), record: None, report: None, stale_document: None };
         }
         let received = self.ports.clock().now();
         let request = &*request.without_copies();
@@ -107,6 +112,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             client: journal.client,
             user: journal.user(),
             unreadable_records: journal.unreadable.so_far(),
+            left_out_redirect_uris: journal.left_out(),
         };
         let (report, wanted) = match self.setup {
             Ok(setup) => {
@@ -114,7 +120,19 @@ impl<'a, P: Ports> Gateway<'a, P> {
             }
             Err(_) => (None, true),
         };
-        Answered { response: served.response, record: wanted.then_some(record), report }
+        let stale_document = journal.stale_document();
+        Answered { response: served.response, record: wanted.then_some(record), report, stale_document }
+    }
+
+    /// Fetches a client's document anew, once. Nobody waits for it any more, and whatever comes of it is for the next
+    /// request.
+    pub async fn fetch_anew(&self, document: &StaleDocument) {
+        let Ok(setup) = self.setup else { return };
+        let Ok(ring) = issuer::key_ring(self.ports.secrets()) else { return };
+        if let Some(issuer) = Issuer::new(self.ports, setup, &ring) {
+            // The last good copy serves on.
+            let _ = client_documents::fetch(&issuer, &document.0).await;
+        }
     }
 
     /// Sends what a request left for Sentry. Nobody waits for it any more. A line for the log when Sentry failed.
@@ -214,6 +232,7 @@ impl<P: Ports> Gateway<'_, P> {
             _ => Err(Refusal::not_found()),
         };
         journal.unreadable.count(&issuer.vault);
+        journal.take(issuer.notes.take());
         outcome
     }
 }

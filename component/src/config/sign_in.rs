@@ -58,6 +58,8 @@ pub struct EndpointOverrides {
 /// Which client metadata documents may be fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientDocuments {
+    /// Whether any is; without it the others say nothing.
+    pub are_on: bool,
     /// The hosts that they may come from; `None` for any host of the public internet.
     pub allowed_hosts: Option<Vec<String>>,
     /// Whether the operator vouches that the host's network blocks private addresses.
@@ -137,6 +139,7 @@ fn authorization_server(
     let public = public_url(lookup)?
         .ok_or_else(|| missing("PUBLIC_URL", "sign-in needs the address that users see, as https://mcp.example.com"))?;
     let documents = ClientDocuments {
+        are_on: truth(lookup, "CLIENT_METADATA_DOCUMENTS", true)?,
         allowed_hosts: super::host_names(lookup, "CIMD_ALLOWED_HOSTS")?,
         network_is_guarded: truth(lookup, "HOST_BLOCKS_PRIVATE_NETWORKS", false)?,
         loopback: loopback_documents(lookup, &public)?,
@@ -317,6 +320,14 @@ mod tests {
     }
 
     #[test]
+    fn client_metadata_documents_are_on_unless_they_are_turned_off() {
+        for (setting, are_on) in [("", true), ("on", true), ("true", true), ("off", false), ("false", false)] {
+            let server = read(OWN, &[("CLIENT_METADATA_DOCUMENTS", setting)]).unwrap().unwrap().authorization_server;
+            assert_eq!(server.unwrap().documents.are_on, are_on, "{setting}");
+        }
+    }
+
+    #[test]
     fn a_team_is_a_name_a_host_or_a_url() {
         for team in ["team", "team.cloudflareaccess.com", "https://team.cloudflareaccess.com/"] {
             let sign_in = read(
@@ -389,6 +400,7 @@ mod tests {
         refused(OWN, &[("ACCESS_TOKEN_URL", "token")], "ACCESS_TOKEN_URL");
         refused(OWN, &[("CF_ACCESS_TEAM_DOMAIN", "https://a/b")], "CF_ACCESS_TEAM_DOMAIN");
         refused(OWN, &[("REGISTRATION", "maybe")], "REGISTRATION");
+        refused(OWN, &[("CLIENT_METADATA_DOCUMENTS", "maybe")], "CLIENT_METADATA_DOCUMENTS");
         refused(OWN, &[("PLAUSIBLE_HOURLY_BUDGET", "plenty")], "PLAUSIBLE_HOURLY_BUDGET");
         refused(OWN, &[("CIMD_ALLOWED_HOSTS", "https://a")], "CIMD_ALLOWED_HOSTS");
         refused(OWN, &[("PRIVATE_USE_REDIRECT_SCHEMES", "cursor:")], "PRIVATE_USE_REDIRECT_SCHEMES");

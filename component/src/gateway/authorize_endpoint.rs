@@ -4,12 +4,13 @@
 //! Whatever else a form carries counts for nothing.
 
 use super::Served;
+use super::client_documents::DocumentFailure;
 use super::clients::{self, NoClient};
 use super::failed_login;
 use super::federation::{Federation, FederationError};
 use super::issuer::Issuer;
 use super::limits::Limits;
-use super::pages::{Consent, Destination, Page, Problem, ReturnToClient};
+use super::pages::{Consent, Destination, DocumentFault, Page, Problem, ReturnToClient, UnusableClient};
 use super::request::{BodyError, Headers, Request, RequestBody};
 use super::response::{Refusal, Response};
 use super::token_endpoint::is_form;
@@ -21,7 +22,7 @@ use crate::oauth::form::{Form, FormError, MAX_QUERY_BYTES};
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::transaction::cookies::Cookies;
 use crate::oauth::transaction::{self, Submission, TransactionError};
-use crate::ports::Ports;
+use crate::ports::{HttpError, Ports};
 
 /// Serves the page, or takes the decision.
 pub async fn serve<P: Ports, B: RequestBody>(
@@ -48,7 +49,7 @@ async fn ask<P: Ports>(
         _ => refuse(Problem::Malformed, "query"),
     })?;
     let client_id = authorize::client_id(&form).map_err(not_proven)?;
-    let client = clients::find(issuer, limits, client_id).await.map_err(no_client)?;
+    let client = clients::find(issuer, limits, client_id).await.map_err(|error| no_client(client_id, &error))?;
     let rules = Rules { resource: issuer.resource, private_schemes: &issuer.server.private_schemes };
     let checked = match authorize::check(&form, &client, rules) {
         Ok(checked) => checked,
@@ -173,11 +174,11 @@ fn return_to_client<P: Ports>(issuer: &Issuer<'_, P>, answer: &ClientAnswer) -> 
     Refusal::with_response(page.page().into_response(), answer.check)
 }
 
-fn no_client(error: NoClient) -> Refusal {
+fn no_client(client_id: &str, error: &NoClient) -> Refusal {
     let problem = match error {
         NoClient::Unknown => Problem::ClientUnknown,
-        NoClient::Document(_) => Problem::ClientMetadata,
-        NoClient::TooMany(seconds) => Problem::TooMany(seconds),
+        NoClient::Document(failure) => return unusable_client(client_id, failure),
+        NoClient::TooMany(seconds) => Problem::TooMany(*seconds),
         NoClient::Store(_) => Problem::Unavailable,
     };
     refuse(problem, error.reason()).because(error.cause())
@@ -190,6 +191,30 @@ fn not_proven(error: PageError) -> Refusal {
         _ => refuse(Problem::RedirectUri, "redirect_uri"),
     };
     refusal.because(error.reason())
+}
+
+/// The page for an app whose document is of no use. An address that a host refuses is told in the words of one that
+/// does not answer: nobody learns here what stands in a private network.
+fn unusable_client(client_id: &str, failure: &DocumentFailure) -> Refusal {
+    let rule = match failure {
+        DocumentFailure::Document(error) => error.rule(),
+        _ => String::new(),
+    };
+    let fault = match failure {
+        DocumentFailure::Off | DocumentFailure::Fetch(HttpError::ReachUnsupported) => DocumentFault::Off,
+        DocumentFailure::Url(_) | DocumentFailure::OwnHost => DocumentFault::Address,
+        DocumentFailure::HostNotAllowed => DocumentFault::HostNotAllowed,
+        DocumentFailure::Fetch(HttpError::Busy) => DocumentFault::Busy,
+        DocumentFailure::Fetch(HttpError::AddressRefused | HttpError::InvalidRequest | HttpError::ResponseTooLarge) => {
+            DocumentFault::OutOfReach
+        }
+        DocumentFailure::Document(error) if error.is_gone() => DocumentFault::Gone,
+        failure if failure.is_away() => DocumentFault::NotFetched,
+        _ => DocumentFault::Rule(&rule),
+    };
+    let url = DocumentUrl::parse(client_id, true).ok();
+    let page = UnusableClient { host: url.as_ref().map(DocumentUrl::host), fault };
+    refuse_page(page.page(), failure.reason()).because(failure.cause())
 }
 
 /// The redirect URI of a request that was checked. The operator may have withdrawn its scheme since.

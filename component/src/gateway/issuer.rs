@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::client_documents::Notes;
 use super::response::Refusal;
 use super::setup::Setup;
 use crate::access::Admission;
@@ -26,6 +27,10 @@ pub struct Issuer<'a, P: Ports> {
     pub resource: &'a Resource,
     /// Its records.
     pub vault: Vault<'a, P::Store, P::Random>,
+    /// The host names that requests may be addressed to, in lower case.
+    pub hostnames: &'a [String],
+    /// What the request leaves to say and to do about documents of clients.
+    pub notes: RefCell<Notes>,
     /// When the request came.
     pub now: Timestamp,
 }
@@ -41,6 +46,8 @@ impl<'a, P: Ports> Issuer<'a, P> {
             admission: &setup.admission,
             resource: setup.resource.as_ref()?,
             vault: Vault::new(ports.store(), ports.random(), ring),
+            hostnames: &setup.config.allowed_hostnames,
+            notes: RefCell::default(),
             now: ports.clock().now(),
         })
     }

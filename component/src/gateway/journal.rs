@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 
+use super::client_documents::{Notes, StaleDocument};
 use super::issuer::UnreadableRecords;
 use super::request::Request;
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub struct Journal {
     /// The identifier of whatever is reported about the request.
     pub event_id: EventId,
     user: RefCell<Option<User>>,
+    notes: RefCell<Notes>,
     outbox: OnceCell<Outbox>,
 }
 
@@ -42,6 +44,7 @@ impl Journal {
             calls: Calls::default(),
             event_id: EventId(identifiers.next(random)),
             user: RefCell::default(),
+            notes: RefCell::default(),
             outbox: OnceCell::new(),
         }
     }
@@ -55,6 +58,22 @@ impl Journal {
     /// Who sent it, as far as that is known.
     pub fn user(&self) -> Option<User> {
         self.user.borrow().clone()
+    }
+
+    /// Notes what is to say and to do about documents of clients.
+    pub fn take(&self, notes: Notes) {
+        *self.notes.borrow_mut() = notes;
+    }
+
+    /// Which redirect URIs of a client were left out; `None` when none was.
+    pub fn left_out(&self) -> Option<String> {
+        let notes = self.notes.borrow();
+        (!notes.left_out.is_empty()).then(|| notes.left_out.to_string())
+    }
+
+    /// The document that is to be fetched anew.
+    pub fn stale_document(&self) -> Option<StaleDocument> {
+        self.notes.borrow_mut().stale.take()
     }
 
     /// The place where `send_feedback` leaves its words.

@@ -3,6 +3,7 @@
 //! - [`Consent`] asks the user before anything else happens.
 //! - [`SignInFailed`] offers another try after a login that let nobody in.
 //! - [`ReturnToClient`] stands between an error and the client, so that nobody is redirected without a click.
+//! - [`UnusableClient`] is for an app whose document cannot be fetched or used.
 //! - [`Problem`] is where the way ends.
 //!
 //! No page has a script or loads anything; the one style sheet is admitted by its hash. Invariant: every value on a
@@ -18,12 +19,14 @@ mod problem;
 mod return_to_client;
 mod sign_in_failed;
 mod style;
+mod unusable_client;
 
 pub use self::consent::Consent;
 pub use self::destination::Destination;
 pub use self::problem::Problem;
 pub use self::return_to_client::ReturnToClient;
 pub use self::sign_in_failed::{FailedLogin, SignInFailed};
+pub use self::unusable_client::{DocumentFault, UnusableClient};
 use super::response::Response;
 
 /// A page before it is a response.

@@ -8,10 +8,11 @@ use super::response::{Refusal, Response};
 use super::token_endpoint::unavailable;
 use crate::oauth::clients;
 use crate::oauth::error::WireError;
-use crate::oauth::registration::{self, MAX_REGISTRATION_BYTES, RegistrationError};
+use crate::oauth::registration::{self, MAX_REGISTRATION_BYTES, ReadMetadata, RegistrationError};
 use crate::ports::Ports;
 
-/// Serves a registration: switch, method, limit, media type, body, metadata.
+/// Serves a registration: switch, method, media type, body, metadata, limit. To register again what stands is free of
+/// the limit: a vendor registers for all its users from one address.
 pub async fn serve<P: Ports, B: RequestBody>(
     issuer: &Issuer<'_, P>,
     limits: &Limits<'_, P::Limiter>,
@@ -24,8 +25,19 @@ pub async fn serve<P: Ports, B: RequestBody>(
     if request.method != "POST" {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
     }
-    let limited = |seconds| Refusal::too_many_requests(seconds, "registration_limit");
-    limits.purpose("registration", REGISTRATIONS_PER_MINUTE).await.map_err(limited)?;
+    let ReadMetadata { metadata, left_out } = read(issuer, request, body)?;
+    issuer.notes.borrow_mut().left_out = left_out;
+    let stands = clients::stands(&issuer.vault, issuer.now, &metadata).await;
+    if !stands.map_err(|_| unavailable())? {
+        let limited = |seconds| Refusal::too_many_requests(seconds, "registration_limit");
+        limits.purpose("registration", REGISTRATIONS_PER_MINUTE).await.map_err(limited)?;
+    }
+    let registered = clients::register(&issuer.vault, issuer.now, metadata).await.map_err(|_| unavailable())?;
+    let body = registration::response(&registered.client, registered.secret.as_ref(), registered.issued.seconds());
+    Ok(Served::plain(Response::json(201, body.to_string())))
+}
+
+fn read<P: Ports, B: RequestBody>(issuer: &Issuer<'_, P>, request: &Request, body: B) -> Result<ReadMetadata, Refusal> {
     super::mcp_endpoint::check_media_type(&request.headers)
         .map_err(|_| invalid(WireError::InvalidClientMetadata, "Send the header Content-Type: application/json."))?;
     let body = body.read(MAX_REGISTRATION_BYTES).map_err(|error| match error {
@@ -34,33 +46,16 @@ pub async fn serve<P: Ports, B: RequestBody>(
             invalid(WireError::InvalidClientMetadata, "The body did not arrive whole. Send it again.")
         }
     })?;
-    let metadata = registration::read_request(&body, &issuer.server.private_schemes)
-        .map_err(|error| invalid(error.wire(), advice(error)))?;
-    let registered = clients::register(&issuer.vault, issuer.now, metadata).await.map_err(|_| unavailable())?;
-    let body = registration::response(&registered.client, registered.secret.as_ref(), registered.issued.seconds());
-    Ok(Served::plain(Response::json(201, body.to_string())))
+    registration::read_request(&body, &issuer.server.private_schemes).map_err(|error| {
+        if let RegistrationError::NoRedirectUri(left_out) = &error {
+            issuer.notes.borrow_mut().left_out = left_out.clone();
+        }
+        invalid(error.wire(), &error.rule())
+    })
 }
 
 fn invalid(error: WireError, text: &str) -> Refusal {
     Refusal::oauth(error, text, "registration")
-}
-
-/// What to mend.
-fn advice(error: RegistrationError) -> &'static str {
-    match error {
-        RegistrationError::NotAnObject => "The body must be one JSON object in which no member is repeated.",
-        RegistrationError::RedirectUris => {
-            "redirect_uris must list 1 to 10 absolute URIs without fragment or wildcard: https, or http on loopback. \
-             Other schemes must be allowed by the operator (PRIVATE_USE_REDIRECT_SCHEMES)."
-        }
-        RegistrationError::WebOnLoopback => "A client of application_type web cannot have a loopback redirect URI.",
-        RegistrationError::AuthMethod => {
-            "token_endpoint_auth_method must be none, client_secret_post or client_secret_basic."
-        }
-        RegistrationError::GrantTypes => "grant_types must have authorization_code and response_types must have code.",
-        RegistrationError::Keys => "Send jwks or jwks_uri, not both, and no private key.",
-        RegistrationError::Name => "client_name must be a text of at most 200 bytes.",
-    }
 }
 
 /// Far above what a person needs; registering costs a record that lives for a day.

@@ -218,6 +218,102 @@ fn a_document_at_a_refused_address_is_no_client() {
     let target = world::authorize("https://private.example/client.json", &[]);
     let response = world.send("GET", &target, &[], "");
     assert_eq!((response.status, header(&response, "location")), (400, None), "S44 S45");
+    let page = |target: &str| {
+        let target = world::authorize(target, &[]);
+        let name = target.split("%2F").nth(2).unwrap().to_owned();
+        world::text(&world.send("GET", &target, &[], "")).replace(&name, "")
+    };
+    let (private, silent) = (page("https://private.example/c.json"), page("https://plausible-mcp.invalid/c.json"));
+    assert!(private.contains("could not be fetched"), "{private}");
+    assert!(!silent.contains("could not be fetched"), "a name that is reserved is not looked up");
+}
+
+#[test]
+fn a_host_without_a_place_for_a_document_says_when_to_come_back() {
+    let world = world::World::new();
+    let url = "https://busy.example/client.json";
+    let page = world.send("GET", &world::authorize(url, &[]), &[], "");
+    assert_eq!((page.status, world::header(&page, "retry-after")), (503, Some("10")));
+    assert!(world::text(&page).contains("too many"), "{}", world::text(&page));
+    let form = world::encode(&[("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", url)]);
+    let answer = world.send("POST", "/token", &[("content-type", world::FORM)], &form);
+    assert_eq!((answer.status, world::error_of(&answer).as_str()), (503, "temporarily_unavailable"));
+    assert!(world::header(&answer, "retry-after").is_some());
+}
+
+#[test]
+fn check_says_how_many_sign_ins_end_by_turning_documents_off() {
+    const TOKEN: &str = "an-administrator's-token-of-at-least-32-bytes";
+    let mut world = world::World::with(&[]);
+    let found = |world: &mut world::World, changes: &[(&'static str, &'static str)]| {
+        world.change(&[&[("ADMIN_TOKEN", TOKEN)], changes].concat());
+        let headers = [("authorization", format!("Bearer {TOKEN}")), ("content-type", "application/json".to_owned())];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = world.send("POST", "/admin/operator", &headers, r#"{"action":"check"}"#);
+        let findings = world::json_of(&answer)["findings"].as_array().unwrap().clone();
+        let about = findings.into_iter().find(|finding| finding["setting"] == "CLIENT_METADATA_DOCUMENTS");
+        about.map(|finding| format!("{} {}", finding["level"], finding["text"]))
+    };
+    let off = ("CLIENT_METADATA_DOCUMENTS", "off");
+    assert_eq!(found(&mut world, &[]), None);
+    assert!(found(&mut world, &[off]).unwrap().contains("apps register here"));
+    assert!(found(&mut world, &[off, ("REGISTRATION", "off")]).unwrap().starts_with("\"warn\""));
+    world.change(&[]);
+    let registered = world.client();
+    world.tokens(&registered);
+    let url = world.document("client.json");
+    let document = format!(r#"{{"client_id":"{url}","client_name":"A","redirect_uris":["{}"]}}"#, world::REDIRECT_URI);
+    world.provider().fail("client.json", world::Fault::Answer(200, document));
+    world.tokens(&url);
+    let told = found(&mut world, &[off]).unwrap();
+    assert!(told.starts_with("\"warn\"") && told.contains(" 1 sign-ins"), "{told}");
+}
+
+#[test]
+fn a_document_that_nobody_is_to_store_is_asked_for_again_after_eleven_minutes() {
+    let document =
+        r#"{"client_id":"https://app.example/c","client_name":"A","redirect_uris":["https://app.example/cb"]}"#;
+    for (cache_control, seconds) in [(None, 15 * 60), (Some("no-store"), 11 * 60), (Some("max-age=1800"), 30 * 60)] {
+        let settings = [
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("ACCESS_CLIENT_ID", "client-1"),
+            ("ACCESS_ISSUER", "https://team.example/issuer"),
+            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+        ];
+        let setup =
+            Setup::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
+        let mut ports = MemoryPorts::default();
+        ports.secrets.0.insert("COOKIE_ENCRYPTION_KEY".to_owned(), format!("{:064x}", 7));
+        for _ in 0..2 {
+            let headers = [("content-type", "application/json")]
+                .into_iter()
+                .chain(cache_control.map(|value| ("cache-control", value)));
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            ports.http.answers.borrow_mut().push_back(Ok(crate::ports::HttpResponse {
+                status: 200,
+                headers,
+                body: document.into(),
+            }));
+        }
+        let target = world::authorize("https://app.example/c", &[]);
+        let ask = || {
+            let (path, query) = target.split_once('?').unwrap();
+            let request = Request {
+                method: "GET".into(),
+                path: path.into(),
+                query: query.into(),
+                authority: Some("mcp.example.com".into()),
+                ..Request::default()
+            };
+            let answered = Gateway::new(&ports, &setup).handle(&request, &b""[..]).now_or_never().unwrap();
+            (answered.response.status, ports.http.requests.borrow().len())
+        };
+        assert_eq!(ask(), (200, 1));
+        ports.clock.advance(seconds - 1);
+        assert_eq!(ask(), (200, 1), "{cache_control:?}");
+        ports.clock.advance(1);
+        assert_eq!(ask(), (200, 2), "{cache_control:?}");
+    }
 }
 
 proptest::proptest! {

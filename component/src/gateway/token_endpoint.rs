@@ -41,7 +41,7 @@ pub async fn token<P: Ports, B: RequestBody>(
             return Err(Refusal::oauth(WireError::UnsupportedGrantType, text, "grant_type"));
         }
     };
-    clients::keep(issuer, &client).await;
+    clients::renew(issuer, &client).await;
     Ok(Served::plain(Response::json(200, body_of(&issued)).with_header("pragma", "no-cache".to_owned())))
 }
 
@@ -122,11 +122,11 @@ async fn authenticate<P: Ports>(
         return Err(refused(ClientError::HeaderTwice));
     }
     let credentials = Credentials::read(authorization.as_deref(), form).map_err(refused)?;
-    let client = match clients::find(issuer, limits, &credentials.client_id).await {
+    let client = match clients::find_standing(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
         Err(NoClient::Unknown) => evicted(issuer, &credentials.client_id, form, by_header).await?,
         Err(NoClient::Store(error)) => return Err(unavailable().because(error.reason())),
-        Err(NoClient::Document(failure)) if failure.is_momentary() => return Err(document_away(failure)),
+        Err(NoClient::Document(failure)) if failure.is_away() => return Err(document_away(&failure)),
         Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
         Err(other) => {
             let text = "The document that describes this client cannot be used here.";
@@ -189,11 +189,11 @@ fn invalid_client(by_header: bool, text: &str, reason: &'static str) -> Refusal 
     }
 }
 
-/// A client that reads `invalid_client` throws its registration and its tokens away: a moment's fault is no reason to.
-fn document_away(failure: DocumentFailure) -> Refusal {
+/// A client that reads `invalid_client` throws its registration and its tokens away: a fault on the way to its document
+/// is no reason to.
+fn document_away(failure: &DocumentFailure) -> Refusal {
     let text = "The document that describes this client cannot be fetched right now. Try again in a few seconds.";
-    let refusal = Refusal::oauth(WireError::DocumentUnavailable, text, failure.reason());
-    refusal.because(NoClient::Document(failure).cause())
+    Refusal::oauth(WireError::TemporarilyUnavailable, text, failure.reason()).because(failure.cause())
 }
 
 fn grant_refused(error: WireError, reason: &'static str) -> Refusal {

@@ -25,6 +25,9 @@ impl Guest for Component {
             settings::with_setup(|setup| wait::until_ready(Gateway::new(&HostPorts, setup).report(&report)))
         });
         line.into_iter().for_each(write_log);
+        if let Some(document) = answered.stale_document {
+            settings::with_setup(|setup| wait::until_ready(Gateway::new(&HostPorts, setup).fetch_anew(&document)));
+        }
     }
 }
 

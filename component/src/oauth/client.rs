@@ -175,6 +175,11 @@ impl Credentials {
     }
 }
 
+/// Whether a client id is the URL of a metadata document. That of a registration is 64 hexadecimal digits.
+pub fn is_document(client_id: &str) -> bool {
+    client_id.contains(':')
+}
+
 /// Where the record of a client stands.
 pub fn store_key(client_id: &str) -> String {
     format!("client/{}", hex(&sha256(client_id.as_bytes())))

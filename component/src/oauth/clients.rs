@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! NEVER USED (24 h) --successful token request--> USED (90 d, from each token request anew)
-//!    |
+//!    |      ^
+//!    |      +--approval and redemption of a sign-in that began before--+
 //!    +--the oldest of more than 1,000--> EVICTED (a tombstone for a second, equal to no record)
 //! ```
+//!
+//! A registration that stands is answered without a write while more than half of its time is left, so that any number
+//! of requests that register the same at once need one write.
 //!
 //! Anyone can register, so what was never used is bounded in number and time. `unused/<time>-<random>-<hash of the id>`
 //! lists the clients that were never used by age. An entry is written before the record that names it and removed after
@@ -14,13 +18,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{AuthMethod, Client, ClientMetadata, store_key};
+use super::client::{Client, ClientMetadata, is_document, store_key};
 use super::grant::{Grant, seconds_until};
 use super::record::Sealed;
 use super::registration;
 use super::secret::hex;
 use super::token::Token;
-use super::vault::Vault;
+use super::vault::{Stored, Vault};
 use crate::ports::{OauthStore, Random, StoreError, Timestamp};
 
 /// A client that is registered now.
@@ -68,8 +72,8 @@ enum ClientState {
     Evicted,
 }
 
-/// Registers a client. A public one that is registered already stays the same, and has at least another day; one whose
-/// record does not open any more is registered anew.
+/// Registers a client. A public one that is registered already stays the same; what is written then is its time, once
+/// half of it is over. One whose record does not open any more is registered anew.
 pub async fn register<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -85,30 +89,91 @@ pub(super) async fn register_within<S: OauthStore, R: Random>(
     metadata: ClientMetadata,
     ceiling: usize,
 ) -> Result<Registered, ClientsError> {
-    let is_public = metadata.auth_method == AuthMethod::None;
     let (client, secret) = registration::register(vault.ring, metadata, (vault.random.bytes(), vault.random.bytes()));
+    let issued = keep(vault, now, &client, ceiling).await?;
+    Ok(Registered { client, secret, issued })
+}
+
+/// Whether `metadata` is that of a public client that is registered: to register it again adds nothing.
+pub async fn stands<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    metadata: &ClientMetadata,
+) -> Result<bool, StoreError> {
+    match registration::public_id(vault.ring, metadata) {
+        Some(id) => Ok(find(vault, now, &id).await?.is_some()),
+        None => Ok(false),
+    }
+}
+
+/// Writes a client again that was evicted, or whose time ended, while its user signed in. Nothing happens where it
+/// stands, and to a client with a metadata document, which is never registered. The caller vouches for `client`: it
+/// comes from what this server sealed when the sign-in began.
+pub async fn restore<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    client: &Client,
+) -> Result<(), ClientsError> {
+    restore_within(vault, now, client, MAX_NEVER_USED).await
+}
+
+/// [`restore`] with another ceiling.
+pub(super) async fn restore_within<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    client: &Client,
+    ceiling: usize,
+) -> Result<(), ClientsError> {
+    if is_document(&client.id) {
+        return Ok(());
+    }
+    keep(vault, now, client, ceiling).await.map(|_| ())
+}
+
+/// Sees to it that a client is registered, and returns when it was registered first.
+async fn keep<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    client: &Client,
+    ceiling: usize,
+) -> Result<Timestamp, ClientsError> {
     let key = store_key(&client.id);
     for _ in 0..MAX_ROUNDS {
+        let stored = vault.find::<ClientRecord>(&key, Sealed::ByServer).await?;
+        let found = stored.as_ref().and_then(|stored| stored.content.as_ref());
+        if let Some(record) = found.filter(|record| record.lasts(now)) {
+            return Ok(Timestamp(record.issued));
+        }
         let entry = entry(&key, now, vault.random.bytes());
-        let stored = if is_public { vault.find::<ClientRecord>(&key, Sealed::ByServer).await? } else { None };
-        let next = registered(stored.as_ref().and_then(|stored| stored.content.as_ref()), &client, &entry, now);
+        let next = registered(found, client, &entry, now);
         if next.state == ClientState::NeverUsed {
             vault.put(&entry, Sealed::ByServer, &(), UNUSED_SECONDS).await?;
         }
-        let ttl = seconds_until(next.expires, now);
-        let written = match &stored {
-            None => vault.create(&key, Sealed::ByServer, &next, ttl).await?,
-            Some(stored) => vault.replace(&key, Sealed::ByServer, stored, &next, Some(ttl)).await?,
-        };
-        if written {
+        if write(vault, now, stored.as_ref(), &next).await? {
             unlist(vault, stored.and_then(|stored| stored.content)).await?;
             make_room(vault, now, ceiling).await?;
-            return Ok(Registered { client, secret, issued: Timestamp(next.issued) });
+            return Ok(Timestamp(next.issued));
         }
-        // The record that would have named it was not written.
-        vault.delete(&entry).await?;
+        if next.state == ClientState::NeverUsed {
+            // The record that would have named it was not written.
+            vault.delete(&entry).await?;
+        }
     }
     Err(ClientsError::Contended)
+}
+
+/// Writes a record where `stored` stands, and tells whether that still was so.
+async fn write<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    stored: Option<&Stored<Option<ClientRecord>>>,
+    next: &ClientRecord,
+) -> Result<bool, StoreError> {
+    let (key, ttl) = (store_key(&next.client.id), seconds_until(next.expires, now));
+    match stored {
+        None => vault.create(&key, Sealed::ByServer, next, ttl).await,
+        Some(stored) => vault.replace(&key, Sealed::ByServer, stored, next, Some(ttl)).await,
+    }
 }
 
 /// The client with this id, if it is registered.
@@ -121,55 +186,37 @@ pub async fn find<S: OauthStore, R: Random>(
     Ok(stored.map(|stored| stored.content).filter(|record| record.is_registered(now)).map(|record| record.client))
 }
 
-/// Keeps a client for another 90 days after a successful token request, and tells whether it is registered: a client
-/// with a metadata document never is.
+/// Keeps a client for another 90 days after a successful token request. One that was evicted since it proved who it is
+/// is written again. A client with a metadata document is never registered: nothing happens to it here.
 pub async fn renew<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
-    client_id: &str,
-) -> Result<bool, ClientsError> {
-    let key = store_key(client_id);
+    client: &Client,
+) -> Result<(), ClientsError> {
+    if is_document(&client.id) {
+        return Ok(());
+    }
     let expires = now.0.saturating_add(USED_MILLISECONDS);
     for _ in 0..MAX_ROUNDS {
-        let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
-        let Some(stored) = stored.filter(|stored| stored.content.is_registered(now)) else { return Ok(false) };
-        if stored.content.state == ClientState::Used && stored.content.expires >= expires {
-            return Ok(true);
-        }
-        let next = ClientRecord { state: ClientState::Used, expires, ..stored.content.clone() };
-        if vault.replace(&key, Sealed::ByServer, &stored, &next, Some(seconds_until(expires, now))).await? {
-            unlist(vault, Some(stored.content)).await?;
-            return Ok(true);
-        }
-    }
-    Err(ClientsError::Contended)
-}
-
-/// Writes the record of a client again that was evicted, or went with its time, while one of its users was signing in.
-/// One that stands stays as it is.
-pub async fn restore<S: OauthStore, R: Random>(
-    vault: &Vault<'_, S, R>,
-    client: &Client,
-    now: Timestamp,
-) -> Result<(), ClientsError> {
-    let key = store_key(&client.id);
-    for _ in 0..MAX_ROUNDS {
-        let stored = vault.find::<ClientRecord>(&key, Sealed::ByServer).await?;
+        let stored = vault.find::<ClientRecord>(&store_key(&client.id), Sealed::ByServer).await?;
         let found = stored.as_ref().and_then(|stored| stored.content.as_ref());
-        if found.is_some_and(|record| record.is_registered(now)) {
+        let found = found.filter(|record| record.is_registered(now));
+        if found.is_some_and(|record| record.state == ClientState::Used && record.expires >= expires) {
             return Ok(());
         }
-        let entry = entry(&key, now, vault.random.bytes());
-        let next = registered(found, client, &entry, now);
-        vault.put(&entry, Sealed::ByServer, &(), UNUSED_SECONDS).await?;
-        let written = match &stored {
-            None => vault.create(&key, Sealed::ByServer, &next, UNUSED_SECONDS).await?,
-            Some(stored) => vault.replace(&key, Sealed::ByServer, stored, &next, Some(UNUSED_SECONDS)).await?,
+        let fresh = || ClientRecord {
+            client: client.clone(),
+            issued: now.0,
+            entry: String::new(),
+            expires,
+            state: ClientState::Used,
         };
-        if written {
+        let next =
+            found.map_or_else(fresh, |record| ClientRecord { state: ClientState::Used, expires, ..record.clone() });
+        if write(vault, now, stored.as_ref(), &next).await? {
+            unlist(vault, stored.and_then(|stored| stored.content)).await?;
             return Ok(());
         }
-        vault.delete(&entry).await?;
     }
     Err(ClientsError::Contended)
 }
@@ -194,19 +241,14 @@ pub async fn delete<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, client_id
 
 /// What is written when `client` is registered where `found` stands.
 fn registered(found: Option<&ClientRecord>, client: &Client, entry: &str, now: Timestamp) -> ClientRecord {
-    let expires = now.0.saturating_add(u64::from(UNUSED_SECONDS) * 1000);
-    let fresh = ClientRecord {
+    let found = found.filter(|record| record.is_registered(now));
+    let state = found.map_or(ClientState::NeverUsed, |record| record.state);
+    ClientRecord {
         client: client.clone(),
-        issued: now.0,
+        issued: found.map_or(now.0, |record| record.issued),
         entry: entry.to_owned(),
-        expires,
-        state: ClientState::NeverUsed,
-    };
-    match found.filter(|record| record.is_registered(now)) {
-        None => fresh,
-        Some(record) => {
-            ClientRecord { issued: record.issued, expires: record.expires.max(expires), state: record.state, ..fresh }
-        }
+        expires: now.0.saturating_add(state.lifetime()),
+        state,
     }
 }
 
@@ -281,6 +323,22 @@ fn read_entry(entry: &str) -> Option<(u64, &str)> {
 impl ClientRecord {
     fn is_registered(&self, now: Timestamp) -> bool {
         self.state != ClientState::Evicted && self.expires > now.0
+    }
+
+    /// Whether it is registered and more than half of its time is left.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.is_registered(now) && self.expires.saturating_sub(now.0) > self.state.lifetime() / 2
+    }
+}
+
+impl ClientState {
+    /// How long a record of this state lives, in milliseconds.
+    fn lifetime(self) -> u64 {
+        match self {
+            ClientState::NeverUsed => u64::from(UNUSED_SECONDS) * 1000,
+            ClientState::Used => USED_MILLISECONDS,
+            ClientState::Evicted => 0,
+        }
     }
 }
 

@@ -23,10 +23,8 @@ pub enum WireError {
     LoginRequired,
     /// The user said no (RFC 6749 §4.1.2.1).
     AccessDenied,
-    /// The store or the key set is away (RFC 6749 §4.1.2.1).
+    /// The store, the key set or a client's document is away (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
-    /// The same of the host that a client's document stands on: no fault of this server's.
-    DocumentUnavailable,
     /// This server is set up wrongly (RFC 6749 §4.1.2.1).
     ServerError,
     /// Request objects are not offered (OpenID Connect Core §3.1.2.6).
@@ -58,7 +56,6 @@ impl WireError {
             WireError::LoginRequired => ("login_required", 400),
             WireError::AccessDenied => ("access_denied", 403),
             WireError::TemporarilyUnavailable => ("temporarily_unavailable", 503),
-            WireError::DocumentUnavailable => ("temporarily_unavailable", 400),
             WireError::ServerError => ("server_error", 500),
             WireError::RequestNotSupported => ("request_not_supported", 400),
             WireError::RequestUriNotSupported => ("request_uri_not_supported", 400),

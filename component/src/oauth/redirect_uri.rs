@@ -37,6 +37,8 @@ pub enum RedirectUriError {
     NotLoopback,
     /// Its host or port is missing or malformed, or it has user information.
     Authority,
+    /// It is https and its host is an IP address, in any spelling: nobody can tell from one whose it is.
+    AddressHost,
 }
 
 impl RedirectUriError {
@@ -49,6 +51,7 @@ impl RedirectUriError {
             RedirectUriError::Scheme => "redirect_uri_scheme",
             RedirectUriError::NotLoopback => "redirect_uri_not_loopback",
             RedirectUriError::Authority => "redirect_uri_authority",
+            RedirectUriError::AddressHost => "redirect_uri_address_host",
         }
     }
 }
@@ -59,7 +62,7 @@ impl RedirectUri {
         check_characters(text)?;
         let (scheme, rest) = text.split_once(':').ok_or(RedirectUriError::Scheme)?;
         let kind = match scheme {
-            "https" => Kind::Web { host: split_authority(rest)?.host },
+            "https" => web(rest)?,
             "http" => loopback(rest)?,
             _ if is_private_use(scheme, private_schemes) && !rest.is_empty() => Kind::PrivateUse,
             _ => return Err(RedirectUriError::Scheme),
@@ -159,6 +162,21 @@ fn split_authority(rest: &str) -> Result<Authority, RedirectUriError> {
         return Err(refuse);
     }
     Ok(Authority { host: host.to_ascii_lowercase(), after_port: after.to_owned() })
+}
+
+fn web(rest: &str) -> Result<Kind, RedirectUriError> {
+    let host = split_authority(rest)?.host;
+    if is_address(&host) { Err(RedirectUriError::AddressHost) } else { Ok(Kind::Web { host }) }
+}
+
+/// Whether browsers take a host for an IP address: one in brackets, and every one whose last label is a number, decimal
+/// or hexadecimal (URL Standard, "ends in a number checker").
+fn is_address(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_decimal = last.bytes().all(|byte| byte.is_ascii_digit());
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_hexadecimal = hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    host.starts_with('[') || is_decimal || is_hexadecimal
 }
 
 fn loopback(rest: &str) -> Result<Kind, RedirectUriError> {
@@ -291,6 +309,21 @@ mod tests {
             ("https://a..b/cb", Authority),
             ("https://a@b/cb", Authority),
             ("https://[::g]/cb", Authority),
+            ("https://2130706433/cb", AddressHost),
+            ("https://127.0.0.1/cb", AddressHost),
+            ("https://127.1:8443", AddressHost),
+            ("https://8.8.8.8?x", AddressHost),
+            ("https://0x7f000001/cb", AddressHost),
+            ("https://0X7F.0.0.0X1/cb", AddressHost),
+            ("https://1.2.3.0x/cb", AddressHost),
+            ("https://017700000001/cb", AddressHost),
+            ("https://999.999.999.999/cb", AddressHost),
+            ("https://a.example.1/cb", AddressHost),
+            ("https://[::1]/cb", AddressHost),
+            ("https://[2606:4700::1111]:8443/cb", AddressHost),
+            ("https://1.2.3.4./cb", Authority),
+            ("http://2130706433/cb", NotLoopback),
+            ("http://8.8.8.8/cb", NotLoopback),
             ("https://exämple.com/", IllegalCharacter),
             ("https://a.example/%zz", IllegalCharacter),
             ("https://a.example/%4", IllegalCharacter),
@@ -298,6 +331,17 @@ mod tests {
             (&long, TooLong),
         ] {
             assert_eq!(parse(text), Err(error), "A13 A14 R10 R12 R13 R15 R16 {text}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_digits_is_no_address() {
+        for text in ["https://1password.example/cb", "https://4.example/cb", "https://a.3com/cb", "https://0xbad.io/cb"]
+        {
+            assert_eq!(parse(text).map(|uri| uri.is_loopback()), Ok(false), "{text}");
+        }
+        for text in ["http://127.0.0.1/cb", "http://[::1]:9/cb"] {
+            assert_eq!(parse(text).map(|uri| uri.is_loopback()), Ok(true), "{text}");
         }
     }
 

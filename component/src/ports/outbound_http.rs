@@ -94,6 +94,7 @@ impl HttpError {
             HttpError::TimedOut => "http_timed_out",
             HttpError::ResponseTooLarge => "http_response_too_large",
             HttpError::MalformedResponse => "http_malformed_response",
+            HttpError::Busy => "http_busy",
         }
     }
 

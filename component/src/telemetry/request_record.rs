@@ -40,6 +40,8 @@ pub struct RequestRecord {
     pub user: Option<User>,
     /// How many records of the store did not decode and were treated as absent.
     pub unreadable_records: usize,
+    /// Why redirect URIs of a client were left out, with their numbers.
+    pub left_out_redirect_uris: Option<String>,
 }
 
 /// A user of `/internal`.
@@ -85,6 +87,8 @@ impl RequestRecord {
     pub fn severity(&self) -> Severity {
         match self.outcome {
             Outcome::Misconfigured { .. } => Severity::Error,
+            // The host of a client's document is none of ours, and outsiders choose it.
+            Outcome::Refused("document_fetch" | "document_content") => Severity::Warn,
             _ if self.status >= 500 => Severity::Error,
             Outcome::Refused(_) => Severity::Warn,
             Outcome::ToolError(Some(failure)) if failure.is_fault() => Severity::Warn,
@@ -133,6 +137,9 @@ impl RequestRecord {
         }
         if self.unreadable_records > 0 {
             line.push_str(&format!(",\"unreadable_records\":{}", self.unreadable_records));
+        }
+        if let Some(causes) = &self.left_out_redirect_uris {
+            line.push_str(&format!(",\"left_out_redirect_uris\":\"{causes}\""));
         }
         line.push('}');
         // Each value is harmless already; none that is added later can be forgotten.
@@ -241,6 +248,7 @@ mod tests {
             client: ClientFamily::of(Some("claude-code/2")),
             user: None,
             unreadable_records: 0,
+            left_out_redirect_uris: None,
         }
     }
 
@@ -301,9 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn redirect_uris_that_were_left_out_are_counted_by_cause() {
+        let line = RequestRecord { left_out_redirect_uris: Some("scheme 2".to_owned()), ..record() }.json();
+        assert!(line.ends_with(r#","left_out_redirect_uris":"scheme 2"}"#), "{line}");
+    }
+
+    #[test]
     fn what_this_server_fails_is_an_error() {
         for (status, outcome, severity) in [
             (503, Outcome::Refused("store"), Severity::Error),
+            (503, Outcome::Refused("document_fetch"), Severity::Warn),
             (401, Outcome::Refused("bad_credential"), Severity::Warn),
             (200, Outcome::ToolError(None), Severity::Info),
         ] {

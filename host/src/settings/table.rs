@@ -48,6 +48,7 @@ static TABLE: [SettingName; 35] = [
     plain("MCP_ALLOWED_HOSTNAMES"),
     plain("MCP_ALLOWED_ORIGIN_HOSTNAMES"),
     plain("REGISTRATION"),
+    plain("CLIENT_METADATA_DOCUMENTS"),
     plain("CIMD_ALLOWED_HOSTS"),
     plain("HOST_BLOCKS_PRIVATE_NETWORKS"),
     plain("PRIVATE_USE_REDIRECT_SCHEMES"),

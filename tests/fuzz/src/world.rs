@@ -105,6 +105,9 @@ impl World {
         if let Some(report) = answered.report {
             now(gateway.report(&report));
         }
+        if let Some(document) = answered.stale_document {
+            now(gateway.fetch_anew(&document));
+        }
         answered.response
     }
 }

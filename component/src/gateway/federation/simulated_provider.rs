@@ -245,9 +245,10 @@ fn changed(mut claims: Value, changes: &Value) -> Value {
 const JSON: &str = "application/json";
 
 /// Addresses at which nobody can be met, and why.
-const NOWHERE: [(&str, HttpError); 4] = [
+const NOWHERE: [(&str, HttpError); 5] = [
     ("https://plausible-mcp.invalid/", HttpError::NameNotResolved),
     ("https://192.0.2.1/", HttpError::AddressRefused),
     ("https://private.example/", HttpError::AddressRefused),
     ("https://untrusted.example/", HttpError::TlsFailed),
+    ("https://busy.example/", HttpError::Busy),
 ];

@@ -64,7 +64,8 @@ impl Consent<'_> {
     }
 
     /// Any local program can use the name and the client id of a local client (MCP authorization, "Localhost Redirect
-    /// URI Impersonation"), and anybody can register an app of any name that answers to an address of theirs.
+    /// URI Impersonation"), and anybody can register an app of any name that answers to an address of theirs. The host
+    /// that vouches for an app vouches for what stands on it, not for another that the answer goes to.
     fn warning(&self) -> &'static str {
         match (self.destination.is_local(), self.client_host) {
             (true, _) => {
@@ -76,6 +77,11 @@ impl Consent<'_> {
                 "<div class=\"warning\"><strong>Did you start this yourself?</strong>\
                  <p>Anybody can give an app this name. Go on only if you have just connected an app and know the \
                  address that the answer goes to.</p></div>\n"
+            }
+            (false, Some(client)) if !self.destination.is_at(client) => {
+                "<div class=\"warning\"><strong>Is this where the answer should go?</strong>\
+                 <p>The address that the answer goes to is not the one that vouches for the app. Go on only if you know \
+                 both.</p></div>\n"
             }
             (false, Some(_)) => "",
         }

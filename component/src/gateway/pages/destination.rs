@@ -29,6 +29,11 @@ impl<'a> Destination<'a> {
         !matches!(self, Destination::Site(_))
     }
 
+    /// Whether it is a website of this host.
+    pub(super) fn is_at(self, host: &str) -> bool {
+        matches!(self, Destination::Site(site) if site.eq_ignore_ascii_case(host))
+    }
+
     /// What a button that leads there names; HTML.
     pub(super) fn name(self) -> String {
         match self {

@@ -10,8 +10,6 @@ use crate::oauth::transaction::TransactionError;
 pub enum Problem {
     /// `client_id` is missing, repeated, or of no client.
     ClientUnknown,
-    /// The client's metadata document cannot be read or is not acceptable.
-    ClientMetadata,
     /// The redirect URI is missing, repeated, or not one of the client's.
     RedirectUri,
     /// The request cannot be read.
@@ -98,13 +96,10 @@ impl Problem {
             Problem::ClientUnknown => {
                 ("This app is not known here", "It is not registered at this server, or its registration has ended.")
             }
-            Problem::ClientMetadata => {
-                ("This app cannot be checked", "The document that describes it cannot be read, or breaks a rule.")
-            }
             Problem::RedirectUri => (
                 "This app asks for an unknown return address",
-                "The address that it wants to be answered at is not one that it registered. So that nobody else gets \
-                 the answer, it goes nowhere.",
+                "The address that it wants to be answered at is not one that it registered, or not of a kind that is \
+                 allowed here. So that nobody else gets the answer, it goes nowhere.",
             ),
             Problem::Malformed => ("This request cannot be read", "It is incomplete or malformed."),
             Problem::TooLong => ("This address is too long", "It is longer than any that this server makes or takes."),
@@ -153,7 +148,7 @@ impl Problem {
             Problem::ClientUnknown => {
                 "Remove the connection in your app, and add it again: the app then registers anew."
             }
-            Problem::ClientMetadata | Problem::RedirectUri => {
+            Problem::RedirectUri => {
                 "Go back to your app and connect again. If it happens again, tell whoever makes the app."
             }
             Problem::WrongBrowser => {

@@ -9,9 +9,8 @@ use crate::oauth::secret::sha256;
 use crate::oauth::transaction::TransactionError;
 use crate::ports::StoreError;
 
-const PROBLEMS: [Problem; 23] = [
+const PROBLEMS: [Problem; 22] = [
     Problem::ClientUnknown,
-    Problem::ClientMetadata,
     Problem::RedirectUri,
     Problem::Malformed,
     Problem::TooLong,
@@ -57,6 +56,19 @@ const ERRORS: [&str; 11] = [
     "server_error",
 ];
 
+fn document_faults(value: &str) -> [DocumentFault<'_>; 8] {
+    [
+        DocumentFault::NotFetched,
+        DocumentFault::OutOfReach,
+        DocumentFault::Busy,
+        DocumentFault::Gone,
+        DocumentFault::Address,
+        DocumentFault::HostNotAllowed,
+        DocumentFault::Off,
+        DocumentFault::Rule(value),
+    ]
+}
+
 fn consent<'a>() -> Consent<'a> {
     Consent {
         client_name: Some("Claude"),
@@ -91,6 +103,9 @@ fn pages(value: &str) -> Vec<Page> {
         pages.push(
             ReturnToClient { error, destination: Destination::Site(value), location: value, resource: value }.page(),
         );
+    }
+    for fault in document_faults(value) {
+        pages.push(UnusableClient { host: Some(value), fault }.page());
     }
     pages.extend(PROBLEMS.map(Problem::page));
     pages
@@ -208,6 +223,8 @@ fn the_consent_page_tells_what_is_proven() {
     let plain = Consent { domains: &domains, sites: Some(&sites), ..consent() };
     let unnamed = Consent { client_name: Some(" \u{200b}"), client_host: None, ..plain.clone() };
     let loopback = Consent { destination: Destination::Device("127.0.0.1"), ..plain.clone() };
+    let elsewhere = Consent { destination: Destination::Site("app.example"), ..plain.clone() };
+    let within = Consent { destination: Destination::Site("evil.claude.ai"), ..plain.clone() };
     let everything = Consent { sites: None, client_name: None, ..plain.clone() };
     for (case, consent, told, not_told) in [
         ("named", &plain, vec!["<bdi>Claude</bdi>", "<bdi>claude.ai</bdi>", "@example.com"], "not verified"),
@@ -215,6 +232,9 @@ fn the_consent_page_tells_what_is_proven() {
         ("unnamed", &unnamed, vec!["An app without a name", "its name is not verified"], "vouches"),
         ("C31 loopback", &loopback, vec!["This device", "127.0.0.1", "Any program on this device"], "all sites"),
         ("C31 not loopback", &plain, vec![], "this device"),
+        ("the same host", &plain, vec![], "class=\"warning\""),
+        ("another host", &elsewhere, vec!["class=\"warning\"", "is not the one that vouches"], "this device"),
+        ("a host within it", &within, vec!["class=\"warning\"", "is not the one that vouches"], "this device"),
         ("all sites", &everything, vec!["all sites that", "An app without a name"], "shop.example"),
     ] {
         let html = consent.page().html;
@@ -307,6 +327,26 @@ fn each_problem_has_its_status_and_its_own_words() {
         );
     }
     assert!(Problem::Misconfigured("PUBLIC_URL").page().html.contains("PUBLIC_URL"));
+}
+
+#[test]
+fn a_document_that_could_not_be_fetched_is_told_from_one_that_breaks_a_rule() {
+    for (fault, status, retry_after, words) in [
+        (DocumentFault::NotFetched, 503, Some("10"), "could not be fetched"),
+        (DocumentFault::OutOfReach, 400, None, "could not be fetched"),
+        (DocumentFault::Busy, 503, Some("10"), "too many"),
+        (DocumentFault::Gone, 400, None, "is gone"),
+        (DocumentFault::HostNotAllowed, 400, None, "CIMD_ALLOWED_HOSTS"),
+        (DocumentFault::Off, 400, None, "register"),
+        (DocumentFault::Rule("It must be short."), 400, None, "breaks a rule"),
+    ] {
+        let page = UnusableClient { host: Some("app.example"), fault }.page();
+        assert!(page.html.contains(words), "{fault:?} {}", page.html);
+        let breaks_a_rule = matches!(fault, DocumentFault::Rule(_));
+        assert_eq!(page.html.contains("breaks a rule"), breaks_a_rule, "{fault:?}");
+        let response = page.into_response();
+        assert_eq!((response.status, header(&response, "retry-after").as_deref()), (status, retry_after), "{fault:?}");
+    }
 }
 
 #[test]

@@ -85,6 +85,9 @@ impl World {
         self.log.borrow_mut().extend(answered.record.map(|record| record.json() + "\n"));
         let paused = answered.report.and_then(|report| gateway.report(&report).now_or_never().expect("nothing waits"));
         self.log.borrow_mut().extend(paused.map(|line| line + "\n"));
+        if let Some(document) = answered.stale_document {
+            gateway.fetch_anew(&document).now_or_never().expect("nothing waits");
+        }
         answered.response
     }
 

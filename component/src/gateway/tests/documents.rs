@@ -10,6 +10,16 @@ fn refused(world: &World, url: &str, id: &str) {
     assert_eq!((response.status, header(&response, "location")), (400, None), "{id} {url}");
 }
 
+/// The page says that the document could not be fetched: no rule was broken by anybody.
+#[track_caller]
+fn not_fetched(world: &World, url: &str, id: &str) {
+    let response = Browser::default().get(world, &authorize(url, &[]));
+    assert_eq!((response.status, header(&response, "location")), (503, None), "{id} {url}");
+    assert!(header(&response, "retry-after").is_some(), "{id}");
+    let page = text(&response);
+    assert!(page.contains("could not be fetched") && !page.contains("breaks a rule"), "{id} {page}");
+}
+
 #[test]
 fn client_ids_that_are_urls_of_nowhere_are_never_fetched() {
     let world = World::new();
@@ -53,6 +63,10 @@ fn client_ids_that_are_urls_of_nowhere_are_never_fetched() {
         ("S36", "https://[fe80::1%25eth0]/x"),
         ("S48", "https://intranet/x"),
         ("S50", "https://host.example:0/x"),
+        ("port", "https://host.example:8443/x"),
+        ("port", "https://host.example:80/x"),
+        ("own host", "https://mcp.example.com/client.json"),
+        ("own host", "https://MCP.example.com:443/client.json"),
         ("S54", "https://ex\u{430}mple.example/x"),
         ("S56", "https://a..b.example/x"),
     ] {
@@ -94,15 +108,22 @@ fn a_client_is_what_its_document_says_and_an_error_is_not_kept() {
         ("M11", Fault::Answer(500, String::new())),
         ("M12", Fault::Garbage),
         ("M12", Fault::Typed("text/html", good.clone())),
+        ("M12", Fault::Answer(200, "<!doctype html>".to_owned())),
+        ("M17", Fault::Silence),
+        ("S51", Fault::Answer(302, String::new())),
+    ] {
+        world.provider().fail("client.json", answer);
+        not_fetched(&world, &url, id);
+    }
+    for (id, answer) in [
         ("M14", Fault::Answer(200, with(&format!("\"pad\":\"{}\"", "x".repeat(5121))))),
         ("M15", Fault::Flood),
-        ("M17", Fault::Silence),
         ("M20", Fault::Answer(200, with("\"client_id\":\"https://evil.example/\""))),
         ("M21", Fault::Answer(200, good.replace("client.json", "Client.json"))),
         ("M23", Fault::Answer(200, good.replace("https://app.example/cb", "javascript:x"))),
         ("M24", Fault::Answer(200, with("\"token_endpoint_auth_method\":\"client_secret_post\""))),
         ("M26", Fault::Answer(200, with("\"jwks\":{\"keys\":[{\"kty\":\"RSA\",\"d\":\"x\"}]}"))),
-        ("S51", Fault::Answer(302, String::new())),
+        ("gone", Fault::Answer(410, good.clone())),
     ] {
         world.provider().fail("client.json", answer);
         refused(&world, &url, id);
@@ -114,39 +135,195 @@ fn a_client_is_what_its_document_says_and_an_error_is_not_kept() {
         assert_eq!(response.status, 200);
         assert!(text(&response).contains("app.example"));
     }
-    assert_eq!(world.provider().count("client.json"), 15, "M32: the good one is fetched once");
+    assert_eq!(world.provider().count("client.json"), 17, "M32: the good one is fetched once");
     let tokens = world.tokens(&url);
     assert!(tokens["access_token"].is_string(), "{tokens}");
 }
 
+/// A client with a document that has been given tokens, once no document is kept any more.
+struct Standing {
+    world: World,
+    url: String,
+    refresh: String,
+}
+
+impl Standing {
+    fn new() -> Standing {
+        let world = World::with(FETCHING);
+        let url = world.document("client.json");
+        world.provider().fail("client.json", Fault::Answer(200, good(&url)));
+        let refresh = world.tokens(&url)["refresh_token"].as_str().unwrap().to_owned();
+        world.advance(DOCUMENT_KEPT);
+        Standing { world, url, refresh }
+    }
+
+    fn answers(&self, fault: Fault) {
+        self.world.provider().fail("client.json", fault);
+        self.world.move_on();
+    }
+
+    fn ask(&self, path: &str, pairs: &[(&str, &str)]) -> (u16, String) {
+        let body = encode(&[pairs, &[("client_id", self.url.as_str())]].concat());
+        let response = self.world.send("POST", path, &[("content-type", FORM)], &body);
+        assert_eq!(response.status == 503, header(&response, "retry-after").is_some());
+        (response.status, error_of(&response))
+    }
+
+    /// The same token again: for half a minute that is answered with the same successor.
+    fn refresh(&self) -> (u16, String) {
+        self.ask("/token", &[("grant_type", "refresh_token"), ("refresh_token", &self.refresh)])
+    }
+
+    /// Of a token that nobody has, so that nothing ends.
+    fn revoke(&self) -> (u16, String) {
+        self.ask("/revoke", &[("token", "nobody's")])
+    }
+
+    /// Waits for what a running host does after its answer; in memory it is done.
+    fn until(&self, is_so: impl Fn() -> bool) -> bool {
+        (0..500).any(|_| {
+            let is_done = is_so();
+            if !is_done {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            is_done
+        })
+    }
+
+    fn fetches(&self) -> usize {
+        self.world.provider().count("client.json")
+    }
+}
+
+const SERVED: (u16, String) = (200, String::new());
+
+fn away() -> (u16, String) {
+    (503, "temporarily_unavailable".to_owned())
+}
+
+fn ended() -> (u16, String) {
+    (401, "invalid_client".to_owned())
+}
+
 #[test]
-fn a_document_that_cannot_be_fetched_for_a_moment_costs_its_client_nothing() {
+fn a_document_that_cannot_be_had_costs_no_standing_sign_in() {
+    let standing = Standing::new();
+    for (id, fault) in [
+        ("M11", Fault::Answer(403, "<html>Just a moment...</html>".to_owned())),
+        ("M11", Fault::Answer(404, String::new())),
+        ("M11", Fault::Answer(429, String::new())),
+        ("M11", Fault::Answer(503, String::new())),
+        ("M09", Fault::Answer(204, String::new())),
+        ("S51", Fault::Answer(302, String::new())),
+        ("M12", Fault::Typed("text/html", good(&standing.url))),
+        ("M12", Fault::Answer(200, "<html>".to_owned())),
+        ("M12", Fault::Garbage),
+        ("M15", Fault::Flood),
+        ("M17", Fault::Closed),
+        ("M21", Fault::Answer(200, "{\"error\":\"blocked\"}".to_owned())),
+    ] {
+        standing.answers(fault);
+        assert_eq!((standing.refresh(), standing.revoke()), (SERVED, SERVED), "{id}");
+    }
+    standing.answers(Fault::Answer(403, String::new()));
+    not_fetched(&standing.world, &standing.url, "M11: the copy is not for new sign-ins");
+}
+
+#[test]
+fn a_client_that_was_never_given_a_token_has_no_last_good_copy() {
     let world = World::with(FETCHING);
     let url = world.document("client.json");
-    let document = Fault::Answer(200, good(&url));
-    world.provider().fail("client.json", document.clone());
-    let tokens = world.tokens(&url);
-    let refresh = tokens["refresh_token"].as_str().unwrap();
-    let ask = |path: &str| {
-        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("token", refresh)];
-        let body = encode(&[&pairs[..], &[("client_id", url.as_str())]].concat());
-        let response = world.send("POST", path, &[("content-type", FORM)], &body);
-        (response.status, error_of(&response))
-    };
+    world.provider().fail("client.json", Fault::Answer(200, good(&url)));
+    Browser::default().consent(&world, &url);
     world.advance(DOCUMENT_KEPT);
-    for (id, fault, status, error) in [
-        ("M11", Fault::Answer(503, String::new()), 400, "temporarily_unavailable"),
-        ("M17", Fault::Closed, 400, "temporarily_unavailable"),
-        ("M11", Fault::Answer(404, String::new()), 401, "invalid_client"),
-        ("M12", Fault::Typed("text/html", good(&url)), 401, "invalid_client"),
-    ] {
-        world.provider().fail("client.json", fault);
-        for path in ["/token", "/revoke"] {
-            assert_eq!(ask(path), (status, error.to_owned()), "{id} {path}");
-        }
+    let standing = Standing { world, url, refresh: "none".to_owned() };
+    standing.answers(Fault::Answer(403, String::new()));
+    assert_eq!((standing.refresh(), standing.revoke()), (away(), away()), "M11");
+    standing.answers(Fault::Answer(410, String::new()));
+    assert_eq!((standing.refresh(), standing.revoke()), (ended(), ended()));
+}
+
+#[test]
+fn the_last_good_copy_serves_for_seven_days_from_the_last_fetch() {
+    let standing = Standing::new();
+    assert_eq!(standing.fetches(), 1);
+    assert_eq!(standing.refresh(), SERVED);
+    assert!(standing.until(|| standing.fetches() == 2), "a request that the copy served fetches anew");
+    standing.answers(Fault::Answer(403, String::new()));
+    let seen = || Browser::default().get(&standing.world, &authorize(&standing.url, &[])).status == 200;
+    assert!(standing.until(seen), "what was fetched is kept");
+    standing.world.advance(7 * 24 * 60 * 60 - 1);
+    assert_eq!(standing.revoke(), SERVED, "within seven days of the second fetch");
+    standing.world.advance(1);
+    assert_eq!(standing.revoke(), away(), "M11");
+}
+
+#[test]
+fn a_document_that_is_gone_or_breaks_a_rule_ends_the_last_good_copy() {
+    for is_gone in [true, false] {
+        let standing = Standing::new();
+        let unsafe_uri = good(&standing.url).replace(REDIRECT_URI, "javascript:x");
+        standing.answers(if is_gone { Fault::Answer(410, String::new()) } else { Fault::Answer(200, unsafe_uri) });
+        assert_eq!(standing.refresh(), SERVED, "it is asked for when the answer is out");
+        assert!(standing.until(|| standing.refresh() == ended()), "M23");
+        standing.answers(Fault::Answer(403, String::new()));
+        assert_eq!(standing.refresh(), away(), "nothing is left of it");
     }
-    world.provider().fail("client.json", document);
-    assert_eq!(ask("/token").0, 200);
+}
+
+#[test]
+fn documents_that_are_turned_off_are_neither_offered_nor_fetched_nor_used() {
+    let mut standing = Standing::new();
+    standing.world.change(&[FETCHING, &[("CLIENT_METADATA_DOCUMENTS", "off")]].concat());
+    let metadata = standing.world.send("GET", "/.well-known/oauth-authorization-server", &[], "");
+    assert_eq!(json_of(&metadata)["client_id_metadata_document_supported"], false);
+    assert_eq!((standing.refresh(), standing.revoke()), (ended(), ended()));
+    refused(&standing.world, &standing.url, "off");
+    assert_eq!(standing.fetches(), 1);
+    let registered = standing.world.client();
+    assert_eq!(Browser::default().get(&standing.world, &authorize(&registered, &[])).status, 200);
+}
+
+#[test]
+fn a_host_that_the_operator_does_not_name_any_more_is_refused_with_its_kept_document() {
+    let mut standing = Standing::new();
+    Browser::default().consent(&standing.world, &standing.url);
+    standing.world.change(&[FETCHING, &[("CIMD_ALLOWED_HOSTS", "good.example")]].concat());
+    refused(&standing.world, &standing.url, "M35");
+    assert_eq!((standing.refresh(), standing.revoke()), (ended(), ended()), "M35");
+    assert_eq!(standing.fetches(), 2);
+}
+
+#[test]
+fn of_the_methods_of_a_document_the_one_that_is_served_counts() {
+    let world = World::with(FETCHING);
+    let url = world.document("client.json");
+    let with = |members: &str| Fault::Answer(200, good(&url).replacen('{', &format!("{{{members},"), 1));
+    for members in [
+        r#""token_endpoint_auth_method":"private_key_jwt""#,
+        r#""token_endpoint_auth_methods_supported":["private_key_jwt"]"#,
+    ] {
+        world.provider().fail("client.json", with(members));
+        let page = text(&Browser::default().get(&world, &authorize(&url, &[])));
+        assert!(page.contains("private_key_jwt") && page.contains("breaks a rule"), "M24 {page}");
+    }
+    let chatgpt = r#""token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://chatgpt.com/keys",
+        "token_endpoint_auth_methods_supported":["none","private_key_jwt"]"#;
+    world.provider().fail("client.json", with(chatgpt));
+    assert!(world.tokens(&url)["access_token"].is_string());
+}
+
+#[test]
+fn of_the_redirect_uris_of_a_document_the_one_that_is_asked_for_counts() {
+    let world = World::with(FETCHING);
+    let url = world.document("client.json");
+    let uris =
+        ["myapp://cb", "urn:x", "http://printer.lan/cb", "https://2130706433/cb", "http://127.0.0.1/cb", REDIRECT_URI];
+    let document = json!({ "client_id": url, "client_name": "App", "redirect_uris": uris });
+    world.provider().fail("client.json", Fault::Answer(200, document.to_string()));
+    let status = |uri: &str| Browser::default().get(&world, &authorize(&url, &[("redirect_uri", uri)])).status;
+    assert_eq!(uris.map(status), [400, 400, 400, 400, 200, 200]);
+    assert!(world.tokens(&url)["access_token"].is_string());
 }
 
 #[test]
@@ -154,7 +331,7 @@ fn a_certificate_that_nobody_trusts_is_no_document() {
     let world = World::with(FETCHING);
     let url = world.untrusted_document("client.json");
     world.provider().fail("client.json", Fault::Answer(200, good(&url)));
-    refused(&world, &url, "M18");
+    not_fetched(&world, &url, "M18");
     assert!(world.provider().asked().is_empty(), "nothing is sent");
 }
 

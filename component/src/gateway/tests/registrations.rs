@@ -53,8 +53,72 @@ fn redirect_uris_are_complete_and_safe() {
     ] {
         refused(&world, id, &json!({ "redirect_uris": redirect_uris }).to_string(), "invalid_redirect_uri");
     }
-    let web = json!({ "redirect_uris": ["http://127.0.0.1/"], "application_type": "web" });
-    refused(&world, "R31", &web.to_string(), "invalid_redirect_uri");
+    for uri in
+        ["https://2130706433/cb", "https://0x7f.1/cb", "https://[::1]/cb", "https://8.8.8.8/cb", "urn:x", "myapp:/cb"]
+    {
+        let body = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" }).to_string();
+        refused(&world, "address", &body, "invalid_redirect_uri");
+    }
+}
+
+#[test]
+fn a_client_is_registered_with_those_of_its_redirect_uris_that_are_for_this_server() {
+    let world = World::new();
+    let cursor = json!([
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+        "https://www.cursor.com/agents/mcp/oauth/callback",
+        "http://localhost:8787/callback",
+    ]);
+    let vs_code = json!(["https://vscode.dev/redirect", "http://127.0.0.1/", "http://127.0.0.1:33418/", "vscode:/cb"]);
+    for (asked, kept, requested) in [
+        (&cursor, json!([cursor[1], cursor[2]]), "http://localhost:8787/callback"),
+        (&vs_code, json!([vs_code[0], vs_code[1], vs_code[2]]), "http://127.0.0.1:49152/"),
+    ] {
+        let metadata = json!({
+            "client_name": "Editor", "redirect_uris": asked, "token_endpoint_auth_method": "none",
+            "application_type": "web",
+        });
+        let answer = json_of(&world.register(&metadata));
+        assert_eq!(answer["redirect_uris"], kept, "R31 {answer}");
+        let id = answer["client_id"].as_str().unwrap();
+        let status = |uri: &str| Browser::default().get(&world, &authorize(id, &[("redirect_uri", uri)])).status;
+        assert_eq!(status(requested), 200, "{answer}");
+        assert_eq!(
+            status(
+                asked
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find_map(|uri| uri.as_str().filter(|uri| !uri.starts_with("http")))
+                    .unwrap()
+            ),
+            400
+        );
+    }
+}
+
+#[test]
+fn the_method_that_both_know_is_registered() {
+    let world = World::new();
+    let method = |named: Value, supported: Value| {
+        world.move_on();
+        let answer = world.register(&json!({
+            "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": named,
+            "token_endpoint_auth_methods_supported": supported,
+        }));
+        (answer.status, json_of(&answer)["token_endpoint_auth_method"].clone(), text(&answer))
+    };
+    for (named, supported, expected) in [
+        (json!("private_key_jwt"), json!(["private_key_jwt", "none"]), "none"),
+        (json!(""), Value::Null, "client_secret_basic"),
+        (Value::Null, json!(["client_secret_post", "none"]), "client_secret_post"),
+    ] {
+        let (status, found, body) = method(named, supported);
+        assert_eq!((status, found), (201, json!(expected)), "{body}");
+    }
+    let (status, _, body) = method(json!("private_key_jwt"), json!(["tls_client_auth"]));
+    assert_eq!(status, 400, "R22");
+    assert!(body.contains("private_key_jwt, tls_client_auth"), "{body}");
 }
 
 #[test]
@@ -96,6 +160,17 @@ fn the_eleventh_registration_in_a_minute_waits() {
     }
     let limited = world.register(&metadata(10));
     assert_eq!((limited.status, header(&limited, "retry-after").is_some()), (429, true), "R33");
+}
+
+#[test]
+fn to_register_again_what_stands_costs_nothing() {
+    let world = World::new();
+    let client = world.client();
+    let records = world.dump();
+    for _ in 0..30 {
+        assert_eq!(world.client(), client);
+    }
+    assert_eq!(world.dump(), records);
 }
 
 #[test]

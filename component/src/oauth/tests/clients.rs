@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::oauth::client::{AuthMethod, Client, ClientMetadata, store_key};
-use crate::oauth::clients::{ClientsError, Registered, delete, find, register, register_within, renew};
+use crate::oauth::clients::{
+    ClientsError, Registered, delete, find, register, register_within, renew, restore, restore_within, stands,
+};
 
 const DAY: u64 = 24 * HOUR;
 
@@ -27,9 +29,14 @@ impl Bed {
         alone(find(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id)).unwrap()
     }
 
-    async fn renew(&self, client: &Client) -> Result<bool, ClientsError> {
+    async fn renew(&self, client: &Client) -> Result<(), ClientsError> {
         let ring = self.ring.borrow().clone();
-        renew(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id).await
+        renew(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), client).await
+    }
+
+    async fn restore(&self, client: &Client, ceiling: usize) -> Result<(), ClientsError> {
+        let ring = self.ring.borrow().clone();
+        restore_within(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), client, ceiling).await
     }
 
     fn delete(&self, client_id: &str) -> u32 {
@@ -48,11 +55,11 @@ fn a_registration_lives_for_a_day_and_a_used_one_for_ninety() {
     let (unused, used) = (bed.registered(1), bed.registered(2));
     bed.pass(DAY - SECOND);
     assert_eq!(bed.find(&unused), Some(unused.clone()));
-    assert_eq!(alone(bed.renew(&used)), Ok(true));
+    assert_eq!(alone(bed.renew(&used)), Ok(()));
     bed.pass(SECOND);
-    assert_eq!((bed.find(&unused), alone(bed.renew(&unused))), (None, Ok(false)), "A59");
+    assert_eq!(bed.find(&unused), None, "A59");
     bed.pass(89 * DAY);
-    assert_eq!(alone(bed.renew(&used)), Ok(true), "each token request renews it");
+    assert_eq!(alone(bed.renew(&used)), Ok(()), "each token request renews it");
     bed.pass(90 * DAY - SECOND);
     assert!(bed.find(&used).is_some());
     bed.pass(SECOND);
@@ -68,8 +75,8 @@ fn a_public_client_that_registers_again_stays_the_same() {
     let again = alone(bed.register(1, 1000)).unwrap();
     assert_eq!((&again, bed.count("client/"), bed.count("unused/")), (&first, 1, 1));
     bed.pass(23 * HOUR);
-    assert!(bed.find(&first.client).is_some(), "the day begins anew");
-    assert_eq!(alone(bed.renew(&first.client)), Ok(true));
+    assert!(bed.find(&first.client).is_some(), "the day began anew");
+    assert_eq!(alone(bed.renew(&first.client)), Ok(()));
     assert_eq!(bed.count("unused/"), 0);
     alone(bed.register(1, 1000)).unwrap();
     assert_eq!(bed.count("unused/"), 0, "a used client stays used");
@@ -78,11 +85,86 @@ fn a_public_client_that_registers_again_stays_the_same() {
 }
 
 #[test]
+fn a_registration_that_stands_is_answered_without_a_write() {
+    let bed = Bed::new();
+    let first = alone(bed.register(1, 1000)).unwrap();
+    let records = bed.store.records.dump();
+    bed.pass(12 * HOUR - SECOND);
+    assert_eq!(alone(bed.register(1, 1000)).unwrap(), first);
+    assert_eq!(bed.store.records.dump(), records, "more than half of its day is left");
+    bed.pass(SECOND);
+    assert_eq!(alone(bed.register(1, 1000)).unwrap(), first);
+    bed.pass(DAY - SECOND);
+    assert!(bed.find(&first.client).is_some(), "its day began anew");
+    alone(bed.renew(&first.client)).unwrap();
+    let records = bed.store.records.dump();
+    bed.pass(45 * DAY - SECOND);
+    alone(bed.register(1, 1000)).unwrap();
+    assert_eq!(bed.store.records.dump(), records, "more than half of its ninety days is left");
+    bed.pass(SECOND);
+    alone(bed.register(1, 1000)).unwrap();
+    bed.pass(90 * DAY - SECOND);
+    assert!(bed.find(&first.client).is_some());
+}
+
+#[test]
+fn only_a_public_client_that_is_registered_stands() {
+    let bed = Bed::new();
+    let ring = bed.ring.borrow().clone();
+    let vault = Vault::new(&bed.store, &bed.random, &ring);
+    let asked = |name, method| alone(stands(&vault, bed.clock.now(), &metadata(name, method))).unwrap();
+    bed.registered(1);
+    alone(register(&vault, bed.clock.now(), metadata(2, AuthMethod::Post))).unwrap();
+    assert!(asked(1, AuthMethod::None));
+    assert!(!asked(2, AuthMethod::None) && !asked(2, AuthMethod::Post));
+    bed.pass(DAY);
+    assert!(!asked(1, AuthMethod::None));
+}
+
+#[test]
+fn a_client_that_was_evicted_during_a_sign_in_comes_back() {
+    let bed = Bed::new();
+    let client = bed.registered(0);
+    bed.pass(SECOND);
+    alone(bed.register(1, 1)).unwrap();
+    assert_eq!(bed.find(&client), None);
+    alone(bed.restore(&client, 1)).unwrap();
+    assert_eq!(bed.find(&client), Some(client.clone()));
+    assert_eq!(bed.count("unused/"), 1, "another made room");
+    let records = bed.store.records.dump();
+    alone(bed.restore(&client, 1)).unwrap();
+    assert_eq!(bed.store.records.dump(), records, "where it stands, nothing is written");
+    bed.pass(SECOND);
+    alone(bed.register(2, 1)).unwrap();
+    assert_eq!((bed.find(&client), alone(bed.renew(&client))), (None, Ok(())));
+    bed.pass(89 * DAY);
+    assert_eq!(bed.find(&client), Some(client), "who is given a token is used");
+}
+
+#[test]
+fn a_client_with_a_secret_is_restored_with_it_and_one_with_a_document_never_registered() {
+    let bed = Bed::new();
+    let ring = bed.ring.borrow().clone();
+    let vault = Vault::new(&bed.store, &bed.random, &ring);
+    let confidential = alone(register(&vault, bed.clock.now(), metadata(1, AuthMethod::Post))).unwrap().client;
+    bed.pass(DAY);
+    assert_eq!(bed.find(&confidential), None);
+    alone(restore(&vault, bed.clock.now(), &confidential)).unwrap();
+    assert_eq!(bed.find(&confidential), Some(confidential));
+    bed.pass(DAY);
+    let id = "https://app.example/client".to_owned();
+    let document = Client { id, metadata: metadata(2, AuthMethod::None), secret_hash: None };
+    alone(restore(&vault, bed.clock.now(), &document)).unwrap();
+    alone(renew(&vault, bed.clock.now(), &document)).unwrap();
+    assert!(bed.store.records.dump().is_empty());
+}
+
+#[test]
 fn a_client_whose_record_does_not_open_registers_anew() {
     let bed = Bed::new();
     let client = bed.registered(1);
     alone(bed.store.put(&store_key(&client.id), b"garbage", 9000)).unwrap();
-    assert_eq!((bed.find(&client), alone(bed.renew(&client))), (None, Ok(false)));
+    assert_eq!(bed.find(&client), None);
     assert_eq!(bed.registered(1), client);
     assert_eq!(bed.find(&client), Some(client.clone()));
     assert_eq!(bed.count("unused/"), 2, "its entry, and that of the record which was lost");
@@ -117,13 +199,13 @@ fn the_oldest_that_was_never_used_makes_room() {
             alone(bed.renew(&clients[0])).unwrap();
         }
         if name == 3 {
+            bed.pass(12 * HOUR);
             alone(bed.register(1, 4)).unwrap();
         }
     }
     alone(bed.register(5, 4)).unwrap();
     let found: Vec<_> = clients.iter().map(|client| bed.find(client).is_some()).collect();
-    assert_eq!(found, [true, true, false, true, true], "0 was used, 1 registered again");
-    assert_eq!(alone(bed.renew(&clients[2])), Ok(false));
+    assert_eq!(found, [true, true, false, true, true], "0 was used, 1 registered again when half of its day was over");
     assert_eq!(alone(bed.register(2, 4)).unwrap().client, clients[2], "who was evicted comes back");
     assert!(bed.find(&clients[2]).is_some() && bed.find(&clients[3]).is_none());
     assert_eq!(bed.count("unused/"), 4);
@@ -170,7 +252,7 @@ proptest! {
         bed.pass(1);
         bed.store.unknown.set(Some(unknown));
         let racers: Vec<Running<Option<bool>>> = vec![
-            Box::pin(async { Some(bed.renew(&client).await.unwrap()) }),
+            Box::pin(async { bed.renew(&client).await.unwrap(); Some(true) }),
             Box::pin(async { bed.register(1, 1).await.unwrap(); None }),
             Box::pin(async { bed.register(2, 1).await.unwrap(); None }),
             Box::pin(async { bed.register(0, 2).await.unwrap(); None }),

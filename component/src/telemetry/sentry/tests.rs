@@ -36,6 +36,7 @@ fn report(traceparent: &str, method: Option<&'static str>, calls: &[(&'static st
             tool: calls.first().map(|(tool, _)| *tool),
             client: ClientFamily::of(Some("cursor/1")),
             user: Some(User { id: "ab12".into(), email: None }),
+            left_out_redirect_uris: None,
             unreadable_records: 0,
         },
         calls: calls.iter().map(|(tool, failure)| ToolCall { tool, failure: *failure }).collect(),

@@ -10,7 +10,8 @@ pub fn authorize(data: &[u8]) {
     world.tell(DOCUMENT, 200, JSON, METADATA.as_bytes());
     let query = String::from_utf8_lossy(&world.filled(data)).into_owned();
 
-    let response = world.send(&Sent::new("GET", &format!("/authorize?{query}")));
+    // The document of another client cannot be fetched.
+    let response = world.send_or(&Sent::new("GET", &format!("/authorize?{query}")), &[503]);
     if response.status == 303 {
         let location = header(&response, "location").expect("a redirect leads somewhere");
         assert!(location.starts_with("http://127.0.0.1") && location.contains("error="), "{location}");

@@ -6,7 +6,8 @@ use super::super::world::World;
 /// Whatever is sent to whichever path, the answer is nobody's fault or the caller's.
 pub fn request(data: &[u8]) {
     let world = World::with_people();
-    world.send(&read(&world.filled(data)));
+    // A client id that is an address may be one whose document cannot be fetched.
+    world.send_or(&read(&world.filled(data)), &[503]);
 }
 
 fn read(data: &[u8]) -> Sent {
