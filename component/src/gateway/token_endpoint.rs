@@ -124,9 +124,15 @@ async fn authenticate<P: Ports>(
     let credentials = Credentials::read(authorization.as_deref(), form).map_err(refused)?;
     let client = match clients::find_standing(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
-        Err(NoClient::Unknown) => evicted(issuer, &credentials.client_id, form, by_header).await?,
         Err(NoClient::Store(error)) => return Err(unavailable().because(error.reason())),
-        Err(NoClient::Document(failure)) if failure.is_away() => return Err(document_away(&failure)),
+        Err(NoClient::Unknown) => {
+            let carried = client_of_code(issuer, &credentials.client_id, form).await?;
+            carried.ok_or_else(|| unknown_client(by_header))?
+        }
+        Err(NoClient::Document(failure)) if failure.is_away() => {
+            let carried = client_of_code(issuer, &credentials.client_id, form).await?;
+            carried.ok_or_else(|| document_away(&failure))?
+        }
         Err(NoClient::TooMany(seconds)) => return Err(Refusal::too_many_requests(seconds, "document_limit")),
         Err(other) => {
             let text = "The document that describes this client cannot be used here.";
@@ -137,20 +143,21 @@ async fn authenticate<P: Ports>(
     Ok(client)
 }
 
-/// A client that has been evicted since its user signed in: the code carries its record.
-async fn evicted<P: Ports>(
+/// The client as the code carries it: it may have been evicted, or its document may be away, since its user signed in.
+async fn client_of_code<P: Ports>(
     issuer: &Issuer<'_, P>,
     client_id: &str,
     form: &Form,
-    by_header: bool,
-) -> Result<Client, Refusal> {
+) -> Result<Option<Client>, Refusal> {
     let code = optional(form, "code")?.unwrap_or_default();
     let found = code::client(&issuer.vault, issuer.now, code, client_id).await;
-    found.map_err(|error| unavailable().because(error.reason()))?.ok_or_else(|| {
-        let text = "This client is not known here, or not any more. Remove the connection and add it again: the app then \
-                    registers anew.";
-        invalid_client(by_header, text, NoClient::Unknown.reason())
-    })
+    found.map_err(|error| unavailable().because(error.reason()))
+}
+
+fn unknown_client(by_header: bool) -> Refusal {
+    let text = "This client is not known here, or not any more. Remove the connection and add it again: the app then \
+                registers anew.";
+    invalid_client(by_header, text, NoClient::Unknown.reason())
 }
 
 /// A client that does not prove who it is.

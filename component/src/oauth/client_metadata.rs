@@ -385,7 +385,7 @@ mod tests {
             ("M21", with("client_id", json!("https://a.example:443/client")), WrongClientId),
             ("M21", with("client_id", Value::Null), WrongClientId),
             ("M23", with("redirect_uris", json!([])), Metadata(RegistrationError::RedirectUris)),
-            ("M23", with("redirect_uris", json!(["data:x"])), none("scheme")),
+            ("M23", with("redirect_uris", json!(["data:x"])), none("redirect_uri_scheme")),
             ("M23", with("client_name", json!(" ")), NoName),
             ("M24", with("client_secret", json!("x")), Secret),
             ("M26", with("jwks", json!({"keys": [{"d": "x"}]})), Metadata(RegistrationError::Keys)),

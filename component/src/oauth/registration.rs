@@ -65,14 +65,14 @@ impl RegistrationError {
     /// The name of the cause, for the log.
     pub fn reason(&self) -> &'static str {
         match self {
-            RegistrationError::NotAnObject => "not_an_object",
-            RegistrationError::RedirectUris => "redirect_uris",
-            RegistrationError::TooManyRedirectUris => "too_many_redirect_uris",
-            RegistrationError::NoRedirectUri(_) => "no_redirect_uri",
-            RegistrationError::AuthMethod(_) => "auth_method",
-            RegistrationError::GrantTypes => "grant_types",
-            RegistrationError::Keys => "keys",
-            RegistrationError::Name => "name",
+            RegistrationError::NotAnObject => "registration_not_an_object",
+            RegistrationError::RedirectUris => "registration_redirect_uris",
+            RegistrationError::TooManyRedirectUris => "registration_too_many_redirect_uris",
+            RegistrationError::NoRedirectUri(_) => "registration_no_redirect_uri",
+            RegistrationError::AuthMethod(_) => "registration_auth_method",
+            RegistrationError::GrantTypes => "registration_grant_types",
+            RegistrationError::Keys => "registration_keys",
+            RegistrationError::Name => "registration_name",
         }
     }
 
@@ -358,8 +358,8 @@ mod tests {
             ("R09", with("redirect_uris", json!("https://a.example/cb")), RedirectUris),
             ("R09", with("redirect_uris", json!([7])), none("no_text")),
             ("R10", with("redirect_uris", json!(vec!["https://a.example/cb"; 51])), TooManyRedirectUris),
-            ("R12", with("redirect_uris", json!(["https://a.example/cb#f"])), none("fragment")),
-            ("R13", with("redirect_uris", json!(["javascript:x"])), none("scheme")),
+            ("R12", with("redirect_uris", json!(["https://a.example/cb#f"])), none("redirect_uri_fragment")),
+            ("R13", with("redirect_uris", json!(["javascript:x"])), none("redirect_uri_scheme")),
             ("ip", with("redirect_uris", json!(["https://2130706433/"])), none("address_host")),
             ("R19", with("grant_types", json!(["implicit"])), GrantTypes),
             ("R21", with("grant_types", json!(["refresh_token"])), GrantTypes),
@@ -386,7 +386,7 @@ mod tests {
         let (site, loopback) = ("https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback");
         let found = read(json!([cursor, site, loopback, site]));
         assert_eq!(found.metadata.redirect_uris, [site, loopback], "in the client's order, each once");
-        assert_eq!(found.left_out.to_string(), "scheme 1");
+        assert_eq!(found.left_out.to_string(), "redirect_uri_scheme 1");
         let foreign = [
             "urn:ietf:wg:oauth:2.0:oob",
             "http://printer.lan/cb",
@@ -400,7 +400,7 @@ mod tests {
         for uri in foreign {
             assert_eq!(read(json!([uri, loopback])).metadata.redirect_uris, [loopback], "{uri}");
         }
-        assert_eq!(read(json!([7, loopback, null, "urn:x"])).left_out.to_string(), "no_text 2, scheme 1");
+        assert_eq!(read(json!([7, loopback, null, "urn:x"])).left_out.to_string(), "no_text 2, redirect_uri_scheme 1");
     }
 
     #[test]
@@ -409,7 +409,7 @@ mod tests {
         let many: Vec<_> = (0..50).map(|number| format!("https://a.example/{number}")).collect();
         let found = read(&[&["myapp:/cb".to_owned()], &many[..49]].concat()).unwrap();
         assert_eq!((&found.metadata.redirect_uris[..], found.left_out.0.len()), (&many[..20], 30));
-        assert_eq!(found.left_out.to_string(), "scheme 1, too_many 29");
+        assert_eq!(found.left_out.to_string(), "redirect_uri_scheme 1, too_many 29");
         assert_eq!(read(&[&many[..], &many[..1]].concat()), Err(RegistrationError::TooManyRedirectUris));
         let long = |number| format!("https://a.example/{number}{}", "x".repeat(1900));
         let (long, short) = ((0..6).map(long).collect::<Vec<_>>(), "https://a.example/cb".to_owned());
