@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(read(&[&many[..], &many[..1]].concat()), Err(RegistrationError::TooManyRedirectUris));
         let long = |number| format!("https://a.example/{number}{}", "x".repeat(1900));
         let (long, short) = ((0..6).map(long).collect::<Vec<_>>(), "https://a.example/cb".to_owned());
-        let found = read(&[&long[..], &[short.clone()]].concat()).unwrap();
+        let found = read(&[&long[..], std::slice::from_ref(&short)].concat()).unwrap();
         assert_eq!(found.metadata.redirect_uris, [&long[..4], &[short]].concat());
         assert_eq!(found.left_out.to_string(), "too_large 2");
     }
