@@ -130,8 +130,8 @@ impl Methods {
     }
 }
 
-/// Reads a registration request. What a client may not choose (`client_id`, `client_secret`, `scope`) is ignored, and so
-/// is `application_type`: which redirect URIs are for us does not depend on it.
+/// Reads a registration request. What a client may not choose (`client_id`, `client_secret`, `scope`) is ignored, and
+/// so is `application_type`: which redirect URIs are for us does not depend on it.
 pub fn read_request(body: &[u8], private_schemes: &[String]) -> Result<ReadMetadata, RegistrationError> {
     // Both causes are one rule.
     let members = read_object(body).map_err(|_| RegistrationError::NotAnObject)?;
@@ -234,8 +234,8 @@ pub fn response(client: &Client, secret: Option<&Token>, issued: u64) -> Value {
     Value::Object(body)
 }
 
-/// The redirect URIs that are for us, in the client's order, and why the others are not. A client lists what it needs at
-/// all servers, so a foreign one among them is no fault of its own.
+/// The redirect URIs that are for us, in the client's order, and why the others are not. A client lists what it needs
+/// at all servers, so a foreign one among them is no fault of its own.
 fn redirect_uris(
     members: &Map<String, Value>,
     private_schemes: &[String],
