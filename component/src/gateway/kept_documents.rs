@@ -1,4 +1,4 @@
-//! Client metadata documents that are kept: for a while, so that one sign-in needs one fetch, and as the last good copy.
+//! Client metadata documents that are kept: for a while, so that one sign-in needs one fetch, and as last good copies.
 //!
 //! ```text
 //! fetched --> DOCUMENT (11 min to 1 h) --token request--> LAST GOOD COPY (7 d from the fetch)

@@ -246,7 +246,7 @@ fn check_says_how_many_sign_ins_end_by_turning_documents_off() {
     const TOKEN: &str = "an-administrator's-token-of-at-least-32-bytes";
     let mut world = world::World::with(&[]);
     let found = |world: &mut world::World, changes: &[(&'static str, &'static str)]| {
-        world.change(&[&[("ADMIN_TOKEN", TOKEN)], changes].concat());
+        world.change(&[&[("ADMIN_TOKEN", TOKEN), ("PLAUSIBLE_DEFAULT_SITE_ID", "shop.example")], changes].concat());
         let headers = [("authorization", format!("Bearer {TOKEN}")), ("content-type", "application/json".to_owned())];
         let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         let answer = world.send("POST", "/admin/operator", &headers, r#"{"action":"check"}"#);

@@ -218,8 +218,8 @@ pub fn read_document(
     Ok(ReadDocument { client: Client { id: url.text.clone(), metadata, secret_hash: None }, left_out })
 }
 
-/// A document is the same for all servers, and says what its client would like at the best of them. What we can agree on
-/// is that it authenticates with nothing.
+/// A document is the same for all servers, and says what its client would like at the best of them. What we can agree
+/// on is that it authenticates with nothing.
 fn metadata(members: &Map<String, Value>, private_schemes: &[String]) -> Result<ReadMetadata, RegistrationError> {
     let method = choose_method(members, &[AuthMethod::None], AuthMethod::None);
     check_keys(members)?;

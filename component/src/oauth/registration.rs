@@ -130,8 +130,8 @@ impl Methods {
     }
 }
 
-/// Reads a registration request. What a client may not choose (`client_id`, `client_secret`, `scope`) is ignored, and so
-/// is `application_type`: which redirect URIs are for us does not depend on it.
+/// Reads a registration request. What a client may not choose (`client_id`, `client_secret`, `scope`) is ignored, and
+/// so is `application_type`: which redirect URIs are for us does not depend on it.
 pub fn read_request(body: &[u8], private_schemes: &[String]) -> Result<ReadMetadata, RegistrationError> {
     // Both causes are one rule.
     let members = read_object(body).map_err(|_| RegistrationError::NotAnObject)?;
@@ -234,8 +234,8 @@ pub fn response(client: &Client, secret: Option<&Token>, issued: u64) -> Value {
     Value::Object(body)
 }
 
-/// The redirect URIs that are for us, in the client's order, and why the others are not. A client lists what it needs at
-/// all servers, so a foreign one among them is no fault of its own.
+/// The redirect URIs that are for us, in the client's order, and why the others are not. A client lists what it needs
+/// at all servers, so a foreign one among them is no fault of its own.
 fn redirect_uris(
     members: &Map<String, Value>,
     private_schemes: &[String],
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(read(&[&many[..], &many[..1]].concat()), Err(RegistrationError::TooManyRedirectUris));
         let long = |number| format!("https://a.example/{number}{}", "x".repeat(1900));
         let (long, short) = ((0..6).map(long).collect::<Vec<_>>(), "https://a.example/cb".to_owned());
-        let found = read(&[&long[..], &[short.clone()]].concat()).unwrap();
+        let found = read(&[&long[..], std::slice::from_ref(&short)].concat()).unwrap();
         assert_eq!(found.metadata.redirect_uris, [&long[..4], &[short]].concat());
         assert_eq!(found.left_out.to_string(), "too_large 2");
     }

@@ -5,9 +5,11 @@ use crate::config::{AssertionMode, AuthorizationServer, ConfigError};
 use crate::gateway::federation::{Federation, FederationError};
 use crate::gateway::issuer::{key_ring, required};
 use crate::gateway::setup::Setup;
+use crate::oauth::client::is_document;
+use crate::oauth::grants::{self, Whose};
 use crate::oauth::keyring::KeyRing;
 use crate::oauth::vault::Vault;
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, OauthStore, Ports, Random, StoreError};
 
 /// Checks whatever mode is on; nothing when there is no sign-in.
 pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
@@ -53,6 +55,7 @@ async fn own<P: Ports>(
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "PUBLIC_URL", &callback, "")];
     findings.extend(missing_secret.map(malformed));
     let vault = Vault::new(ports.store(), ports.random(), ring);
+    findings.extend(documents(&vault, server).await);
     let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
     let advice = "write the issuer exactly as Access shows it, ending in the client id";
     findings.push(match federation.probe(server).await {
@@ -60,6 +63,41 @@ async fn own<P: Ports>(
         Err(error) => failed(&error, "ACCESS_ISSUER", advice),
     });
     findings
+}
+
+/// Where documents are turned off: how many sign-ins end by that, and whether apps can become known at all.
+async fn documents<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, server: &AuthorizationServer) -> Option<Finding> {
+    if server.documents.are_on {
+        return None;
+    }
+    if !server.registration {
+        let text = "client metadata documents are off, and so is REGISTRATION: no new app can connect";
+        return Some(finding(Level::Warn, Origin::Settings, DOCUMENTS, text, "turn one of the two on"));
+    }
+    let finding = match count_with_document(vault).await {
+        Ok(0) => finding(Level::Ok, Origin::Settings, DOCUMENTS, "documents are off: apps register here", ""),
+        Ok(count) => {
+            let text = format!("documents are off: {count} sign-ins of apps with one end at their next refresh");
+            let advice = "these people connect again, and their apps register; turn documents on if that is too soon";
+            finding(Level::Warn, Origin::Answer, DOCUMENTS, &text, advice)
+        }
+        Err(_) => finding(Level::Error, Origin::Unreachable, DOCUMENTS, "the store does not answer", ""),
+    };
+    Some(finding)
+}
+
+/// How many grants are those of clients with a document.
+async fn count_with_document<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>) -> Result<usize, StoreError> {
+    let (mut count, mut cursor) = (0, None);
+    loop {
+        // Every cursor is one that the list gave.
+        let Some(page) = grants::list(vault, &Whose::All, cursor.as_deref()).await? else { return Ok(count) };
+        count += page.grants.iter().filter(|grant| is_document(&grant.client_id)).count();
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(count);
+        }
+    }
 }
 
 async fn assertion<P: Ports>(ports: &P, mode: &AssertionMode, ring: &KeyRing) -> Finding {
@@ -84,3 +122,5 @@ fn failed(error: &FederationError, setting: &'static str, advice: &str) -> Findi
         _ => finding(Level::Error, Origin::Answer, setting, "what Access answers is not as it must be", advice),
     }
 }
+
+const DOCUMENTS: &str = "CLIENT_METADATA_DOCUMENTS";

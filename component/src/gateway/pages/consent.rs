@@ -80,8 +80,8 @@ impl Consent<'_> {
             }
             (false, Some(client)) if !self.destination.is_at(client) => {
                 "<div class=\"warning\"><strong>Is this where the answer should go?</strong>\
-                 <p>The address that the answer goes to is not the one that vouches for the app. Go on only if you know \
-                 both.</p></div>\n"
+                 <p>The address that the answer goes to is not the one that vouches for the app. Go on only if you \
+                 know both.</p></div>\n"
             }
             (false, Some(_)) => "",
         }

@@ -58,8 +58,8 @@ impl UnusableClient<'_> {
             DocumentFault::NotFetched | DocumentFault::OutOfReach => (
                 "This app’s document could not be fetched",
                 format!("{document} could not be fetched: its host did not answer, or answered with something else."),
-                "Wait a minute, and load this page again. If it happens again, tell whoever runs this server: it may not \
-                 be able to reach the internet.",
+                "Wait a minute, and load this page again. If it happens again, tell whoever runs this server: it may \
+                 not be able to reach the internet.",
             ),
             DocumentFault::Busy => (
                 "This server is busy",
