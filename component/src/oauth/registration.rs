@@ -360,7 +360,7 @@ mod tests {
             ("R10", with("redirect_uris", json!(vec!["https://a.example/cb"; 51])), TooManyRedirectUris),
             ("R12", with("redirect_uris", json!(["https://a.example/cb#f"])), none("redirect_uri_fragment")),
             ("R13", with("redirect_uris", json!(["javascript:x"])), none("redirect_uri_scheme")),
-            ("ip", with("redirect_uris", json!(["https://2130706433/"])), none("address_host")),
+            ("ip", with("redirect_uris", json!(["https://2130706433/"])), none("redirect_uri_address_host")),
             ("R19", with("grant_types", json!(["implicit"])), GrantTypes),
             ("R21", with("grant_types", json!(["refresh_token"])), GrantTypes),
             ("R21", with("response_types", json!(["token"])), GrantTypes),
