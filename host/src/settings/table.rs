@@ -27,7 +27,7 @@ const fn secret(name: &'static str) -> SettingName {
     SettingName { name, secret: true }
 }
 
-static TABLE: [SettingName; 35] = [
+static TABLE: [SettingName; 36] = [
     plain("PUBLIC_URL"),
     plain("PLAUSIBLE_BASE_URL"),
     plain("PLAUSIBLE_ALLOW_HTTP"),

@@ -1,7 +1,7 @@
 //! The names of the settings table. `secrets` answers for these and for nothing else that an environment may hold.
 
 /// All settings.
-pub const NAMES: [&str; 35] = [
+pub const NAMES: [&str; 36] = [
     "PUBLIC_URL",
     "PLAUSIBLE_BASE_URL",
     "PLAUSIBLE_ALLOW_HTTP",
