@@ -137,7 +137,11 @@ fn is_addressed<B>(request: &Request<B>, names: &[String]) -> bool {
 
 fn is_name(authority: &http::uri::Authority, names: &[String]) -> bool {
     let host = authority.host().to_ascii_lowercase();
-    if authority.as_str().contains('@') {
+    // Nothing stands before the host, and nothing but a port behind it.
+    let port = authority.as_str().to_ascii_lowercase().strip_prefix(&host).map(str::to_owned);
+    let is_port =
+        |text: &str| text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if !port.is_some_and(|port| port.is_empty() || is_port(&port)) {
         return false;
     }
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
