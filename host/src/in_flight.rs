@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::Limits;
-use crate::outbound_http::FETCHES;
+use crate::outbound_http::WAITS;
 
 /// The permits of one host.
 pub(crate) struct Permits {
@@ -121,7 +121,7 @@ impl Counted {
 }
 
 /// As many as may wait for such an address at a time. Each holds an instance.
-pub(crate) const FETCHING_REQUESTS: u32 = FETCHES as u32;
+pub(crate) const FETCHING_REQUESTS: u32 = WAITS as u32;
 
 #[cfg(test)]
 mod tests {
@@ -203,7 +203,7 @@ mod tests {
             request.fetching();
             waiting.push(request);
         }
-        assert_eq!(waiting.len(), 20 + FETCHES);
+        assert_eq!(waiting.len(), 20 + WAITS);
         drop(waiting);
         assert!(permits.all_returned().now_or_never().is_some());
     }

@@ -23,8 +23,8 @@ use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::traces::RequestSpan;
 use client::Clients;
-pub(crate) use fetches::FETCHES;
-use fetches::{Fetch, Fetches};
+pub(crate) use fetches::WAITS;
+use fetches::{Fetches, Place};
 use flight::{Flight, Flights};
 use observed::Observed;
 pub use policy::HttpPolicy;
@@ -46,8 +46,8 @@ pub struct OutboundHttpState {
 #[derive(Debug)]
 pub struct Exchange {
     flight: Arc<Flight>,
-    /// The place of a request to an address that an outsider chose, for as long as its answer is waited for.
-    fetch: Option<Fetch>,
+    /// The place of who waits for the answer of an address that an outsider chose.
+    place: Option<Place>,
 }
 
 /// For whom the component sends requests: the request that it works on.
@@ -95,29 +95,38 @@ impl<'a> OutboundHttpView<'a> {
         self
     }
 
-    fn start(&self, request: wit::Request) -> Arc<Flight> {
-        let (coalesce, host) = (request.coalesce.clone(), outsiders_host(&request));
+    /// Joins the exchange that is under way already, or starts one; `None` where there is no place for another.
+    fn start(&self, request: &wit::Request, client: Option<IpAddr>) -> Option<Arc<Flight>> {
+        let host = outsiders_host(request);
         let (clients, fetches) = (self.state.clients.clone(), self.state.fetches.clone());
         let (metrics, span) = (self.state.metrics.clone(), self.caller.and_then(|caller| caller.span.clone()));
-        self.state.flights.start(coalesce, async move {
-            // Not before: an exchange that is shared instead does not come here.
-            let observed = Observed::start(metrics, span.as_deref(), &request);
-            let request = observed.sent(request);
-            let outcome = clients.exchange(request).await;
-            observed.ended(&outcome);
-            if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
-                fetches.answered(&host);
-            }
-            outcome
+        self.state.flights.start(request.coalesce.clone(), || {
+            let place = match &host {
+                Some(host) => Some(fetches.begin(client, host)?),
+                None => None,
+            };
+            let request = request.clone();
+            Some(async move {
+                // Not before: an exchange that is shared instead does not come here.
+                let observed = Observed::start(metrics, span.as_deref(), &request);
+                let request = observed.sent(request);
+                let outcome = clients.exchange(request).await;
+                observed.ended(&outcome);
+                if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
+                    fetches.answered(&host);
+                }
+                drop(place);
+                outcome
+            })
         })
     }
 
     /// An exchange that was over before it began.
-    fn refuse(&self, request: &wit::Request, error: wit::Error) -> Arc<Flight> {
+    fn refused(&self, request: &wit::Request, error: wit::Error) -> Exchange {
         let span = self.caller.and_then(|caller| caller.span.as_deref());
         let outcome = Err(error);
         Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
-        self.state.flights.start(None, std::future::ready(outcome))
+        Exchange { flight: Flight::over(outcome), place: None }
     }
 }
 
@@ -133,21 +142,22 @@ fn outsiders_host(request: &wit::Request) -> Option<String> {
 impl wit::Host for OutboundHttpView<'_> {
     fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
         let client = self.caller.and_then(|caller| caller.client);
-        let place = outsiders_host(&request).map(|host| self.state.fetches.begin(client, &host));
-        let exchange = match place {
-            Some(None) => Exchange { flight: self.refuse(&request, wit::Error::Busy), fetch: None },
-            Some(Some(fetch)) => Exchange { flight: self.start(request), fetch: Some(fetch) },
-            None => Exchange { flight: self.start(request), fetch: None },
+        let place = outsiders_host(&request).map(|host| self.state.fetches.wait(client, &host));
+        let started = match place {
+            Some(None) => None,
+            Some(place) => self.start(&request, client).map(|flight| Exchange { flight, place }),
+            None => self.start(&request, client).map(|flight| Exchange { flight, place: None }),
         };
+        let exchange = started.unwrap_or_else(|| self.refused(&request, wit::Error::Busy));
         Ok(self.table.push(exchange)?)
     }
 }
 
 impl wit::HostExchange for OutboundHttpView<'_> {
     async fn response(&mut self, exchange: Resource<Exchange>) -> wasmtime::Result<Result<wit::Response, wit::Error>> {
-        let Exchange { flight, fetch } = self.table.get(&exchange)?;
+        let Exchange { flight, place } = self.table.get(&exchange)?;
         let flight = flight.clone();
-        let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref()).filter(|_| fetch.is_some());
+        let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref()).filter(|_| place.is_some());
         if let Some(in_flight) = in_flight {
             in_flight.fetching();
         }
@@ -155,7 +165,7 @@ impl wit::HostExchange for OutboundHttpView<'_> {
         if let Some(in_flight) = in_flight {
             in_flight.fetched();
         }
-        self.table.get_mut(&exchange)?.fetch = None;
+        self.table.get_mut(&exchange)?.place = None;
         Ok(outcome)
     }
 

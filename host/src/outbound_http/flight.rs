@@ -24,14 +24,17 @@ pub(super) struct Flight {
 }
 
 impl Flights {
-    /// Joins the exchange under way with an equal `coalesce`, or starts `exchange`.
-    pub(super) fn start(
+    /// Joins the exchange under way with an equal `coalesce`, or starts the one that `begin` makes, where it does.
+    pub(super) fn start<Exchange>(
         self: &Arc<Self>,
         coalesce: Option<String>,
-        exchange: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Arc<Flight> {
+        begin: impl FnOnce() -> Option<Exchange>,
+    ) -> Option<Arc<Flight>>
+    where
+        Exchange: Future<Output = Outcome> + Send + 'static,
+    {
         let Some(key) = coalesce else {
-            return Arc::new(launch(exchange, None));
+            return Some(Arc::new(launch(begin()?, None)));
         };
         // Declared before the guard, so that it is dropped after it: dropping the last holder of a flight locks again.
         let found;
@@ -40,11 +43,11 @@ impl Flights {
         if let Some(flight) = &found
             && flight.is_under_way()
         {
-            return flight.clone();
+            return Some(flight.clone());
         }
-        let flight = Arc::new(launch(exchange, Some((self.clone(), key.clone()))));
+        let flight = Arc::new(launch(begin()?, Some((self.clone(), key.clone()))));
         flights.insert(key, Arc::downgrade(&flight));
-        flight
+        Some(flight)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Flight>>> {
@@ -53,6 +56,11 @@ impl Flights {
 }
 
 impl Flight {
+    /// One that was over before it began.
+    pub(super) fn over(outcome: Outcome) -> Arc<Self> {
+        Arc::new(launch(std::future::ready(outcome), None))
+    }
+
     /// Waits for the outcome. Every call gets the same one.
     pub(super) async fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
@@ -106,11 +114,12 @@ mod tests {
         let count = Arc::new(AtomicU32::new(0));
         let start = |key: Option<&str>| {
             let count = count.clone();
-            flights.start(key.map(str::to_owned), async move {
+            let exchange = async move {
                 count.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 answer()
-            })
+            };
+            flights.start(key.map(str::to_owned), || Some(exchange)).unwrap()
         };
         let (first, second) = (start(first), start(second));
         assert_eq!(first.outcome().await.unwrap().body, second.outcome().await.unwrap().body);
@@ -129,22 +138,32 @@ mod tests {
     #[tokio::test]
     async fn a_finished_exchange_is_not_shared() {
         let flights = Arc::new(Flights::default());
-        let first = flights.start(Some("a".into()), async { answer() });
+        let first = flights.start(Some("a".into()), || Some(async { answer() })).unwrap();
         first.outcome().await.unwrap();
-        let second = flights.start(Some("a".into()), async { Err(Error::ConnectFailed) });
+        let second = flights.start(Some("a".into()), || Some(async { Err(Error::ConnectFailed) })).unwrap();
         assert!(second.outcome().await.is_err());
         assert!(first.outcome().await.is_ok(), "a second call returns the same result");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_under_way_is_joined_also_where_none_can_begin() {
+        let flights = Arc::new(Flights::default());
+        let none = || None::<std::future::Ready<Outcome>>;
+        assert!(flights.start(Some("a".into()), none).is_none() && flights.start(None, none).is_none());
+        let first = flights.start(Some("a".into()), || Some(std::future::pending())).unwrap();
+        assert!(Arc::ptr_eq(&first, &flights.start(Some("a".into()), none).unwrap()));
     }
 
     #[tokio::test]
     async fn dropping_the_last_holder_aborts_the_exchange() {
         let flights = Arc::new(Flights::default());
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        let flight = flights.start(Some("a".into()), async move {
+        let held = async move {
             let _held = sender;
             std::future::pending().await
-        });
-        let other = flights.start(Some("a".into()), async { answer() });
+        };
+        let flight = flights.start(Some("a".into()), || Some(held)).unwrap();
+        let other = flights.start(Some("a".into()), || Some(async { answer() })).unwrap();
         tokio::task::yield_now().await;
         drop(flight);
         tokio::task::yield_now().await;
