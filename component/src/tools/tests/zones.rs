@@ -87,6 +87,14 @@ impl Zone {
         let begin = self.local(from).div_euclid(3600) * 3600;
         (0..=(to - from) / 3600).map(|hour| label(begin + hour * 3600)).collect()
     }
+
+    /// Whether the range begins within an hour: midnight comes twice, and not a whole number of hours apart. Plausible
+    /// calls that hour partial too. No zone has one: clocks that went back from after midnight to before it did so by
+    /// whole hours (IANA time zone database 2025b).
+    fn cuts_an_hour(self, first: i64) -> bool {
+        let has_two_midnights = first - self.before < self.moves && self.moves < first - self.after;
+        has_two_midnights && (self.before - self.after) % 3600 != 0
+    }
 }
 
 fn date(local: i64) -> String {
