@@ -117,4 +117,4 @@ const PROCESSES: usize = 4;
 /// Records that stand while others go away.
 const STANDING: usize = 40;
 /// Without a new beginning every fourth of these fails in a WebAssembly host.
-const LISTINGS: usize = 60;
+const LISTINGS: usize = 15;
