@@ -119,6 +119,15 @@ pub fn code_cache_of_tests() -> PathBuf {
     Path::new(env!("OUT_DIR")).join("code")
 }
 
+/// Compiles a component, or takes what another test has compiled.
+///
+/// # Errors
+/// When `wasm` is not a component that this engine runs.
+#[cfg(any(test, feature = "testing"))]
+pub fn compiled_for_tests(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
+    code_cache::compiled(engine, wasm, &code_cache_of_tests())
+}
+
 /// What to do where this build lacks what is asked for.
 pub(crate) const BUILD_WITH_ALL: &str =
     "take a release, which has everything, or build with `cargo build --profile dist --features full`";

@@ -55,9 +55,9 @@ pub mod stdio;
 
 pub use admin::{AdminError, AdminServer};
 pub use cli::{CliError, CommandLine};
-#[cfg(any(test, feature = "testing"))]
-pub use component::code_cache_of_tests;
 pub use component::{ComponentError, ComponentSource, embedded_component};
+#[cfg(any(test, feature = "testing"))]
+pub use component::{code_cache_of_tests, compiled_for_tests};
 pub use guest_output::{LineSink, standard_error};
 pub use host::{ClientAddress, Host, HostBuilder, HostError, NotReady};
 pub use limits::Limits;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use plausible_mcp_host::compiled_for_tests;
 use plausible_mcp_host::oauth_store::{Answer, OauthStore, StoreError};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Result, Store};
 use wasmtime_wasi::clocks::HostWallClock;
 
@@ -50,7 +51,7 @@ pub fn get(url: &str, reach: Reach) -> HttpRequest {
 impl<T: Send + 'static> Adapter<T> {
     /// The adapter in `wasm`, over what `linker` has. `clock` is the one of the stores.
     pub fn linked(linker: &Linker<T>, wasm: &[u8], clock: Clock, new_store: NewStore<T>) -> Result<Self> {
-        let component = Component::from_binary(linker.engine(), wasm)?;
+        let component = compiled_for_tests(linker.engine(), wasm)?;
         Ok(Adapter { adapter: AdapterPre::new(linker.instantiate_pre(&component)?)?, new_store, clock })
     }
 

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use plausible_mcp_adapter_edge::setting;
 use plausible_mcp_host::compose::compose;
-use plausible_mcp_host::embedded_component;
 use plausible_mcp_host::oauth_store::{OauthStore as _, StoreError, contract};
-use plausible_mcp_host::setting_names;
+use plausible_mcp_host::{compiled_for_tests, embedded_component, setting_names};
 use plausible_mcp_tests::adapter::{HttpError, HttpMethod, HttpRequest, Reach, get};
 use plausible_mcp_tests::spin::{imports, listed, unpatched};
 use plausible_mcp_tests::upstream::{Reply, Upstream};
@@ -23,7 +22,6 @@ use plausible_mcp_tests::wasi::{WasiAdapter, linker};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +214,7 @@ async fn the_time_limit_is_for_the_whole_exchange_and_two_run_at_once() {
 fn the_composed_component_can_be_linked_by_wasmtime_serve() {
     let engine = Engine::new(&Config::new()).expect("an engine");
     let composed = compose(embedded_component(), "wasi").expect("the two fit");
-    let component = Component::from_binary(&engine, &composed).expect("a component");
+    let component = compiled_for_tests(&engine, &composed).expect("a component");
     assert!(linker(&engine).expect("a linker").instantiate_pre(&component).is_ok());
     let exports: Vec<String> =
         component.component_type().exports(&engine).map(|(name, _)| unpatched(name).to_owned()).collect();

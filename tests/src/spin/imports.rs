@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasmtime::component::Component;
+use plausible_mcp_host::compiled_for_tests;
 use wasmtime::component::types::ComponentItem;
 
 use super::instance::engine;
@@ -10,7 +10,7 @@ use super::instance::engine;
 /// The functions that a component uses of each interface that it imports.
 pub fn imports(wasm: &[u8]) -> BTreeMap<String, Vec<String>> {
     let engine = engine();
-    let component = Component::from_binary(&engine, wasm).expect("a component");
+    let component = compiled_for_tests(&engine, wasm).expect("a component");
     let mut imports = BTreeMap::new();
     for (name, import) in component.component_type().imports(&engine) {
         let ComponentItem::ComponentInstance(interface) = import.ty else { panic!("{name} is no interface") };

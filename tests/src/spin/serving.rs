@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use plausible_mcp_host::compiled_for_tests;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wasmtime::component::Component;
 use wasmtime::{Result, format_err};
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -123,7 +123,7 @@ fn component() -> Result<ProxyPre<Instance>, String> {
     static COMPONENT: OnceLock<Result<ProxyPre<Instance>, String>> = OnceLock::new();
     let compile = || {
         let engine = engine();
-        let component = Component::from_binary(&engine, artefacts::composed())?;
+        let component = compiled_for_tests(&engine, artefacts::composed())?;
         ProxyPre::new(linker(&engine)?.instantiate_pre(&component)?)
     };
     COMPONENT.get_or_init(|| compile().map_err(|error| format!("{error:#}"))).clone()
