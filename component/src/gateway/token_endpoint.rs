@@ -114,13 +114,9 @@ async fn authenticate<P: Ports>(
     headers: &Headers,
     form: &Form,
 ) -> Result<Client, Refusal> {
-    let mut lines = headers.values("authorization");
-    let (authorization, another) = (lines.next(), lines.next());
+    let authorization = headers.single("authorization").map_err(Refusal::conflicting)?;
     let by_header = authorization.is_some();
     let refused = |error: ClientError| client_refused(by_header, error);
-    if another.is_some() {
-        return Err(refused(ClientError::HeaderTwice));
-    }
     let credentials = Credentials::read(authorization.as_deref(), form).map_err(refused)?;
     let client = match clients::find_standing(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
@@ -167,7 +163,6 @@ fn client_refused(by_header: bool, error: ClientError) -> Refusal {
         ClientError::MalformedBasic => {
             "The header Authorization is not Basic with a client id and a secret (RFC 6749, section 2.3.1)."
         }
-        ClientError::HeaderTwice => "The header Authorization came more than once.",
         ClientError::ClientIdTwice => "The client id came more than once. Send one, in the header or in the body.",
         ClientError::SecretTwice => "The secret came more than once. Send it once, in the header or in the body.",
         ClientError::AssertionNotSupported => {

@@ -63,8 +63,6 @@ pub enum ClientError {
     NoClientId,
     /// The header `Authorization` is not Basic with two form-encoded values (RFC 6749 §2.3.1).
     MalformedBasic,
-    /// Two lines `Authorization`.
-    HeaderTwice,
     /// More than one client id, though they may be the same, or one in the body that is not that of the header.
     ClientIdTwice,
     /// More than one secret, though they may be the same (RFC 6749 §2.3: MUST NOT).
@@ -83,9 +81,7 @@ impl ClientError {
     /// What the client is told.
     pub fn wire(self) -> WireError {
         match self {
-            ClientError::HeaderTwice | ClientError::ClientIdTwice | ClientError::SecretTwice => {
-                WireError::InvalidRequest
-            }
+            ClientError::ClientIdTwice | ClientError::SecretTwice => WireError::InvalidRequest,
             _ => WireError::InvalidClient,
         }
     }
@@ -95,7 +91,6 @@ impl ClientError {
         match self {
             ClientError::NoClientId => "client_no_id",
             ClientError::MalformedBasic => "client_malformed_basic",
-            ClientError::HeaderTwice => "client_header_twice",
             ClientError::ClientIdTwice => "client_id_twice",
             ClientError::SecretTwice => "client_secret_twice",
             ClientError::AssertionNotSupported => "client_assertion_not_supported",
@@ -298,7 +293,7 @@ mod tests {
     #[test]
     fn what_is_sent_twice_makes_the_request_invalid_and_all_else_the_client() {
         use ClientError::*;
-        for error in [HeaderTwice, ClientIdTwice, SecretTwice] {
+        for error in [ClientIdTwice, SecretTwice] {
             assert_eq!(error.wire(), WireError::InvalidRequest, "{error:?}");
         }
         for error in [NoClientId, MalformedBasic, AssertionNotSupported, MissingSecret, UnexpectedSecret, WrongSecret] {
