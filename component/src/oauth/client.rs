@@ -26,7 +26,7 @@ pub struct Client {
 pub struct ClientMetadata {
     /// What it calls itself: anything at all.
     pub name: Option<String>,
-    /// Where it may be answered; sorted, at least one.
+    /// Where it may be answered, in the client's order; at least one.
     pub redirect_uris: Vec<String>,
     /// How it authenticates.
     pub auth_method: AuthMethod,
