@@ -188,8 +188,8 @@ fn basic(authorization: &str) -> Option<(String, Option<String>)> {
     }
     let decoded = STANDARD.decode(encoded.trim_matches(' ')).ok()?;
     if let Some(url) = decoded.strip_suffix(b":").filter(|url| url.starts_with(b"https://")) {
-        // The id of a client with a document, which has no secret, by a client that does not encode its colons.
-        return Some((decode(url).ok()?, None));
+        // The id of a client with a document, which has no secret, by a client that encodes nothing.
+        return Some((String::from_utf8(url.to_vec()).ok()?, None));
     }
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (id, password) = decoded.split_at_checked(colon)?;
@@ -283,10 +283,15 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_named_in_basic_with_or_without_its_colon_encoded() {
-        for pair in ["https://a.example/client:", "https%3A%2F%2Fa.example%2Fclient:"] {
+    fn a_document_is_named_in_basic_encoded_or_as_it_stands() {
+        for (pair, id) in [
+            ("https://a.example/client:", "https://a.example/client"),
+            ("https%3A%2F%2Fa.example%2Fclient:", "https://a.example/client"),
+            ("https://a.example/a%20b+c?d=%2F:", "https://a.example/a%20b+c?d=%2F"),
+            ("https%3A%2F%2Fa.example%2Fa%2520b%2Bc:", "https://a.example/a%20b+c"),
+        ] {
             let found = Credentials::read(Some(&basic_header(pair)), &Form::default()).unwrap();
-            assert_eq!((found.client_id.as_str(), found.secret), ("https://a.example/client", None), "{pair}");
+            assert_eq!((found.client_id.as_str(), found.secret), (id, None), "{pair}");
         }
     }
 
