@@ -66,7 +66,7 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
         code: required(form, "code")?,
         redirect_uri: optional(form, "redirect_uri")?,
         verifier: optional(form, "code_verifier")?,
-        resource: target(form)?,
+        resource: issuer.resource.requested(form),
     };
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
@@ -75,7 +75,8 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
 }
 
 async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
-    let request = Refresh { client_id: &client.id, token: required(form, "refresh_token")?, resource: target(form)? };
+    let token = required(form, "refresh_token")?;
+    let request = Refresh { client_id: &client.id, token, resource: issuer.resource.requested(form) };
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = refresh::refresh(&issuer.vault, issuer.now, issuer.resource, &request, admits).await;
@@ -226,10 +227,6 @@ fn required<'a>(form: &'a Form, name: &str) -> Result<&'a str, Refusal> {
         let text = format!("The parameter {name} is missing.");
         Refusal::oauth(WireError::InvalidRequest, &text, "missing_parameter")
     })
-}
-
-fn target(form: &Form) -> Result<Option<&str>, Refusal> {
-    form.value("resource").map_err(|_| grant_refused(WireError::InvalidTarget, "resource"))
 }
 
 fn check_form_scope(form: &Form) -> Result<(), Refusal> {
