@@ -154,14 +154,14 @@ async fn deny<P: Ports>(issuer: &Issuer<'_, P>, submission: &Submission<'_>) -> 
         check: "denied",
         state: request.state,
     };
-    let response = Response::see_other(&answer.location(issuer.resource.issuer()));
+    let response = Response::see_other(&answer.location(issuer.resource));
     Ok(Served::plain(with_cookies(response, submission.cookies.end(&denial.id).into_iter())))
 }
 
 /// Anyone can register a redirect URI, so an automatic redirect would make this host an open redirector: only a program
 /// on the user's own machine is answered without a click.
 fn return_to_client<P: Ports>(issuer: &Issuer<'_, P>, answer: &ClientAnswer) -> Refusal {
-    let location = answer.location(issuer.resource.issuer());
+    let location = answer.location(issuer.resource);
     if answer.redirect_uri.is_loopback() {
         return Refusal::with_response(Response::see_other(&location), answer.check);
     }

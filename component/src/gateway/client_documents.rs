@@ -7,7 +7,7 @@ use crate::config::url::Url;
 use crate::config::{AuthorizationServer, ClientDocuments};
 use crate::oauth::client::Client;
 use crate::oauth::client_metadata::{DocumentError, DocumentUrl, DocumentUrlError, ReadDocument, read_document};
-use crate::oauth::registration::LeftOut;
+use crate::oauth::registration::{LeftOut, RegistrationError};
 use crate::oauth::secret::{hex, sha256};
 use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach};
 
@@ -61,7 +61,8 @@ impl DocumentFailure {
         match self {
             DocumentFailure::Off => "document_off",
             DocumentFailure::Url(_) => "document_url",
-            DocumentFailure::HostNotAllowed | DocumentFailure::OwnHost => "document_host",
+            DocumentFailure::HostNotAllowed => "document_host",
+            DocumentFailure::OwnHost => "document_own_host",
             DocumentFailure::Fetch(_) => "document_fetch",
             DocumentFailure::Document(_) => "document_content",
         }
@@ -73,8 +74,7 @@ impl DocumentFailure {
             DocumentFailure::Url(error) => Some(error.reason()),
             DocumentFailure::Fetch(error) => Some(error.reason()),
             DocumentFailure::Document(error) => Some(error.reason()),
-            DocumentFailure::OwnHost => Some("document_own_host"),
-            DocumentFailure::Off | DocumentFailure::HostNotAllowed => None,
+            DocumentFailure::Off | DocumentFailure::HostNotAllowed | DocumentFailure::OwnHost => None,
         }
     }
 }
@@ -132,6 +132,9 @@ pub async fn fetch<P: Ports>(issuer: &Issuer<'_, P>, url: &DocumentUrl) -> Resul
             Ok(client)
         }
         Err(error) => {
+            if let DocumentError::Metadata(RegistrationError::NoRedirectUri(left_out)) = &error {
+                issuer.notes.borrow_mut().left_out = left_out.clone();
+            }
             if error.ends_the_client() {
                 kept_documents::forget(issuer, url.as_str()).await;
             }

@@ -66,7 +66,7 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
         code: required(form, "code")?,
         redirect_uri: optional(form, "redirect_uri")?,
         verifier: optional(form, "code_verifier")?,
-        resource: target(form)?,
+        resource: issuer.resource.requested(form),
     };
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
@@ -75,7 +75,8 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
 }
 
 async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
-    let request = Refresh { client_id: &client.id, token: required(form, "refresh_token")?, resource: target(form)? };
+    let token = required(form, "refresh_token")?;
+    let request = Refresh { client_id: &client.id, token, resource: issuer.resource.requested(form) };
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = refresh::refresh(&issuer.vault, issuer.now, issuer.resource, &request, admits).await;
@@ -114,13 +115,9 @@ async fn authenticate<P: Ports>(
     headers: &Headers,
     form: &Form,
 ) -> Result<Client, Refusal> {
-    let mut lines = headers.values("authorization");
-    let (authorization, another) = (lines.next(), lines.next());
+    let authorization = headers.single("authorization").map_err(Refusal::conflicting)?;
     let by_header = authorization.is_some();
     let refused = |error: ClientError| client_refused(by_header, error);
-    if another.is_some() {
-        return Err(refused(ClientError::HeaderTwice));
-    }
     let credentials = Credentials::read(authorization.as_deref(), form).map_err(refused)?;
     let client = match clients::find_standing(issuer, limits, &credentials.client_id).await {
         Ok(client) => client,
@@ -167,7 +164,6 @@ fn client_refused(by_header: bool, error: ClientError) -> Refusal {
         ClientError::MalformedBasic => {
             "The header Authorization is not Basic with a client id and a secret (RFC 6749, section 2.3.1)."
         }
-        ClientError::HeaderTwice => "The header Authorization came more than once.",
         ClientError::ClientIdTwice => "The client id came more than once. Send one, in the header or in the body.",
         ClientError::SecretTwice => "The secret came more than once. Send it once, in the header or in the body.",
         ClientError::AssertionNotSupported => {
@@ -231,10 +227,6 @@ fn required<'a>(form: &'a Form, name: &str) -> Result<&'a str, Refusal> {
         let text = format!("The parameter {name} is missing.");
         Refusal::oauth(WireError::InvalidRequest, &text, "missing_parameter")
     })
-}
-
-fn target(form: &Form) -> Result<Option<&str>, Refusal> {
-    form.value("resource").map_err(|_| grant_refused(WireError::InvalidTarget, "resource"))
 }
 
 fn check_form_scope(form: &Form) -> Result<(), Refusal> {

@@ -47,7 +47,7 @@ pub struct RpcError {
     pub status: u16,
     /// The JSON-RPC or MCP error code.
     pub code: i32,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub message: String,
     /// What a program can use.
     pub data: Option<Box<Value>>,

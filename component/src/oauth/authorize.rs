@@ -78,7 +78,7 @@ pub struct ClientAnswer {
     pub redirect_uri: RedirectUri,
     /// The error.
     pub error: WireError,
-    /// The name of the check that failed, for the log and for `error_description`.
+    /// The name of the check that failed, for the log.
     pub check: &'static str,
     /// The request's state.
     pub state: Option<String>,
@@ -116,10 +116,13 @@ pub fn check(form: &Form, client: &Client, rules: Rules) -> Result<Authorization
 }
 
 impl ClientAnswer {
-    /// The URL that carries the error, with `iss` (RFC 9207 §2) and the state.
-    pub fn location(&self, issuer: &str) -> String {
-        let mut pairs = vec![("error", self.error.code()), ("iss", issuer)];
+    /// The URL that carries the error, with `iss` (RFC 9207 §2) and the state. A client that asks for another resource
+    /// is told which there is: it may have found this server by an address that takes no tokens.
+    pub fn location(&self, resource: &Resource) -> String {
+        let described = format!("Tokens are for {} only. Connect to that address.", resource.url());
+        let mut pairs = vec![("error", self.error.code()), ("iss", resource.issuer())];
         pairs.extend(self.state.as_deref().map(|state| ("state", state)));
+        pairs.extend((self.error == WireError::InvalidTarget).then_some(("error_description", described.as_str())));
         self.redirect_uri.with_parameters(&pairs)
     }
 }
@@ -185,10 +188,9 @@ fn prompt(form: &Form) -> Result<(), WireError> {
     }
 }
 
-/// RFC 8707 allows several; a token of ours has one audience.
+/// RFC 8707 allows several; a token of ours has one audience, so each has to name it.
 fn target(form: &Form, resource: &Resource) -> Result<(), WireError> {
-    let requested = form.value("resource").map_err(|_| WireError::InvalidTarget)?;
-    resource.check(requested).map_err(|_| WireError::InvalidTarget)
+    resource.check(resource.requested(form)).map_err(|_| WireError::InvalidTarget)
 }
 
 fn challenge(form: &Form) -> Option<CodeChallenge> {
@@ -263,6 +265,8 @@ mod tests {
             assert!(outcome(&with(name, value)).is_ok(), "{name}");
         }
         assert!(outcome(&[and("x", "1").as_slice(), &[("x", "2")]].concat()).is_ok());
+        let ours = ["https://mcp.example.com/internal", "https://mcp.example.com/internal/", "https://mcp.example.com"];
+        assert!(outcome(&[GOOD.as_slice(), &ours.map(|resource| ("resource", resource))].concat()).is_ok(), "A37");
     }
 
     #[test]
@@ -323,10 +327,12 @@ mod tests {
             let Err(Refused::Client(answer)) = outcome(&pairs) else { panic!("{row}") };
             assert_eq!((answer.check, answer.error), (check, error), "{row}");
             assert_eq!(answer.state.as_deref(), Some("s ä+/="), "{row}");
-            let location = answer.location("https://mcp.example.com");
+            let location = answer.location(&Resource::of("https://mcp.example.com"));
             let expected =
                 format!("https://a.example/cb?error={}&iss=https%3A%2F%2Fmcp.example.com&state=", error.code());
             assert!(location.starts_with(&expected), "{row} {location}");
+            let names_resource = location.contains("https%3A%2F%2Fmcp.example.com%2Finternal");
+            assert_eq!(names_resource, error == InvalidTarget, "{row} {location}");
         }
     }
 

@@ -26,7 +26,7 @@ pub struct Client {
 pub struct ClientMetadata {
     /// What it calls itself: anything at all.
     pub name: Option<String>,
-    /// Where it may be answered; sorted, at least one.
+    /// Where it may be answered, in the client's order; at least one.
     pub redirect_uris: Vec<String>,
     /// How it authenticates.
     pub auth_method: AuthMethod,
@@ -63,8 +63,6 @@ pub enum ClientError {
     NoClientId,
     /// The header `Authorization` is not Basic with two form-encoded values (RFC 6749 §2.3.1).
     MalformedBasic,
-    /// Two lines `Authorization`.
-    HeaderTwice,
     /// More than one client id, though they may be the same, or one in the body that is not that of the header.
     ClientIdTwice,
     /// More than one secret, though they may be the same (RFC 6749 §2.3: MUST NOT).
@@ -83,9 +81,7 @@ impl ClientError {
     /// What the client is told.
     pub fn wire(self) -> WireError {
         match self {
-            ClientError::HeaderTwice | ClientError::ClientIdTwice | ClientError::SecretTwice => {
-                WireError::InvalidRequest
-            }
+            ClientError::ClientIdTwice | ClientError::SecretTwice => WireError::InvalidRequest,
             _ => WireError::InvalidClient,
         }
     }
@@ -95,7 +91,6 @@ impl ClientError {
         match self {
             ClientError::NoClientId => "client_no_id",
             ClientError::MalformedBasic => "client_malformed_basic",
-            ClientError::HeaderTwice => "client_header_twice",
             ClientError::ClientIdTwice => "client_id_twice",
             ClientError::SecretTwice => "client_secret_twice",
             ClientError::AssertionNotSupported => "client_assertion_not_supported",
@@ -193,8 +188,8 @@ fn basic(authorization: &str) -> Option<(String, Option<String>)> {
     }
     let decoded = STANDARD.decode(encoded.trim_matches(' ')).ok()?;
     if let Some(url) = decoded.strip_suffix(b":").filter(|url| url.starts_with(b"https://")) {
-        // The id of a client with a document, which has no secret, by a client that does not encode its colons.
-        return Some((decode(url).ok()?, None));
+        // The id of a client with a document, which has no secret, by a client that encodes nothing.
+        return Some((String::from_utf8(url.to_vec()).ok()?, None));
     }
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (id, password) = decoded.split_at_checked(colon)?;
@@ -288,17 +283,22 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_named_in_basic_with_or_without_its_colon_encoded() {
-        for pair in ["https://a.example/client:", "https%3A%2F%2Fa.example%2Fclient:"] {
+    fn a_document_is_named_in_basic_encoded_or_as_it_stands() {
+        for (pair, id) in [
+            ("https://a.example/client:", "https://a.example/client"),
+            ("https%3A%2F%2Fa.example%2Fclient:", "https://a.example/client"),
+            ("https://a.example/a%20b+c?d=%2F:", "https://a.example/a%20b+c?d=%2F"),
+            ("https%3A%2F%2Fa.example%2Fa%2520b%2Bc:", "https://a.example/a%20b+c"),
+        ] {
             let found = Credentials::read(Some(&basic_header(pair)), &Form::default()).unwrap();
-            assert_eq!((found.client_id.as_str(), found.secret), ("https://a.example/client", None), "{pair}");
+            assert_eq!((found.client_id.as_str(), found.secret), (id, None), "{pair}");
         }
     }
 
     #[test]
     fn what_is_sent_twice_makes_the_request_invalid_and_all_else_the_client() {
         use ClientError::*;
-        for error in [HeaderTwice, ClientIdTwice, SecretTwice] {
+        for error in [ClientIdTwice, SecretTwice] {
             assert_eq!(error.wire(), WireError::InvalidRequest, "{error:?}");
         }
         for error in [NoClientId, MalformedBasic, AssertionNotSupported, MissingSecret, UnexpectedSecret, WrongSecret] {

@@ -198,15 +198,16 @@ pub fn read_document(
     if !content_type.is_some_and(is_json) {
         return Err(DocumentError::MediaType);
     }
-    if body.len() > MAX_DOCUMENT_BYTES {
-        return Err(DocumentError::TooLong);
-    }
     let members = read_object(body).map_err(|error| match error {
         ObjectError::NotAnObject => DocumentError::NotAnObject,
         ObjectError::Repeated => DocumentError::RepeatedMember,
     })?;
     if members.get("client_id").and_then(Value::as_str) != Some(url.as_str()) {
         return Err(DocumentError::WrongClientId);
+    }
+    // Asked only now: a long page of an error or a challenge is not the document.
+    if body.len() > MAX_DOCUMENT_BYTES {
+        return Err(DocumentError::TooLong);
     }
     if members.get("client_name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
         return Err(DocumentError::NoName);
@@ -406,10 +407,14 @@ mod tests {
         let twice = body.replacen('{', "{\"client_id\":\"https://evil.example/\",", 1);
         let read = read_document(&url, 200, Some("application/json"), twice.as_bytes(), &[]);
         assert_eq!(read, Err(RepeatedMember), "M20");
-        for page in ["<html>", "", "[]"] {
+        let long_page = format!("<html>{}", "x".repeat(MAX_DOCUMENT_BYTES));
+        for page in ["<html>", "", "[]", &long_page] {
             let read = read_document(&url, 200, Some("application/json"), page.as_bytes(), &[]);
-            assert_eq!(read, Err(NotAnObject), "M12 {page}");
+            assert_eq!(read, Err(NotAnObject), "M12 {page:.10}");
         }
+        let long_error = json!({ "error": "x".repeat(MAX_DOCUMENT_BYTES) }).to_string();
+        let read = read_document(&url, 200, Some("application/json"), long_error.as_bytes(), &[]);
+        assert_eq!(read, Err(WrongClientId), "it is not the document");
     }
 
     #[test]

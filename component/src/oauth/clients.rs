@@ -47,6 +47,16 @@ pub enum ClientsError {
     Store(StoreError),
 }
 
+impl ClientsError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            ClientsError::Contended => "client_contended",
+            ClientsError::Store(error) => error.reason(),
+        }
+    }
+}
+
 impl From<StoreError> for ClientsError {
     fn from(error: StoreError) -> ClientsError {
         ClientsError::Store(error)

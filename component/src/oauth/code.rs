@@ -175,8 +175,8 @@ pub async fn redeem<S: OauthStore, R: Random>(
     Err(RedeemError::Contended)
 }
 
-/// The client that a code which can still be redeemed was issued to, if it is the one with this id: for a token request
-/// of a client that has been evicted since.
+/// Returns the client that a code which can still be redeemed was issued to, if it is the one with this id: for a token
+/// request of a client that has been evicted since, or whose document is away.
 pub async fn client<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,

@@ -60,7 +60,8 @@ impl Form {
         self.values(name).next().is_some()
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+    /// The values of a parameter that may come more than once.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 }

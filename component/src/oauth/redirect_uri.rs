@@ -102,17 +102,6 @@ impl RedirectUri {
         }
     }
 
-    /// What a content security policy calls the target: `scheme://host[:port]`, or `scheme:`.
-    pub fn source_expression(&self) -> String {
-        let (scheme, rest) = self.text.split_once(':').unwrap_or_default();
-        match rest.strip_prefix("//") {
-            Some(rest) if self.kind != Kind::PrivateUse => {
-                format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap_or_default())
-            }
-            _ => format!("{scheme}:"),
-        }
-    }
-
     /// The URI with parameters appended; what its query holds is kept (RFC 6749 §3.1.2).
     pub fn with_parameters(&self, pairs: &[(&str, &str)]) -> String {
         let separator = match self.text.split_once('?') {
@@ -350,7 +339,6 @@ mod tests {
         check("cursor://anysphere.cursor/cb", "cursor://anysphere.cursor/cb", true);
         check("com.example.app:/cb", "com.example.app:/cb?x", false);
         assert_eq!(parse("com.example.app:/cb").unwrap().host(), "com.example.app");
-        assert_eq!(parse("cursor://x/cb").unwrap().source_expression(), "cursor:");
         assert_eq!(RedirectUri::parse("cursor://x", &[]), Err(RedirectUriError::Scheme));
     }
 
@@ -360,8 +348,6 @@ mod tests {
         assert_eq!(joined("https://a/cb"), "https://a/cb?error=a%20b&state=%26%3D%23%C3%A4");
         assert!(joined("https://a/cb?x=1").starts_with("https://a/cb?x=1&error="), "A61");
         assert!(joined("https://a/cb?").starts_with("https://a/cb?error="));
-        assert_eq!(parse("http://[::1]:9/cb").unwrap().source_expression(), "http://[::1]:9");
-        assert_eq!(parse("https://a.example?x").unwrap().source_expression(), "https://a.example");
     }
 
     proptest::proptest! {

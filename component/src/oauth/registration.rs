@@ -149,8 +149,8 @@ pub(super) fn choose_method(
     served: &[AuthMethod],
     default: AuthMethod,
 ) -> Result<AuthMethod, Methods> {
-    let given = |name: &str| members.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""));
-    let (named, supported) = (given("token_endpoint_auth_method"), given("token_endpoint_auth_methods_supported"));
+    let named = given(members, "token_endpoint_auth_method");
+    let supported = given(members, "token_endpoint_auth_methods_supported");
     let supported = match supported {
         Some(Value::Array(methods)) => methods.as_slice(),
         Some(method) => std::slice::from_ref(method),
@@ -283,10 +283,16 @@ fn methods<'a>(asked: impl Iterator<Item = &'a Value>) -> Methods {
     Methods(names.join(", "))
 }
 
-/// A list of texts, shortened to what is read of it; `None` when the member is absent.
+/// A member that says something. Libraries write null or an empty text for what is absent.
+fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+/// A list of texts, shortened to what is read of it; `None` when the member is absent or lists nothing.
 fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, RegistrationError> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
+    match given(members, name) {
+        None => Ok(None),
+        Some(Value::Array(items)) if items.is_empty() => Ok(None),
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
             Ok(Some(items.iter().filter_map(Value::as_str).take(MAX_LISTED).map(str::to_owned).collect()))
         }
@@ -295,8 +301,8 @@ fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>
 }
 
 pub(super) fn check_keys(members: &Map<String, Value>) -> Result<(), RegistrationError> {
-    let keys = members.get("jwks").filter(|keys| !keys.is_null());
-    if keys.is_some() && members.get("jwks_uri").is_some_and(|uri| !uri.is_null()) {
+    let keys = given(members, "jwks");
+    if keys.is_some() && given(members, "jwks_uri").is_some() {
         return Err(RegistrationError::Keys);
     }
     let listed = keys.and_then(|keys| keys.get("keys")).and_then(Value::as_array);
@@ -444,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_may_not_choose_is_ignored() {
+    fn what_a_client_may_not_choose_or_leaves_empty_is_ignored() {
         let plain = read(with("client_name", json!("A"))).unwrap();
         for (name, value) in [
             ("client_id", json!("x")),
@@ -453,6 +459,11 @@ mod tests {
             ("client_secret_expires_at", json!(0)),
             ("application_type", json!("web")),
             ("application_type", json!("native")),
+            ("grant_types", json!([])),
+            ("response_types", json!([])),
+            ("grant_types", json!("")),
+            ("response_types", Value::Null),
+            ("jwks_uri", json!("")),
         ] {
             let mut body = with("client_name", json!("A"));
             body[name] = value;
@@ -470,7 +481,9 @@ mod tests {
         let confidential = read(json!({"redirect_uris": ["https://a/1"]})).unwrap();
         assert_eq!(confidential.auth_method, AuthMethod::Basic, "RFC 7591 §2: the default");
         let first = register(&ring, confidential.clone(), ([1; 32], [2; 32]));
-        assert_ne!(first.0.id, register(&ring, confidential, ([3; 32], [4; 32])).0.id);
+        assert_ne!(first.0.id, register(&ring, confidential.clone(), ([3; 32], [4; 32])).0.id);
+        let empty = json!({ "redirect_uris": ["https://a/1"], "jwks": { "keys": [] }, "jwks_uri": "" });
+        assert_eq!(read(empty), Ok(confidential));
         let body = response(&first.0, first.1.as_ref(), 5);
         assert_eq!(body["client_secret"], first.1.as_ref().unwrap().expose());
         assert!(!serde_json::to_string(&first.0).unwrap().contains(&first.1.unwrap().expose()));

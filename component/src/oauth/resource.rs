@@ -1,5 +1,7 @@
 //! The protected resource, as RFC 8707 names it: `PUBLIC_URL` + `/internal`.
 
+use super::form::Form;
+
 /// The one resource that tokens are issued for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
@@ -26,6 +28,12 @@ impl Resource {
         &self.issuer
     }
 
+    /// What a request asks for. Of several, which RFC 8707 §2 allows, it is one that is not ours, if there is one.
+    pub fn requested<'a>(&self, form: &'a Form) -> Option<&'a str> {
+        let other = form.values("resource").find(|&requested| self.check(Some(requested)).is_err());
+        other.or_else(|| form.values("resource").next())
+    }
+
     /// Checks what a client asks for. Besides the canonical URL, an upper-case scheme or host, one slash at the end,
     /// the bare origin, or nothing are taken for it; everything else would make a token for somebody else.
     pub fn check(&self, requested: Option<&str>) -> Result<(), InvalidTarget> {
@@ -48,6 +56,7 @@ const TOLERATED_PATHS: [&str; 4] = ["", "/", "/internal", "/internal/"];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::form::encode;
 
     #[track_caller]
     fn check(requested: &str, ours: bool) {
@@ -67,6 +76,25 @@ mod tests {
             "https://mcp.example.com/",
         ] {
             check(requested, true);
+        }
+    }
+
+    #[test]
+    fn of_several_the_one_that_is_not_ours_is_asked_for() {
+        let resource = Resource::of("https://mcp.example.com");
+        let (ours, slash, other) =
+            ("https://mcp.example.com/internal", "https://mcp.example.com/internal/", "https://b/");
+        for (values, requested) in [
+            (&[][..], None),
+            (&[ours, ours], Some(ours)),
+            (&[slash, ours], Some(slash)),
+            (&[ours, other], Some(other)),
+            (&[other, ours], Some(other)),
+            (&["", ours], Some(ours)),
+        ] {
+            let pairs: Vec<_> = values.iter().map(|value| ("resource", *value)).collect();
+            let form = Form::parse(encode(&pairs).as_bytes(), 1000).unwrap();
+            assert_eq!(resource.requested(&form), requested, "{values:?}");
         }
     }
 

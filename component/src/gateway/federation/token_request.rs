@@ -59,7 +59,7 @@ pub(super) async fn id_token<P: Ports>(
 
 fn read(body: &[u8]) -> Result<String, FederationError> {
     let answer: Value = serde_json::from_slice(body).map_err(|_| FederationError::ProviderFailed)?;
-    if answer.get("error").is_some() {
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
         return Err(refused(200, &answer));
     }
     let text = |name: &str| answer.get(name).and_then(Value::as_str);

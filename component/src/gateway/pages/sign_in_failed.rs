@@ -91,7 +91,7 @@ impl FailedLogin {
                 502,
                 "The sign-in service refuses this server",
                 "It does not accept the secret that this server is set up with. That is not your fault: tell whoever \
-                 runs this server, who has to mend it before anybody can sign in.",
+                 runs this server, who has to fix it before anybody can sign in.",
             ),
         }
     }

@@ -99,10 +99,14 @@ fn errors_after_that_wait_behind_a_button_and_go_to_loopback_by_themselves() {
         assert_eq!(parameter(&location, "error").as_deref(), Some(error), "{id}");
         assert_eq!(parameter(&location, "state").as_deref(), Some("client-state"), "{id}");
         assert_eq!(parameter(&location, "iss").as_deref(), Some("https://mcp.example.com"), "{id}");
+        let described = parameter(&location, "error_description").unwrap_or_default();
+        assert_eq!(described.contains("https://mcp.example.com/internal"), error == "invalid_target", "{id}");
     }
     let one = authorize(&client, &[("resource", "https://mcp.example.com/internal")]);
     let twice = format!("{one}&resource=https%3A%2F%2Fother.example");
     assert!(text(&Browser::default().get(&world, &twice)).contains("error=invalid_target"), "A37");
+    let same = format!("{one}&resource=https%3A%2F%2Fmcp.example.com%2Finternal%2F");
+    assert_eq!(Browser::default().get(&world, &same).status, 200, "A37: both are this server's");
 }
 
 #[test]

@@ -115,6 +115,28 @@ fn what_the_token_endpoint_refuses_has_its_cause() {
 }
 
 #[test]
+fn what_a_registration_is_refused_for_has_its_cause() {
+    let world = World::new();
+    for (metadata, cause) in [
+        (json!([]), "registration_not_an_object"),
+        (json!({}), "registration_redirect_uris"),
+        (json!({ "redirect_uris": ["urn:x"] }), "registration_no_redirect_uri"),
+        (
+            json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "private_key_jwt" }),
+            "registration_auth_method",
+        ),
+        (json!({ "redirect_uris": [REDIRECT_URI], "grant_types": ["implicit"] }), "registration_grant_types"),
+        (json!({ "redirect_uris": [REDIRECT_URI], "client_name": 7 }), "registration_name"),
+    ] {
+        assert_eq!(world.register(&metadata).status, 400, "{cause}");
+        logged(&world, "registration", cause);
+    }
+    world.break_store(true);
+    assert_eq!(world.register(&json!({ "redirect_uris": [REDIRECT_URI] })).status, 503);
+    logged(&world, "store", "store_unavailable");
+}
+
+#[test]
 fn what_a_page_says_has_its_cause() {
     let world = World::new();
     let (client, browser) = (world.client(), Browser::default());
@@ -137,7 +159,14 @@ fn what_a_page_says_has_its_cause() {
     browser.decide(&world, &form, "deny");
     browser.decide(&world, &form, "deny");
     logged(&world, "transaction", "transaction_denied");
+    browser.get(&world, &authorize("https://mcp.example.com/client.json", &[]));
+    assert_eq!(last(&world)["reason"], "document_own_host");
     let url = world.document("client.json");
+    let foreign = json!({ "client_id": url, "client_name": "App", "redirect_uris": ["urn:x", "myapp:/cb"] });
+    world.provider().fail("client.json", Fault::Answer(200, foreign.to_string()));
+    browser.get(&world, &authorize(&url, &[]));
+    logged(&world, "document_content", "registration_no_redirect_uri");
+    assert_eq!(last(&world)["left_out_redirect_uris"], "redirect_uri_scheme 2");
     world.provider().fail("client.json", Fault::Answer(200, "[]".to_owned()));
     browser.get(&world, &authorize(&url, &[]));
     assert_eq!(last(&world)["cause"], "document_not_an_object");

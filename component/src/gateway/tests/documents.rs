@@ -217,9 +217,11 @@ fn a_document_that_cannot_be_had_costs_no_standing_sign_in() {
         ("S51", Fault::Answer(302, String::new())),
         ("M12", Fault::Typed("text/html", good(&standing.url))),
         ("M12", Fault::Answer(200, "<html>".to_owned())),
+        ("M12", Fault::Answer(200, format!("<html>{}", "x".repeat(6000)))),
         ("M12", Fault::Garbage),
         ("M15", Fault::Flood),
         ("M17", Fault::Closed),
+        ("M21", Fault::Answer(200, json!({ "error": "x".repeat(6000) }).to_string())),
         ("M21", Fault::Answer(200, "{\"error\":\"blocked\"}".to_owned())),
     ] {
         standing.answers(fault);
@@ -241,6 +243,35 @@ fn a_client_that_was_never_given_a_token_has_no_last_good_copy() {
     assert_eq!((standing.refresh(), standing.revoke()), (away(), away()), "M11");
     standing.answers(Fault::Answer(410, String::new()));
     assert_eq!((standing.refresh(), standing.revoke()), (ended(), ended()));
+}
+
+#[test]
+fn a_code_is_redeemed_while_the_document_is_away() {
+    let world = World::with(FETCHING);
+    let (url, other) = (world.document("client.json"), world.document("other.json"));
+    world.provider().fail("client.json", Fault::Answer(200, good(&url)));
+    let code = world.code(&Browser::default(), &url);
+    // The store has lost what it kept of the document, and no token has made it a last good copy.
+    for (key, _) in world.records().iter().filter(|(key, _)| key.starts_with("document/")) {
+        world.overwrite(key, b"lost");
+    }
+    world.provider().fail(".json", Fault::Answer(403, String::new()));
+    world.move_on();
+    let redeem = |client: &str, code: &str| {
+        let response = world.token(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+        ]);
+        (response.status, error_of(&response))
+    };
+    let guess = format!("pmcp_c_{}", "A".repeat(43));
+    assert_eq!(redeem(&url, &guess), away(), "M11: only the code knows the client");
+    assert_eq!(redeem(&other, &code), away(), "M11: the code is another client's");
+    assert_eq!(redeem(&url, &code), SERVED, "M11");
+    world.provider().fail("client.json", Fault::Answer(410, String::new()));
+    assert_eq!(redeem(&url, &code), ended(), "a document that is gone is not away");
 }
 
 #[test]

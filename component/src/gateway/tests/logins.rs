@@ -190,7 +190,7 @@ fn a_token_of_another_type_is_no_login() {
     ] {
         let browser = Browser::default();
         let back = browser.approve(&world, &browser.consent(&world, &client));
-        let mut answer = json!({ "access_token": "opaque", "id_token": world.provider().id_token() });
+        let mut answer = json!({ "access_token": "opaque", "id_token": world.provider().id_token(), "error": null });
         if !token_type.is_null() {
             answer["token_type"] = token_type.clone();
         }

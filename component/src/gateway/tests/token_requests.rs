@@ -169,6 +169,11 @@ fn a_code_is_for_its_client_verifier_redirect_and_resource() {
         ("D39", &[("code_verifier", "short")], "invalid_grant"),
         ("D39", &[("code_verifier", &wrong)], "invalid_grant"),
         ("D42", &[("resource", "https://mcp.example.com/mcp")], "invalid_target"),
+        (
+            "D42",
+            &[("resource", "https://mcp.example.com/internal"), ("resource", "https://mcp.example.com/mcp")],
+            "invalid_target",
+        ),
         ("D44", &[("scope", "a\"b")], "invalid_scope"),
     ] {
         let code = world.code(&Browser::default(), &client);
@@ -178,6 +183,21 @@ fn a_code_is_for_its_client_verifier_redirect_and_resource() {
         refused(&world.token(&pairs), 400, error, id);
         assert_eq!(world.token(&code_request(&client, &code)).status, 200, "{id} has burnt the code");
     }
+}
+
+#[test]
+fn the_resource_may_come_more_than_once_where_each_is_this_server() {
+    let world = World::new();
+    let client = world.client();
+    let code = world.code(&Browser::default(), &client);
+    let resources =
+        [("resource", "https://mcp.example.com/internal"), ("resource", "https://mcp.example.com/internal/")];
+    let redeemed = world.token(&[code_request(&client, &code), resources.to_vec()].concat());
+    assert_eq!(redeemed.status, 200, "D42 {}", text(&redeemed));
+    let tokens = json_of(&redeemed);
+    let refresh = refresh_request(&client, tokens["refresh_token"].as_str().unwrap());
+    let scope = ("scope", "mcp offline_access");
+    assert_eq!(world.token(&[refresh, resources.to_vec(), vec![scope]].concat()).status, 200, "F14");
 }
 
 #[test]
