@@ -86,7 +86,12 @@ impl<'a, P: Ports> Gateway<'a, P> {
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
         if surface::is_asked_for(self.ports, request) {
-            return Answered { response: surface::answer(self.setup), record: None, report: None, stale_document: None };
+            return Answered {
+                response: surface::answer(self.setup),
+                record: None,
+                report: None,
+                stale_document: None,
+            };
         }
         let received = self.ports.clock().now();
         let request = &*request.without_copies();
