@@ -65,7 +65,9 @@ pub fn message(value: Value) -> Result<Message, (Option<Id>, RpcError)> {
     if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return refuse("the member \"jsonrpc\" must be \"2.0\"");
     }
-    let Some(method) = members.remove("method") else { return response(&members, id, readable) };
+    let Some(method) = members.remove("method").filter(|method| !method.is_null()) else {
+        return response(&members, id, readable);
+    };
     let Value::String(method) = method else { return refuse("the member \"method\" must be a string") };
     let params = match members.remove("params") {
         // Libraries write null for what is absent.
@@ -86,7 +88,11 @@ fn response(
     readable: Option<Id>,
 ) -> Result<Message, (Option<Id>, RpcError)> {
     let has_error = members.get("error").is_some_and(|error| !error.is_null());
-    let answers = members.contains_key("result") != has_error;
+    // Beside an error a null is the absent result; alone it is the result.
+    let answers = match members.get("result") {
+        Some(result) => !has_error || result.is_null(),
+        None => has_error,
+    };
     match id {
         Some(Ok(_)) | None if answers => Ok(Message::Response),
         Some(Err(error)) if answers => Err((None, error)),

@@ -296,7 +296,13 @@ fn null_is_absent() {
     }
     let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#;
     assert_eq!(send(notification, &[]).0, 202);
-    assert_eq!(send(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, &[]).0, 202);
+    for response in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":null,"params":null,"result":{},"error":null}"#,
+    ] {
+        assert_eq!(send(response, &[]).0, 202, "{response}");
+    }
     let mut meta = meta("2026-07-28");
     meta["io.modelcontextprotocol/clientInfo"] = Value::Null;
     meta["io.modelcontextprotocol/logLevel"] = Value::Null;

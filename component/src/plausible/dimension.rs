@@ -131,6 +131,11 @@ impl Dimension {
     /// The page dimension.
     pub const PAGE: Dimension = Dimension::BuiltIn("event:page");
 
+    /// Whether its values are paths of pages, which have no `*`.
+    pub fn is_path(&self) -> bool {
+        matches!(self, Dimension::BuiltIn("event:page" | "visit:entry_page" | "visit:exit_page"))
+    }
+
     /// The name in the API.
     pub fn name(&self) -> String {
         match self {

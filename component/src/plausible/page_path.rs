@@ -4,8 +4,12 @@
 //! fragment follow (<https://github.com/plausible/analytics>, `lib/plausible/ingestion/request.ex`). Scheme, host and
 //! query string are not part of it, and a slash at the end is.
 
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
 use super::filter::Filter;
 use super::pattern::{anchored, escape, page_filter};
+use super::punycode;
 use crate::site_id;
 
 /// A page or a pattern of pages.
@@ -21,17 +25,18 @@ pub struct PagePath {
 
 impl PagePath {
     /// Reads a path, a pattern or an address; one without a scheme is known by its host: that of `site`, or one that
-    /// looks like a domain and is followed by a path.
+    /// looks like a domain and is followed by a path. It may stand in quotes or brackets, or be encoded as a whole.
     pub fn read(text: &str, site: Option<&str>) -> PagePath {
-        let text = text.trim();
-        let (host, rest) = match address(text, site) {
-            Some((host, rest)) => (Some(host_name(host)), rest),
-            None => (None, text),
+        let text = unwrapped(text.trim());
+        let text = if is_encoded_address(text) { Cow::Owned(decoded(text)) } else { Cow::Borrowed(text) };
+        let (host, rest) = match address(&text, site) {
+            Some((host, rest)) => (named_host(host), rest),
+            None => (None, text.as_ref()),
         };
         let (path, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let path = path.split('?').next().unwrap_or_default();
         let path = if path.is_empty() { "/" } else { path };
-        let is_hash_route = fragment.starts_with('/') || fragment.starts_with("!/");
+        let is_hash_route = is_route(fragment);
         let mut parts = decoded_parts(path);
         if let Some(end) = parts.last_mut() {
             end.truncate(end.trim_end().len());
@@ -70,77 +75,178 @@ impl PagePath {
 
     /// The host of an address elsewhere: neither the site's nor that of one of its subdomains.
     pub fn foreign_host(&self, site: &str) -> Option<&str> {
-        self.host.as_deref().filter(|host| !belongs(host, site))
+        foreign(self.host.as_deref(), site)
+    }
+}
+
+/// What pages are searched by: a part of their paths, or a regular expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageSearch {
+    /// The part or the expression, as it fits what Plausible stores.
+    pub text: String,
+    /// The host of a pasted address, as in [`PagePath`].
+    pub host: Option<String>,
+}
+
+impl PageSearch {
+    /// The host of an address elsewhere, as in [`PagePath::foreign_host`].
+    pub fn foreign_host(&self, site: &str) -> Option<&str> {
+        foreign(self.host.as_deref(), site)
+    }
+
+    /// Whether a fragment is a part of it.
+    pub fn is_hash_route(&self) -> bool {
+        self.text.split_once('#').is_some_and(|(_, fragment)| is_route(fragment))
     }
 }
 
 /// A part of a page's path as Plausible stores it. What begins like an address loses scheme and host; a query string is
 /// left only where nothing else would be.
-pub fn page_part(text: &str, site: Option<&str>) -> String {
-    let rest = match address(text.trim_start(), site) {
-        Some((_, rest)) if !rest.is_empty() => rest,
-        _ => text,
+pub fn page_part(text: &str, site: Option<&str>) -> PageSearch {
+    let (host, rest) = match address(text.trim(), site) {
+        Some((host, rest)) if !rest.is_empty() => (named_host(host), rest),
+        _ => (None, text),
     };
     let (path, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let path = path.split('?').next().unwrap_or_default();
-    match (path, fragment) {
+    let has_fragment = rest.contains('#');
+    // What follows the # of an address is a place on the page, unless it is a route; a part may be of either.
+    let is_kept = if host.is_some() { is_route(fragment) } else { path.is_empty() || !fragment.is_empty() };
+    let part = match (path, fragment) {
         ("", "") => decoded(text),
-        _ if rest.contains('#') && (path.is_empty() || !fragment.is_empty()) => decoded(&format!("{path}#{fragment}")),
+        _ if has_fragment && is_kept => decoded(&format!("{path}#{fragment}")),
         _ => decoded(path),
-    }
+    };
+    PageSearch { text: part, host }
 }
 
-/// A regular expression over pages, with what was pasted from an address in it: scheme and host at its beginning stand
-/// for the beginning of the path, and what is percent-encoded for the character.
-pub fn page_expression(expression: &str) -> String {
+/// A regular expression over pages, with what was pasted from an address in it: scheme and host at the beginning of an
+/// alternative stand for the beginning of the path, and what is percent-encoded for the character.
+pub fn page_expression(expression: &str, site: Option<&str>) -> PageSearch {
+    let alternatives: Vec<PageSearch> = if expression.contains(['(', '[', '\\']) {
+        vec![alternative(expression, site)]
+    } else {
+        expression.split('|').map(|part| alternative(part, site)).collect()
+    };
+    let texts: Vec<&str> = alternatives.iter().map(|alternative| alternative.text.as_str()).collect();
+    let text = texts.join("|");
+    PageSearch { text, host: alternatives.into_iter().find_map(|alternative| alternative.host) }
+}
+
+fn alternative(expression: &str, site: Option<&str>) -> PageSearch {
     let decoded = decoded_by(expression, |character| escape(&character.to_string()));
     let pasted = decoded.strip_prefix('^').unwrap_or(&decoded).replace("\\/", "/");
-    let Some(after) = ["https://", "http://", "https?://"].iter().find_map(|scheme| pasted.strip_prefix(scheme)) else {
-        return decoded;
-    };
+    let after_scheme = SCHEME_EXPRESSIONS.iter().find_map(|scheme| pasted.strip_prefix(scheme));
+    let after = after_scheme.unwrap_or(&pasted);
+    let (host, path) = host_expression(after);
+    let host = host_name(&host.replace('\\', ""));
+    let is_address = after_scheme.is_some() && (path.is_empty() || path == "$" || path.starts_with('/'));
+    let is_of_the_site = path.starts_with('/') && site.is_some_and(|site| belongs(&host, site));
+    if !(is_address || is_of_the_site) {
+        return PageSearch { text: decoded, host: None };
+    }
+    let root = if path == "$" { "/" } else { "" };
+    PageSearch { text: format!("^{root}{path}"), host: Some(host).filter(|host| !host.is_empty()) }
+}
+
+/// Divides an expression after its host. One that matches any host is none.
+fn host_expression(after: &str) -> (&str, &str) {
+    let any = ANY_HOST.iter().find_map(|any| after.strip_prefix(any)).filter(|path| path.starts_with('/'));
+    if let Some(path) = any {
+        return ("", path);
+    }
+    let named = ANY_SUBDOMAIN.iter().find_map(|any| after.strip_prefix(any)).unwrap_or(after);
     let is_of_a_host = |character: char| character.is_alphanumeric() || matches!(character, '.' | '-' | ':' | '\\');
-    let path = after.trim_start_matches(is_of_a_host);
-    if path.is_empty() || path.starts_with('/') { format!("^{path}") } else { decoded }
+    named.split_at(named.find(|character| !is_of_a_host(character)).unwrap_or(named.len()))
 }
 
 /// Host and rest of an address.
 fn address<'t>(text: &'t str, site: Option<&str>) -> Option<(&'t str, &'t str)> {
-    let divided = |after: &'t str| after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-    let is_of_the_site = |host: &str| site.is_some_and(|site| belongs(&host_name(host), site));
-    if let Some((scheme, after)) = text.split_once("://") {
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character));
-        return is_scheme.then(|| divided(after));
+    if let Some((scheme, after)) = text.split_once("://")
+        && is_scheme(scheme)
+    {
+        return Some(divided(after));
     }
-    if let Some(after) = text.strip_prefix("//") {
-        return Some(divided(after)).filter(|(host, _)| is_of_the_site(host));
-    }
-    let (host, rest) = divided(text);
-    let is_address = is_of_the_site(host) || (rest.starts_with('/') && looks_like_a_domain(&host_name(host)));
+    let (host, rest) = divided(text.strip_prefix("//").unwrap_or(text));
+    let name = host_name(host);
+    let is_of_the_site = site.is_some_and(|site| belongs(&name, site));
+    let is_address = match (host.starts_with('*'), rest.starts_with('/')) {
+        (true, has_path) => is_of_the_site && has_path,
+        (false, true) => is_of_the_site || looks_like_a_domain(&name) || is_of_a_network(&name),
+        (false, false) => is_of_the_site,
+    };
     is_address.then_some((host, rest))
 }
 
-/// The host alone, in lower case: without a user, a port and a dot at the end.
+/// Whether a text is the name of a scheme; one of patterns may stand for any.
+fn is_scheme(text: &str) -> bool {
+    let is_of_a_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
+    text == "*" || (text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(is_of_a_scheme))
+}
+
+/// Divides what follows a scheme after the host. Stars at the host's end stand for a path too, unless they are all of it.
+fn divided(after: &str) -> (&str, &str) {
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    let authority = after.get(..end).unwrap_or_default();
+    let host = authority.trim_end_matches('*');
+    let is_all_stars = host.is_empty() && end < after.len();
+    after.split_at(if is_all_stars { end } else { host.len() })
+}
+
+/// The host alone, in lower case: without a user, a port, a dot at the end and stars for subdomains.
 fn host_name(authority: &str) -> String {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => host,
     };
-    host.trim_end_matches('.').to_lowercase()
+    decoded(host).trim_start_matches('*').trim_matches('.').to_lowercase()
+}
+
+fn named_host(authority: &str) -> Option<String> {
+    Some(host_name(authority)).filter(|host| !host.is_empty())
 }
 
 /// Whether a host is the site's or that of a subdomain. A site may be a folder of a host.
 fn belongs(host: &str, site: &str) -> bool {
     let (host, site) = (site_id::normalized(host), site_id::normalized(site));
-    let site = site.split('/').next().unwrap_or_default();
-    !site.is_empty() && (host == site || host.strip_suffix(site).is_some_and(|above| above.ends_with('.')))
+    let site = host_name(site.split('/').next().unwrap_or_default());
+    let (host, site) = (punycode::unicode(&host), punycode::unicode(&site));
+    !site.is_empty() && (host == site || host.strip_suffix(&site).is_some_and(|above| above.ends_with('.')))
+}
+
+/// The host, where it is neither the site's nor that of one of its subdomains.
+fn foreign<'h>(host: Option<&'h str>, site: &str) -> Option<&'h str> {
+    host.filter(|host| !belongs(host, site))
+}
+
+/// Whether a fragment is a route of a page that is made in the browser.
+fn is_route(fragment: &str) -> bool {
+    fragment.starts_with('/') || fragment.starts_with("!/")
+}
+
+/// Whether an address was encoded to stand in another one.
+fn is_encoded_address(text: &str) -> bool {
+    let start: String = text.chars().take(ENCODED_SCHEME).collect::<String>().to_ascii_lowercase();
+    start.starts_with("https%3a%2f%2f") || start.starts_with("http%3a%2f%2f")
+}
+
+/// The text without what people put around an address. No path begins so.
+fn unwrapped(text: &str) -> &str {
+    let within = |(open, close): &(char, char)| text.strip_prefix(*open)?.strip_suffix(*close);
+    WRAPPINGS.iter().find_map(within).map_or(text, str::trim)
+}
+
+/// This machine, or an address of version 4.
+fn is_of_a_network(host: &str) -> bool {
+    host == "localhost" || host.parse::<Ipv4Addr>().is_ok()
 }
 
 /// Two names or more, the last of letters, and none that files end with.
 fn looks_like_a_domain(host: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty() && label.chars().all(|character| character.is_alphanumeric() || character == '-')
+        !label.is_empty()
+            && label.chars().all(|character| character.is_alphanumeric() || character == '-' || character == '_')
     };
     let Some((rest, last)) = host.rsplit_once('.') else { return false };
     let is_last = last.chars().count() >= 2 && (last.chars().all(char::is_alphabetic) || last.starts_with("xn--"));
@@ -192,6 +298,21 @@ const FILES: [&str; 10] = ["html", "htm", "php", "asp", "aspx", "jsp", "xml", "j
 
 /// The length of `%XX`.
 const ENCODED_BYTE: usize = 3;
+
+/// The length of `https%3A%2F%2F`.
+const ENCODED_SCHEME: usize = 14;
+
+/// What addresses stand in where they are pasted from.
+const WRAPPINGS: [(char, char); 5] = [('<', '>'), ('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”')];
+
+/// How expressions of addresses begin.
+const SCHEME_EXPRESSIONS: [&str; 4] = ["https://", "http://", "https?://", "http(s)?://"];
+
+/// How expressions say that any host will do.
+const ANY_HOST: [&str; 4] = ["[^/]+", "[^/]*", ".*", ".+"];
+
+/// How expressions say that any subdomain will do, or none.
+const ANY_SUBDOMAIN: [&str; 6] = ["(www\\.)?", "(?:www\\.)?", "(www.)?", ".*\\.", "[^/]+\\.", "[^/]*\\."];
 
 #[cfg(test)]
 mod tests {
@@ -249,6 +370,29 @@ mod tests {
             ("/a%2Ab", "/a*b"),
             ("%2Fabout", "/about"),
             ("/docs/https://a.example/x", "/docs/https://a.example/x"),
+            ("shop.example/go?to=https://other.example/", "/go"),
+            ("other.example/go?to=https://shop.example/", "/go"),
+            ("//shop.example/go?to=https://other.example/", "/go"),
+            ("//other.example/pricing", "/pricing"),
+            ("//other.example:8443/pricing?x=1#a", "/pricing"),
+            ("//index.php/a", "//index.php/a"),
+            ("other.example:8443/pricing", "/pricing"),
+            ("ann:secret@shop.example:8443/a", "/a"),
+            ("shop.example:8443", "/"),
+            ("https://shop.example:/a", "/a"),
+            ("https:///a", "/a"),
+            ("localhost:3000/a", "/a"),
+            ("127.0.0.1:3000/a", "/a"),
+            ("https://[2001:db8::1]:8443/a", "/a"),
+            ("https://bücher.example/a", "/a"),
+            ("bücher.example/a", "/a"),
+            ("my_shop.example/a", "/a"),
+            ("<https://shop.example/a>", "/a"),
+            ("\"https://shop.example/a\"", "/a"),
+            ("\"/a\"", "/a"),
+            ("`shop.example/a`", "/a"),
+            ("https%3A%2F%2Fshop.example%2Fbl%25C3%25B8g%3Fx%3D1", "/bløg"),
+            ("http%3a%2f%2fshop.example", "/"),
         ] {
             check(text, "is", page);
         }
@@ -282,6 +426,18 @@ mod tests {
             ("/a%2A*", "^/a\\*"),
             ("/a%20*", "^/a "),
             ("/a.b*", "^/a\\.b"),
+            ("https://shop.example*", "^"),
+            ("shop.example*", "^"),
+            ("https://shop.example*/pricing", "^.*/pricing$"),
+            ("https://*.shop.example/blog*", "^/blog"),
+            ("*.shop.example/blog*", "^/blog"),
+            ("*shop.example/blog*", "^/blog"),
+            ("*://shop.example/blog*", "^/blog"),
+            ("*://*/blog*", "^/blog"),
+            ("https://*", "^"),
+            ("*shop.example*", "^.*shop\\.example"),
+            ("/blog*?utm_source=*", "^/blog"),
+            ("*.html/a*", "^.*\\.html/a"),
         ] {
             check(text, "matches", expression);
         }
@@ -306,6 +462,15 @@ mod tests {
             ("https://blog.shop.example/a", "shop.example", None),
             ("https://example.com/docs/a", "example.com/docs", None),
             ("/a", "shop.example", None),
+            ("https:///a", "shop.example", None),
+            ("https://*/a", "shop.example", None),
+            ("https://*.shop.example/a", "shop.example", None),
+            ("https://shop.example*", "shop.example", None),
+            ("localhost:3000/a", "localhost:8000", None),
+            ("https://b%C3%BCcher.example/a", "bücher.example", None),
+            ("https://xn--bcher-kva.example/a", "bücher.example", None),
+            ("https://BÜCHER.example/a", "xn--bcher-kva.example", None),
+            ("https://xn--bcher-kva.example/a", "bucher.example", Some("xn--bcher-kva.example")),
         ] {
             assert_eq!(PagePath::read(text, Some(site)).foreign_host(site), foreign, "{text}");
         }
@@ -325,8 +490,17 @@ mod tests {
             ("/app#/a", "/app#/a"),
             ("#", "#"),
             ("/a ", "/a "),
+            (" https://shop.example/blog ", "/blog"),
+            ("https://shop.example/about#team", "/about"),
+            ("https://shop.example/#/about", "/#/about"),
+            ("shop.example/go?to=https://other.example/", "/go"),
+            ("about#team", "about#team"),
         ] {
-            assert_eq!(page_part(text, Some("shop.example")), part, "{text}");
+            assert_eq!(page_part(text, Some("shop.example")).text, part, "{text}");
+        }
+        for (text, host) in [("https://other.example/a", Some("other.example")), ("shop.example/a", None), ("/a", None)]
+        {
+            assert_eq!(page_part(text, Some("shop.example")).foreign_host("shop.example"), host, "{text}");
         }
     }
 
@@ -342,16 +516,31 @@ mod tests {
             ("^https://shop.example", "^"),
             ("^/(https://a)?", "^/(https://a)?"),
             ("https://(a|b)/", "https://(a|b)/"),
+            ("^https://shop\\.example$", "^/$"),
+            ("^https?://(www\\.)?shop\\.example/blog", "^/blog"),
+            ("^https?://.*\\.shop\\.example/blog", "^/blog"),
+            ("^https?://[^/]+/blog", "^/blog"),
+            ("https://.*/blog", "^/blog"),
+            ("https://shop.example.*blog", "https://shop.example.*blog"),
+            ("^shop\\.example/blog", "^/blog"),
+            ("shop.example:8443/blog", "^/blog"),
+            ("other.example/blog", "other.example/blog"),
+            ("shop\\.example", "shop\\.example"),
+            (".*/blog", ".*/blog"),
+            ("https://shop.example/a|https://shop.example/b", "^/a|^/b"),
+            ("^/a$|/b", "^/a$|/b"),
         ] {
-            assert_eq!(page_expression(expression), read, "{expression}");
+            assert_eq!(page_expression(expression, Some("shop.example")).text, read, "{expression}");
         }
+        let elsewhere = page_expression("^https://other\\.example/blog", Some("shop.example"));
+        assert_eq!(elsewhere.foreign_host("shop.example"), Some("other.example"));
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "(https?://|//|[a-z]{1,4}\\.|[/?#*%@: ]|%[0-9A-Fa-f]{2}|.){0,12}", site in "[a-z./]{0,8}") {
             let page = PagePath::read(&text, Some(&site));
-            let _ = (page.filter(), page.text(), page_part(&text, Some(&site)), page_expression(&text));
+            let _ = (page.filter(), page.text(), page_part(&text, Some(&site)), page_expression(&text, Some(&site)));
         }
 
         #[test]

@@ -68,9 +68,19 @@ impl Arguments {
         }
     }
 
+    /// A string that somebody chose for a name, which may be an integer or a truth value: `404` is a goal.
+    pub fn name(&mut self, name: &str) -> Option<String> {
+        if let Some(value) = self.left.get_mut(name)
+            && let Some(text) = coercion::text(&coercion::single(value.clone()))
+        {
+            *value = Value::String(text);
+        }
+        self.text(name)
+    }
+
     /// A text of so many characters.
     pub fn words(&mut self, name: &str, length: std::ops::RangeInclusive<usize>) -> Option<String> {
-        let value = self.take(name);
+        let value = self.take(name).map(coercion::single);
         let text = value.as_ref().and_then(Value::as_str);
         match text.filter(|text| length.contains(&text.chars().count())) {
             Some(text) => Some(text.to_owned()),
@@ -110,7 +120,7 @@ impl Arguments {
     /// A value out of a table of names.
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
-        let chosen = choices.iter().find(|(choice, _)| *choice == text).map(|(_, value)| *value);
+        let chosen = choices.iter().find(|(choice, _)| *choice == text.trim()).map(|(_, value)| *value);
         if chosen.is_none() {
             let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
             self.problem(name, format_args!("{} is not one of {}", quoted(&text), names.join(", ")));
@@ -121,12 +131,10 @@ impl Arguments {
     /// The date range `name`, which is required. Plausible's own form of two ends, a list, is taken too.
     pub fn date_range(&mut self, name: &str) -> Option<DateRange> {
         let known_problems = self.problems.len();
-        self.unbracket(name);
-        if let Some(Value::Array(ends)) = self.left.get(name)
-            && let [Value::String(from), Value::String(to)] = ends.as_slice()
+        if let Some(given) = self.left.get_mut(name)
+            && let [Value::String(from), Value::String(to)] = coercion::list(given.clone()).as_slice()
         {
-            let text = format!("{from},{to}");
-            self.left.insert(name.to_owned(), Value::String(text));
+            *given = Value::String(format!("{from},{to}"));
         }
         let Some(text) = self.text(name) else {
             if self.problems.len() == known_problems {
@@ -134,7 +142,9 @@ impl Arguments {
             }
             return None;
         };
-        DateRange::parse(&text).map_err(|error| self.problem(name, format_args!("{} {error}", quoted(&text)))).ok()
+        DateRange::parse(text.trim())
+            .map_err(|error| self.problem(name, format_args!("{} {error}", quoted(&text))))
+            .ok()
     }
 
     /// The metrics, each once; `None` when the caller leaves the choice to the tool.
@@ -168,8 +178,7 @@ impl Arguments {
     /// The dimension `name`, which is required.
     pub fn dimension(&mut self, name: &str) -> Option<Dimension> {
         let known_problems = self.problems.len();
-        self.unbracket(name);
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.text(name).map(|text| text.trim().to_owned()) else {
             if self.problems.len() == known_problems {
                 self.problem(name, "is missing; name one, for example \"event:page\" or \"visit:source\"");
             }
@@ -180,15 +189,6 @@ impl Arguments {
             return None;
         }
         Dimension::parse(&text).map_err(|error| self.problem(name, dimension_problem(&text, &error))).ok()
-    }
-
-    /// Takes the brackets off a text that spells a list as JSON, where nothing else begins with one.
-    fn unbracket(&mut self, name: &str) {
-        if let Some(value) = self.left.get_mut(name)
-            && value.as_str().is_some_and(|text| text.trim_start().starts_with('['))
-        {
-            *value = coercion::single(Value::Array(coercion::list(value.take())));
-        }
     }
 
     /// The site: the argument, or the default, as Plausible spells it.

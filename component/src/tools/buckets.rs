@@ -25,7 +25,9 @@ pub fn complete(answer: &Answer, query: &Query, now: Timestamp) -> Series {
     let Some((span, elapsed)) = elapsed(answer, query, granularity, now) else {
         return Series { rows: rows.into_iter().map(|row| (row, false)).collect(), to_come: 0 };
     };
-    let is_part = |bucket: Range<i64>| bucket.start < elapsed.start || elapsed.end < bucket.end;
+    // No hour is cut where a range begins with a day. One may have a label of the day before: clocks were put back then.
+    let may_be_cut = granularity != Granularity::Hour || !query.date_range.is_of_days();
+    let is_part = |bucket: Range<i64>| (may_be_cut && bucket.start < elapsed.start) || elapsed.end < bucket.end;
     let mut to_come = 0;
     let begun = rows.into_iter().filter_map(|row| match granularity.bucket(row_label(&row)) {
         Some(bucket) if elapsed.end <= bucket.start => {
@@ -229,6 +231,9 @@ mod tests {
         let (first, last) = ("2025-04-06T00:00:00+11:00", "2025-04-06T23:59:59+10:30");
         let halves = ["2025-04-06 01:00:00", "2025-04-06 01:30:00", "2025-04-06 23:30:00"];
         all_whole("Lord Howe, back by half an hour", first, last, Hour, &halves);
+        let (first, last) = ("2020-01-06T00:00:00-01:15", "2020-01-06T23:59:59-01:15");
+        let over_midnight = ["2020-01-06 00:00:00", "2020-01-05 23:45:00", "2020-01-06 00:45:00"];
+        all_whole("back over midnight by an hour and a quarter", first, last, Hour, &over_midnight);
         let (first, last) = ("2011-12-26T00:00:00-10:00", "2012-01-01T23:59:59+14:00");
         all_whole("Samoa, a day left out", first, last, Day, &["2011-12-29", "2011-12-30", "2011-12-31"]);
         all_whole("Samoa, a day left out", first, last, Week, &["2011-12-26"]);

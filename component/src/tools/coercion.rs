@@ -16,11 +16,17 @@ pub fn list(value: Value) -> Vec<Value> {
     }
 }
 
-/// One value: itself, or the only element of a list.
+/// One value: itself, or the only element of a list, which may be text.
 pub fn single(value: Value) -> Value {
-    match value {
-        Value::Array(mut elements) if elements.len() == 1 => elements.remove(0),
-        other => other,
+    let list = match &value {
+        Value::Array(elements) => Some(elements.clone()),
+        Value::String(text) => json(text).and_then(|value| value.as_array().cloned()),
+        _ => None,
+    };
+    match list.as_deref() {
+        Some([Value::Array(_) | Value::Object(_)]) | None => value,
+        Some([element]) => element.clone(),
+        Some(_) => value,
     }
 }
 
@@ -91,6 +97,11 @@ mod tests {
         }
         assert_eq!(single(json!(["a"])), json!("a"));
         assert_eq!(single(json!(["a", "b"])), json!(["a", "b"]));
+        assert_eq!(single(json!(r#" ["a"] "#)), json!("a"));
+        assert_eq!(single(json!("[5]")), json!(5));
+        for text in ["[a]", r#"["a","b"]"#, "[]", "a"] {
+            assert_eq!(single(json!(text)), json!(text));
+        }
         assert_eq!(object(json!(r#"{"a":1}"#)), json!({"a": 1}));
     }
 

@@ -6,13 +6,13 @@ use super::arguments::{Arguments, dimension_problem, kind, quoted};
 use super::coercion;
 use crate::legible::legible;
 use crate::plausible::{
-    BeyondRe2, Clauses, Dimension, Filter, Operator, PagePath, beyond_re2, page_expression, page_part,
+    BeyondRe2, Clauses, Dimension, Filter, Operator, PagePath, PageSearch, beyond_re2, page_expression, page_part,
 };
 
 /// Reads `page`, `goal` and `property_filters`, in this order; `site` is the one that they are about.
 pub fn read(arguments: &mut Arguments, site: Option<&str>) -> Vec<Filter> {
     let page = page(arguments, site);
-    let goal = arguments.text("goal");
+    let goal = arguments.name("goal");
     let properties = property_filters(arguments, site);
     for (name, given, dimension) in
         [("page", page.is_some(), Dimension::PAGE), ("goal", goal.is_some(), Dimension::GOAL)]
@@ -47,22 +47,33 @@ fn page(arguments: &mut Arguments, site: Option<&str>) -> Option<PagePath> {
         arguments.problem("page", format_args!("{shown} is no path; {instead}"));
         return None;
     }
-    note_address(arguments, "page", &page, site);
+    note_page(arguments, "page", &page, site);
     Some(page)
 }
 
 /// What an address says that its path does not.
-fn note_address(arguments: &mut Arguments, name: &str, page: &PagePath, site: Option<&str>) {
+fn note_page(arguments: &mut Arguments, name: &str, page: &PagePath, site: Option<&str>) {
     let path = shown(&page.text());
-    if let Some((host, site)) = site.and_then(|site| Some((page.foreign_host(site)?, site))) {
+    note_host(arguments, name, &path, site.and_then(|site| Some((page.foreign_host(site)?, site))));
+    if page.is_hash_route {
+        arguments.note(format!("{name}: {path} is a page {HASH_ROUTES}."));
+    }
+}
+
+/// The same of an address that pages are searched by.
+fn note_search(arguments: &mut Arguments, name: &str, search: &PageSearch, site: Option<&str>) {
+    let text = shown(&search.text);
+    note_host(arguments, name, &text, site.and_then(|site| Some((search.foreign_host(site)?, site))));
+    if search.is_hash_route() {
+        arguments.note(format!("{name}: {text} is in a page's path {HASH_ROUTES}."));
+    }
+}
+
+fn note_host(arguments: &mut Arguments, name: &str, path: &str, foreign: Option<(&str, &str)>) {
+    if let Some((host, site)) = foreign {
         let host = shown(host);
         arguments.note(format!(
             "{name}: {host} is neither {site} nor one of its subdomains. Only the path, {path}, was taken from the address."
-        ));
-    }
-    if page.is_hash_route {
-        arguments.note(format!(
-            "{name}: {path} is a page only where the site counts what follows the # (Plausible's hash-based routing)."
         ));
     }
 }
@@ -126,15 +137,15 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
         return Err(format!("has no member {}; it takes property, operator and values", quoted(unknown)));
     }
     let property = entry.get("property").cloned().map(coercion::single);
-    let Some(name) = property.as_ref().and_then(Value::as_str) else {
+    let Some(name) = property.as_ref().and_then(coercion::text) else {
         return Err("needs property, a string: a dimension or the name of a custom property".to_owned());
     };
-    let dimension = match Dimension::parse_filtered(name) {
+    let dimension = match Dimension::parse_filtered(&name) {
         Ok(dimension) => dimension,
         Err(_) if name == "time" || name.starts_with("time:") => {
             return Err("time cannot be filtered; use the date range".to_owned());
         }
-        Err(error) => return Err(dimension_problem(name, &error)),
+        Err(error) => return Err(dimension_problem(&name, &error)),
     };
     let operator = operator(entry)?;
     let clauses = clauses(entry, operator, &dimension)?;
@@ -147,7 +158,7 @@ fn property_filter(entry: &Value) -> Result<Filter, String> {
 /// A filter on pages with the pages as Plausible stores them. Any other is as it was.
 fn with_stored_pages(arguments: &mut Arguments, name: &str, filter: Filter, site: Option<&str>) -> Filter {
     match filter {
-        Filter::Compare { operator, dimension, clauses: Clauses::Text(values) } if is_path(&dimension) => {
+        Filter::Compare { operator, dimension, clauses: Clauses::Text(values) } if dimension.is_path() => {
             let stored = values.iter().map(|value| stored_page(arguments, name, operator, value, site)).collect();
             Filter::Compare { operator, dimension, clauses: Clauses::Text(stored) }
         }
@@ -162,12 +173,17 @@ fn stored_page(arguments: &mut Arguments, name: &str, operator: Operator, value:
             if value.is_empty() || !page.is_path() {
                 return value.to_owned();
             }
-            note_address(arguments, name, &page, site);
+            note_page(arguments, name, &page, site);
             page.text()
         }
-        Operator::Contains | Operator::ContainsNot => page_part(value, site),
-        Operator::Matches | Operator::MatchesNot => page_expression(value),
+        Operator::Contains | Operator::ContainsNot => searched(arguments, name, page_part(value, site), site),
+        Operator::Matches | Operator::MatchesNot => searched(arguments, name, page_expression(value, site), site),
     }
+}
+
+fn searched(arguments: &mut Arguments, name: &str, search: PageSearch, site: Option<&str>) -> String {
+    note_search(arguments, name, &search, site);
+    search.text
 }
 
 /// Refuses values that mean something else to Plausible than to whoever writes them.
@@ -178,7 +194,7 @@ fn check_values(operator: Operator, dimension: &Dimension, values: &[String]) ->
         Operator::Contains | Operator::ContainsNot => return Ok(()),
         Operator::Matches | Operator::MatchesNot => return check_patterns(dimension, values),
     };
-    match values.iter().find(|value| value.contains('*') && is_path(dimension)) {
+    match values.iter().find(|value| value.contains('*') && dimension.is_path()) {
         Some(value) => Err(format!(
             "{} compares exactly, and {} has a *; use operator {} with the value {}",
             operator.name(),
@@ -205,11 +221,6 @@ fn check_patterns(dimension: &Dimension, patterns: &[String]) -> Result<(), Stri
     Err(format!("a pattern has {name}, which regular expressions of RE2 do not have; {instead}"))
 }
 
-/// Whether a dimension's values are paths of pages, which have no `*`.
-fn is_path(dimension: &Dimension) -> bool {
-    matches!(dimension, Dimension::BuiltIn("event:page" | "visit:entry_page" | "visit:exit_page"))
-}
-
 fn operator(entry: &Map<String, Value>) -> Result<Operator, String> {
     let name = match entry.get("operator").cloned().map(coercion::single) {
         None | Some(Value::Null) => return Ok(Operator::Is),
@@ -225,11 +236,7 @@ fn operator(entry: &Map<String, Value>) -> Result<Operator, String> {
 fn clauses(entry: &Map<String, Value>, operator: Operator, dimension: &Dimension) -> Result<Clauses, String> {
     let values = match entry.get("values") {
         None | Some(Value::Null) => Vec::new(),
-        // A regular expression may begin with a bracket too.
-        Some(Value::String(text)) if matches!(operator, Operator::Matches | Operator::MatchesNot) => {
-            let values = coercion::list(Value::String(text.clone()));
-            if values.iter().all(Value::is_string) { values } else { vec![Value::String(text.clone())] }
-        }
+        Some(Value::String(text)) => spelled(text, operator),
         Some(values) => coercion::list(values.clone()),
     };
     if values.is_empty() {
@@ -252,11 +259,25 @@ fn clauses(entry: &Map<String, Value>, operator: Operator, dimension: &Dimension
     }
 }
 
+/// The values that a text spells as JSON, or the one that it is: a regular expression may begin with a bracket too, and
+/// what a site sends with an event may be JSON.
+fn spelled(text: &str, operator: Operator) -> Vec<Value> {
+    let is_value = |value: &Value| match operator {
+        Operator::Matches | Operator::MatchesNot => value.is_string(),
+        _ => coercion::text(value).is_some(),
+    };
+    let values = coercion::list(Value::String(text.to_owned()));
+    if values.iter().all(is_value) { values } else { vec![Value::String(text.to_owned())] }
+}
+
 /// City ids, as integers or as strings of digits.
 fn cities(values: &[Value]) -> Option<Clauses> {
-    let id = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let id = |value: &Value| coercion::whole_number(value).and_then(|number| format!("{number:.0}").parse().ok());
     values.iter().map(id).collect::<Option<Vec<_>>>().map(Clauses::Numbers)
 }
+
+/// Where fragments are parts of paths.
+const HASH_ROUTES: &str = "only where the site counts what follows the # (Plausible's hash-based routing)";
 
 /// How much of an address a note repeats, in characters.
 const MAX_SHOWN: usize = 120;

@@ -246,7 +246,7 @@ pub fn unfinished(subject: &str, period: Option<&Period>, now: Timestamp) -> Opt
 pub fn nothing_found<'r>(filters: &[Filter], rows: impl IntoIterator<Item = &'r Row>) -> Option<String> {
     let is_nothing = |value: &MetricValue| value.number().is_none_or(|number| number == 0.0);
     let found_nothing = rows.into_iter().flat_map(|row| &row.metrics).all(is_nothing);
-    let is_one_page = |filter: &Filter| matches!(filter, Filter::Compare { operator: Operator::Is, dimension, .. } if *dimension == Dimension::PAGE);
+    let is_one_page = |filter: &Filter| matches!(filter, Filter::Compare { operator: Operator::Is, dimension, .. } if dimension.is_path());
     let slash = if filters.iter().any(is_one_page) {
         " A slash at the end counts: /about and /about/ are two pages."
     } else {

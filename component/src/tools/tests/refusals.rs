@@ -350,4 +350,10 @@ fn filters_with_which_nothing_was_counted_may_be_spelled_otherwise() {
         result.text.contains("/about and /about/ are two pages")
     };
     assert!(slash("/about/") && !slash("/about*"));
+    let filters = json!([{"property": "visit:entry_page", "values": ["/about/"]}]);
+    let http = ScriptedHttp::default();
+    http.answer(200, r#"{"results":[]}"#);
+    let arguments = json!({"date_range": "7d", "property_filters": filters});
+    let result = call(&http, Sites { default: Some("s"), allowed: None }, "get_conversions", arguments);
+    assert!(result.text.contains("/about and /about/ are two pages"), "{}", result.text);
 }

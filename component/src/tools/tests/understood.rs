@@ -75,6 +75,18 @@ fn an_address_elsewhere_and_a_hash_route_are_noted_in_both_halves() {
         (json!({"page": "https://other.example/pricing"}), "page: other.example is neither shop.example nor"),
         (json!({"page": "https://shop.example/#/about"}), "page: /#/about is a page only where"),
         (json!({"property_filters": filters}), "property_filters[0]: other.example is neither"),
+        (
+            json!({"property_filters": [{"property": "event:page", "operator": "contains", "values": "https://other.example/a"}]}),
+            "property_filters[0]: other.example is neither",
+        ),
+        (
+            json!({"property_filters": [{"property": "event:page", "operator": "matches_not", "values": "^https://other\\.example/a"}]}),
+            "property_filters[0]: other.example is neither",
+        ),
+        (
+            json!({"property_filters": [{"property": "visit:exit_page", "operator": "contains", "values": "https://shop.example/#/a"}]}),
+            "property_filters[0]: /#/a is in a page's path only where",
+        ),
     ] {
         let mut arguments = arguments;
         arguments["date_range"] = json!("7d");
@@ -129,6 +141,13 @@ fn a_list_may_be_text_or_one_element() {
         ("limit", json!("5")),
         ("limit", json!("5.0")),
         ("limit", json!([5])),
+        ("limit", json!("[5]")),
+        ("limit", json!(r#"["5"]"#)),
+        ("date_range", json!(" 7d ")),
+        ("dimension", json!(" visit:source\n")),
+        ("site_id", json!(["shop.example"])),
+        ("site_id", json!(r#"["shop.example"]"#)),
+        ("property_filters", json!([{"property": r#"["plan"]"#, "operator": r#"["is"]"#, "values": ["pro"]}])),
     ] {
         let mut arguments = json!({"date_range": "7d", "dimension": "visit:source", "metrics": ["visitors"], "property_filters": filters, "limit": 5});
         arguments[name] = value.clone();
@@ -139,6 +158,38 @@ fn a_list_may_be_text_or_one_element() {
         assert_eq!(query["date_range"], json!(["2026-07-01", "2026-07-31"]));
         let query = asks("compare_periods", json!({"period_a": range, "period_b": "7d"}));
         assert_eq!(query["date_range"], json!(["2026-07-01", "2026-07-31"]));
+    }
+}
+
+#[test]
+fn texts_may_be_lists_of_one_too_and_names_numbers() {
+    let expected = asks("get_timeseries", json!({"date_range": "7d", "page": "/a", "goal": "404"}));
+    for (name, value) in [
+        ("page", json!(["/a"])),
+        ("page", json!(r#"["/a"]"#)),
+        ("goal", json!(["404"])),
+        ("goal", json!(r#"["404"]"#)),
+        ("goal", json!(404)),
+        ("goal", json!([404])),
+        ("granularity", json!(["day"])),
+        ("granularity", json!(r#"["day"]"#)),
+        ("granularity", json!(" day ")),
+    ] {
+        let mut arguments = json!({"date_range": "7d", "page": "/a", "goal": "404"});
+        arguments[name] = value.clone();
+        assert_eq!(asks("get_timeseries", arguments), expected, "{name} {value}");
+    }
+    let arguments = json!({"date_range": "7d", "breakdown_by_page": r#"["true"]"#});
+    assert_eq!(asks("get_conversions", arguments)["dimensions"], json!(["event:goal", "event:page"]));
+    let filters = |property: &str, values: Value| {
+        let filters = json!([{"property": property, "values": values}]);
+        asks("get_timeseries", json!({"date_range": "7d", "property_filters": filters}))["filters"][0][2].clone()
+    };
+    for cities in [json!(2950159), json!(2950159.0), json!("2950159"), json!(" 2950159 "), json!("[2950159]")] {
+        assert_eq!(filters("visit:city", cities.clone()), json!([2950159]), "{cities}");
+    }
+    for text in [r#"{"a":1}"#, r#"[{"a":1}]"#, "[a]", "[1.5]"] {
+        assert_eq!(filters("plan", json!(text)), json!([text]), "a value of its own");
     }
 }
 
