@@ -73,14 +73,6 @@ impl Zone {
         (0..days).flat_map(of_day).collect()
     }
 
-    /// Whether the range begins within an hour: midnight comes twice, and not a whole number of hours apart. Plausible
-    /// calls that hour partial too. No zone has one: clocks that went back from after midnight to before it did so by
-    /// whole hours (IANA time zone database 2025b).
-    fn cuts_an_hour(self, first: i64) -> bool {
-        let has_two_midnights = first - self.before < self.moves && self.moves < first - self.after;
-        has_two_midnights && (self.before - self.after) % 3600 != 0
-    }
-
     /// And those of older ones, which count from the first moment by a clock that does not move.
     fn older_hours(self, first: i64, days: i64) -> Vec<String> {
         let (from, to) = self.range(first, days);
