@@ -144,8 +144,11 @@ fn what_cannot_be_read_is_an_outage_all_the_same() {
 /// The provider by way of a host that lets requests which are under way share one answer, and makes everybody wait.
 struct Sharing {
     provider: SimulatedProvider,
-    under_way: RefCell<BTreeMap<String, Rc<OnceCell<Result<HttpResponse, HttpError>>>>>,
+    under_way: RefCell<BTreeMap<String, SharedAnswer>>,
 }
+
+/// An answer that several requests wait for.
+type SharedAnswer = Rc<OnceCell<Result<HttpResponse, HttpError>>>;
 
 impl OutboundHttp for Sharing {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
