@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use super::filter::Filter;
-use super::pattern::{anchored, escape, page_filter};
+use super::pattern::{anchored, page_filter};
 use super::punycode;
 use crate::site_id;
 
@@ -79,89 +79,8 @@ impl PagePath {
     }
 }
 
-/// What pages are searched by: a part of their paths, or a regular expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageSearch {
-    /// The part or the expression, as it fits what Plausible stores.
-    pub text: String,
-    /// The host of a pasted address, as in [`PagePath`].
-    pub host: Option<String>,
-}
-
-impl PageSearch {
-    /// The host of an address elsewhere, as in [`PagePath::foreign_host`].
-    pub fn foreign_host(&self, site: &str) -> Option<&str> {
-        foreign(self.host.as_deref(), site)
-    }
-
-    /// Whether a fragment is a part of it.
-    pub fn is_hash_route(&self) -> bool {
-        self.text.split_once('#').is_some_and(|(_, fragment)| is_route(fragment))
-    }
-}
-
-/// A part of a page's path as Plausible stores it. What begins like an address loses scheme and host; a query string is
-/// left only where nothing else would be.
-pub fn page_part(text: &str, site: Option<&str>) -> PageSearch {
-    let (host, rest) = match address(text.trim(), site) {
-        Some((host, rest)) if !rest.is_empty() => (named_host(host), rest),
-        _ => (None, text),
-    };
-    let (path, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let path = path.split('?').next().unwrap_or_default();
-    let has_fragment = rest.contains('#');
-    // What follows the # of an address is a place on the page, unless it is a route; a part may be of either.
-    let is_kept = if host.is_some() { is_route(fragment) } else { path.is_empty() || !fragment.is_empty() };
-    let part = match (path, fragment) {
-        ("", "") => decoded(text),
-        _ if has_fragment && is_kept => decoded(&format!("{path}#{fragment}")),
-        _ => decoded(path),
-    };
-    PageSearch { text: part, host }
-}
-
-/// A regular expression over pages, with what was pasted from an address in it: scheme and host at the beginning of an
-/// alternative stand for the beginning of the path, and what is percent-encoded for the character.
-pub fn page_expression(expression: &str, site: Option<&str>) -> PageSearch {
-    let alternatives: Vec<PageSearch> = if expression.contains(['(', '[', '\\']) {
-        vec![alternative(expression, site)]
-    } else {
-        expression.split('|').map(|part| alternative(part, site)).collect()
-    };
-    let texts: Vec<&str> = alternatives.iter().map(|alternative| alternative.text.as_str()).collect();
-    let text = texts.join("|");
-    PageSearch { text, host: alternatives.into_iter().find_map(|alternative| alternative.host) }
-}
-
-fn alternative(expression: &str, site: Option<&str>) -> PageSearch {
-    let decoded = decoded_by(expression, |character| escape(&character.to_string()));
-    let pasted = decoded.strip_prefix('^').unwrap_or(&decoded).replace("\\/", "/");
-    let after_scheme = SCHEME_EXPRESSIONS.iter().find_map(|scheme| pasted.strip_prefix(scheme));
-    let after = after_scheme.unwrap_or(&pasted);
-    let (host, path) = host_expression(after);
-    let host = host_name(&host.replace('\\', ""));
-    let is_address = after_scheme.is_some() && (path.is_empty() || path == "$" || path.starts_with('/'));
-    let is_of_the_site = path.starts_with('/') && site.is_some_and(|site| belongs(&host, site));
-    if !(is_address || is_of_the_site) {
-        return PageSearch { text: decoded, host: None };
-    }
-    let root = if path == "$" { "/" } else { "" };
-    PageSearch { text: format!("^{root}{path}"), host: Some(host).filter(|host| !host.is_empty()) }
-}
-
-/// Divides an expression after its host. One that matches any host is none.
-fn host_expression(after: &str) -> (&str, &str) {
-    let any = ANY_HOST.iter().find_map(|any| after.strip_prefix(any)).filter(|path| path.starts_with('/'));
-    if let Some(path) = any {
-        return ("", path);
-    }
-    let named = ANY_SUBDOMAIN.iter().find_map(|any| after.strip_prefix(any)).unwrap_or(after);
-    let is_of_a_host = |character: char| character.is_alphanumeric() || matches!(character, '.' | '-' | ':' | '\\');
-    named.split_at(named.find(|character| !is_of_a_host(character)).unwrap_or(named.len()))
-}
-
 /// Host and rest of an address.
-fn address<'t>(text: &'t str, site: Option<&str>) -> Option<(&'t str, &'t str)> {
+pub(super) fn address<'t>(text: &'t str, site: Option<&str>) -> Option<(&'t str, &'t str)> {
     if let Some((scheme, after)) = text.split_once("://")
         && is_scheme(scheme)
     {
@@ -194,7 +113,7 @@ fn divided(after: &str) -> (&str, &str) {
 }
 
 /// The host alone, in lower case: without a user, a port, a dot at the end and stars for subdomains.
-fn host_name(authority: &str) -> String {
+pub(super) fn host_name(authority: &str) -> String {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -203,12 +122,12 @@ fn host_name(authority: &str) -> String {
     decoded(host).trim_start_matches('*').trim_matches('.').to_lowercase()
 }
 
-fn named_host(authority: &str) -> Option<String> {
+pub(super) fn named_host(authority: &str) -> Option<String> {
     Some(host_name(authority)).filter(|host| !host.is_empty())
 }
 
 /// Whether a host is the site's or that of a subdomain. A site may be a folder of a host.
-fn belongs(host: &str, site: &str) -> bool {
+pub(super) fn belongs(host: &str, site: &str) -> bool {
     let (host, site) = (site_id::normalized(host), site_id::normalized(site));
     let site = host_name(site.split('/').next().unwrap_or_default());
     let (host, site) = (punycode::unicode(&host), punycode::unicode(&site));
@@ -216,12 +135,12 @@ fn belongs(host: &str, site: &str) -> bool {
 }
 
 /// The host, where it is neither the site's nor that of one of its subdomains.
-fn foreign<'h>(host: Option<&'h str>, site: &str) -> Option<&'h str> {
+pub(super) fn foreign<'h>(host: Option<&'h str>, site: &str) -> Option<&'h str> {
     host.filter(|host| !belongs(host, site))
 }
 
 /// Whether a fragment is a route of a page that is made in the browser.
-fn is_route(fragment: &str) -> bool {
+pub(super) fn is_route(fragment: &str) -> bool {
     fragment.starts_with('/') || fragment.starts_with("!/")
 }
 
@@ -258,12 +177,12 @@ fn decoded_parts(pattern: &str) -> Vec<String> {
 }
 
 /// The text with every percent-encoded character decoded, once.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     decoded_by(text, |character| character.to_string())
 }
 
 /// What is not the encoding of a character stays as it is.
-fn decoded_by(text: &str, written: impl Fn(char) -> String) -> String {
+pub(super) fn decoded_by(text: &str, written: impl Fn(char) -> String) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {
@@ -304,15 +223,6 @@ const ENCODED_SCHEME: usize = 14;
 
 /// What addresses stand in where they are pasted from.
 const WRAPPINGS: [(char, char); 5] = [('<', '>'), ('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”')];
-
-/// How expressions of addresses begin.
-const SCHEME_EXPRESSIONS: [&str; 4] = ["https://", "http://", "https?://", "http(s)?://"];
-
-/// How expressions say that any host will do.
-const ANY_HOST: [&str; 4] = ["[^/]+", "[^/]*", ".*", ".+"];
-
-/// How expressions say that any subdomain will do, or none.
-const ANY_SUBDOMAIN: [&str; 6] = ["(www\\.)?", "(?:www\\.)?", "(www.)?", ".*\\.", "[^/]+\\.", "[^/]*\\."];
 
 #[cfg(test)]
 mod tests {
@@ -476,71 +386,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_part_of_a_path_loses_what_is_not_stored() {
-        for (text, part) in [
-            ("blog", "blog"),
-            ("/bl%C3%B8g", "/bløg"),
-            ("https://shop.example/blog?x=1", "/blog"),
-            ("shop.example/blog", "/blog"),
-            ("v1.2/docs", "v1.2/docs"),
-            ("https://shop.example", "https://shop.example"),
-            ("?x=1", "?x=1"),
-            ("#/a", "#/a"),
-            ("/app#/a", "/app#/a"),
-            ("#", "#"),
-            ("/a ", "/a "),
-            (" https://shop.example/blog ", "/blog"),
-            ("https://shop.example/about#team", "/about"),
-            ("https://shop.example/#/about", "/#/about"),
-            ("shop.example/go?to=https://other.example/", "/go"),
-            ("about#team", "about#team"),
-        ] {
-            assert_eq!(page_part(text, Some("shop.example")).text, part, "{text}");
-        }
-        for (text, host) in [("https://other.example/a", Some("other.example")), ("shop.example/a", None), ("/a", None)]
-        {
-            assert_eq!(page_part(text, Some("shop.example")).foreign_host("shop.example"), host, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_expression_keeps_its_meaning() {
-        for (expression, read) in [
-            ("^/blog", "^/blog"),
-            ("^/bl%C3%B8g$", "^/bløg$"),
-            ("^/a%2Eb%3F", "^/a\\.b\\?"),
-            ("https://shop.example/blog/.*", "^/blog/.*"),
-            ("^https?://shop\\.example/blog$", "^/blog$"),
-            ("https:\\/\\/shop.example\\/a", "^/a"),
-            ("^https://shop.example", "^"),
-            ("^/(https://a)?", "^/(https://a)?"),
-            ("https://(a|b)/", "https://(a|b)/"),
-            ("^https://shop\\.example$", "^/$"),
-            ("^https?://(www\\.)?shop\\.example/blog", "^/blog"),
-            ("^https?://.*\\.shop\\.example/blog", "^/blog"),
-            ("^https?://[^/]+/blog", "^/blog"),
-            ("https://.*/blog", "^/blog"),
-            ("https://shop.example.*blog", "https://shop.example.*blog"),
-            ("^shop\\.example/blog", "^/blog"),
-            ("shop.example:8443/blog", "^/blog"),
-            ("other.example/blog", "other.example/blog"),
-            ("shop\\.example", "shop\\.example"),
-            (".*/blog", ".*/blog"),
-            ("https://shop.example/a|https://shop.example/b", "^/a|^/b"),
-            ("^/a$|/b", "^/a$|/b"),
-        ] {
-            assert_eq!(page_expression(expression, Some("shop.example")).text, read, "{expression}");
-        }
-        let elsewhere = page_expression("^https://other\\.example/blog", Some("shop.example"));
-        assert_eq!(elsewhere.foreign_host("shop.example"), Some("other.example"));
-    }
-
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "(https?://|//|[a-z]{1,4}\\.|[/?#*%@: ]|%[0-9A-Fa-f]{2}|.){0,12}", site in "[a-z./]{0,8}") {
             let page = PagePath::read(&text, Some(&site));
-            let _ = (page.filter(), page.text(), page_part(&text, Some(&site)), page_expression(&text, Some(&site)));
+            let _ = (page.filter(), page.text(), page.foreign_host(&site));
         }
 
         #[test]

@@ -235,7 +235,7 @@ fn the_operators_guide_lists_every_cause() {
     assert!(unknown.is_empty(), "docs/operate.md, Troubleshooting, lists what no error is called: {unknown:?}");
 }
 
-/// What the functions `reason` below a folder return.
+/// What the functions `reason` and `cause` below a folder return.
 fn causes_below(folder: &Path) -> BTreeSet<String> {
     let mut causes = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -243,9 +243,11 @@ fn causes_below(folder: &Path) -> BTreeSet<String> {
             causes.extend(causes_below(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("causes.rs") {
             let text = fs::read_to_string(&entry).expect("a source file");
-            for body in text.split("pub fn reason(").skip(1) {
-                let body = body.split("\n    }\n").next().unwrap_or_default();
-                causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+            for start in ["pub fn reason(", "pub fn cause("] {
+                for body in text.split(start).skip(1) {
+                    let body = body.split("\n    }\n").next().unwrap_or_default();
+                    causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+                }
             }
         }
     }

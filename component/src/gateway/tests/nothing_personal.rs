@@ -80,7 +80,7 @@ impl World {
                 self.answer_plausible(status, &body);
                 self.message(path, credential, "tools/call", &json!({ "name": tool, "arguments": arguments }));
             }
-            let wrong = json!({ "date_range": ARGUMENT, "message": [KEY] });
+            let wrong = json!({ "date_range": ARGUMENT, "message": [KEY, KEY] });
             self.message(path, credential, "tools/call", &json!({ "name": tool, "arguments": wrong }));
         }
         self.send("POST", path, &[&MARKED[..], &[credential]].concat(), ARGUMENT);
