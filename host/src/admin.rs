@@ -14,12 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::refusal::ResponseBody;
+use crate::server::places::{Activity, Places};
+use crate::server::timed_stream::TimedStream;
 use crate::server::{ServerError, accept, listen};
 
 /// Metrics and readiness of a host behind a listening socket. HTTP/1.1.
@@ -72,27 +73,36 @@ impl AdminServer {
     /// Answers until the future is dropped, and all its connections with it. It should outlast the server for clients,
     /// so that it can tell that the host drains.
     pub async fn run(self) -> Infallible {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Places::new(CONNECTIONS, self.host.metrics().clone());
         let names: Arc<[String]> = self.names.into();
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            // The semaphore is never closed.
-            let slot = slots.clone().acquire_owned().await.ok();
             let Some((stream, _)) = accept(&self.listener).await else { continue };
+            let place = places.take().await;
             let (host, names) = (self.host.clone(), names.clone());
             connections.spawn(async move {
-                serve(stream, host, names).await;
-                drop(slot);
+                tokio::select! {
+                    () = serve(stream, host, names, place.activity()) => {}
+                    () = place.displaced() => {}
+                }
             });
         }
     }
 }
 
-async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>) {
+async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>, activity: Activity) {
+    let stream = TimedStream::new(stream, host.limits(), activity.clone());
     let service = service_fn(move |request| {
         let (host, names) = (host.clone(), names.clone());
-        async move { Ok::<_, Infallible>(answer(&host, &names, &request).await) }
+        let at_work = activity.request();
+        // A body is not waited for.
+        at_work.arrived();
+        async move {
+            let answer = answer(&host, &names, &request).await;
+            drop(at_work);
+            Ok::<_, Infallible>(answer)
+        }
     });
     // What a client does wrong on its own connection is no event of ours.
     let _ = http1::Builder::new()
@@ -161,7 +171,7 @@ fn response(status: StatusCode, content_type: &'static str, text: impl Into<Stri
 const METRICS: &str = "/metrics";
 const READINESS: &str = "/readyz";
 const TEXT: &str = "text/plain; charset=utf-8";
-/// A few scrapers and probes; others wait.
+/// A few scrapers and probes. A further one gets the place of the one that has been quiet for the longest time.
 const CONNECTIONS: usize = 16;
 /// Time for the head of a request, and to stay idle: scrapers come every 15 s to 60 s and keep their connection.
 const HEAD_TIME: Duration = Duration::from_secs(90);

@@ -80,6 +80,26 @@ async fn a_host_is_ready_as_long_as_its_store_answers() {
 }
 
 #[tokio::test]
+async fn quiet_connections_keep_no_probe_and_no_scraper_out() {
+    let host = Harness::demo().await;
+    let operator = Operator::of(host.host()).await;
+    let served = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // More answers than the system keeps for a client that reads none.
+    let unread = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    for beginning in ["", "GET /readyz HT", served, &unread] {
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            held.push(operator.holding(beginning).await);
+        }
+        for _ in 0..3 {
+            assert_eq!(operator.readiness().await.0, 200, "{} bytes came before", beginning.len());
+            assert!(operator.metrics().await.contains("plausible_mcp_build_info"));
+        }
+    }
+    assert!(operator.metric("connections_displaced_total").await >= 1.0);
+}
+
+#[tokio::test]
 async fn the_operators_listener_serves_nothing_else_and_the_clients_listener_none_of_it() {
     let host = Harness::demo().await;
     let operator = Operator::of(host.host()).await;
