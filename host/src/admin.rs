@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -136,12 +136,16 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
 }
 
 /// Whether the request names this listener by an IP address, a name of this machine, or one of `names`. The address of
-/// a request goes before its header (RFC 9112, section 3.2.2).
+/// a request goes before its header (RFC 9112, section 3.2.2). A request of HTTP/1.0 may name nothing, as those of
+/// HAProxy's `option httpchk` do; no browser sends one.
 fn is_addressed<B>(request: &Request<B>, names: &[String]) -> bool {
     let mut lines = request.headers().get_all(HOST).iter();
     let (line, another) = (lines.next(), lines.next());
     let line = line.filter(|_| another.is_none()).and_then(|line| line.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str).or(line);
+    if authority.is_none() && !request.headers().contains_key(HOST) && request.version() == Version::HTTP_10 {
+        return true;
+    }
     authority.and_then(|authority| authority.parse().ok()).is_some_and(|authority| is_name(&authority, names))
 }
 
@@ -229,5 +233,17 @@ mod tests {
         assert!(!is_addressed(&request("/metrics", &["localhost", "localhost"]), &[]));
         assert!(!is_addressed(&request("http://evil.example/metrics", &["localhost"]), &[]));
         assert!(is_addressed(&request("http://localhost/metrics", &["localhost"]), &[]));
+    }
+
+    #[test]
+    fn a_probe_of_http_1_0_need_not_name_it() {
+        let of_no_name = Vec::new();
+        for (hosts, answered) in
+            [(of_no_name, true), (vec!["evil.example"], false), (vec![""], false), (vec!["a", "b"], false)]
+        {
+            let mut probe = request("/readyz", &hosts);
+            *probe.version_mut() = Version::HTTP_10;
+            assert_eq!(is_addressed(&probe, &[]), answered, "{hosts:?}");
+        }
     }
 }

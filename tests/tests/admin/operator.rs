@@ -36,6 +36,12 @@ impl Operator {
         stream
     }
 
+    /// The answer to these bytes.
+    pub(crate) async fn ask_bytes(&self, bytes: &str) -> Answer {
+        let answer = http_client::send_bytes(self.address, bytes.into()).await;
+        answer.expect("the listener is reached").expect("the listener answers")
+    }
+
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
         let answer = http_client::send(self.address, &Request::new(method, path)).await;
         answer.expect("the listener is reached").expect("the listener answers")

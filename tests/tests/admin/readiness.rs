@@ -100,6 +100,19 @@ async fn quiet_connections_keep_no_probe_and_no_scraper_out() {
 }
 
 #[tokio::test]
+async fn a_probe_of_http_1_0_names_no_host_and_is_answered() {
+    let host = Harness::demo().await;
+    let operator = Operator::of(host.host()).await;
+    for (probe, status) in [
+        ("GET /readyz HTTP/1.0\r\n\r\n", 200),
+        ("GET /readyz HTTP/1.0\r\nHost: evil.example\r\n\r\n", 403),
+        ("GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n", 403),
+    ] {
+        assert_eq!(operator.ask_bytes(probe).await.status, status, "{probe}");
+    }
+}
+
+#[tokio::test]
 async fn the_operators_listener_serves_nothing_else_and_the_clients_listener_none_of_it() {
     let host = Harness::demo().await;
     let operator = Operator::of(host.host()).await;
