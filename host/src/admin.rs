@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::refusal::ResponseBody;
+use crate::server::places::{Activity, Places};
+use crate::server::timed_stream::TimedStream;
 use crate::server::{ServerError, accept, listen};
 
 /// Metrics and readiness of a host behind a listening socket. HTTP/1.1.
@@ -72,27 +73,36 @@ impl AdminServer {
     /// Answers until the future is dropped, and all its connections with it. It should outlast the server for clients,
     /// so that it can tell that the host drains.
     pub async fn run(self) -> Infallible {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Places::new(CONNECTIONS, self.host.metrics().clone());
         let names: Arc<[String]> = self.names.into();
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            // The semaphore is never closed.
-            let slot = slots.clone().acquire_owned().await.ok();
             let Some((stream, _)) = accept(&self.listener).await else { continue };
+            let place = places.take().await;
             let (host, names) = (self.host.clone(), names.clone());
             connections.spawn(async move {
-                serve(stream, host, names).await;
-                drop(slot);
+                tokio::select! {
+                    () = serve(stream, host, names, place.activity()) => {}
+                    () = place.displaced() => {}
+                }
             });
         }
     }
 }
 
-async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>) {
+async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>, activity: Activity) {
+    let stream = TimedStream::new(stream, host.limits(), activity.clone());
     let service = service_fn(move |request| {
         let (host, names) = (host.clone(), names.clone());
-        async move { Ok::<_, Infallible>(answer(&host, &names, &request).await) }
+        let at_work = activity.request();
+        // A body is not waited for.
+        at_work.arrived();
+        async move {
+            let answer = answer(&host, &names, &request).await;
+            drop(at_work);
+            Ok::<_, Infallible>(answer)
+        }
     });
     // What a client does wrong on its own connection is no event of ours.
     let _ = http1::Builder::new()
@@ -126,12 +136,16 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
 }
 
 /// Whether the request names this listener by an IP address, a name of this machine, or one of `names`. The address of
-/// a request goes before its header (RFC 9112, section 3.2.2).
+/// a request goes before its header (RFC 9112, section 3.2.2). A request of HTTP/1.0 may name nothing, as those of
+/// HAProxy's `option httpchk` do; no browser sends one.
 fn is_addressed<B>(request: &Request<B>, names: &[String]) -> bool {
     let mut lines = request.headers().get_all(HOST).iter();
     let (line, another) = (lines.next(), lines.next());
     let line = line.filter(|_| another.is_none()).and_then(|line| line.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str).or(line);
+    if authority.is_none() && !request.headers().contains_key(HOST) && request.version() == Version::HTTP_10 {
+        return true;
+    }
     authority.and_then(|authority| authority.parse().ok()).is_some_and(|authority| is_name(&authority, names))
 }
 
@@ -165,7 +179,7 @@ fn response(status: StatusCode, content_type: &'static str, text: impl Into<Stri
 const METRICS: &str = "/metrics";
 const READINESS: &str = "/readyz";
 const TEXT: &str = "text/plain; charset=utf-8";
-/// A few scrapers and probes; others wait.
+/// A few scrapers and probes. A further one gets the place of the one that has been quiet for the longest time.
 const CONNECTIONS: usize = 16;
 /// Time for the head of a request, and to stay idle: scrapers come every 15 s to 60 s and keep their connection.
 const HEAD_TIME: Duration = Duration::from_secs(90);
@@ -223,5 +237,17 @@ mod tests {
         assert!(!is_addressed(&request("/metrics", &["localhost", "localhost"]), &[]));
         assert!(!is_addressed(&request("http://evil.example/metrics", &["localhost"]), &[]));
         assert!(is_addressed(&request("http://localhost/metrics", &["localhost"]), &[]));
+    }
+
+    #[test]
+    fn a_probe_of_http_1_0_need_not_name_it() {
+        let of_no_name = Vec::new();
+        for (hosts, answered) in
+            [(of_no_name, true), (vec!["evil.example"], false), (vec![""], false), (vec!["a", "b"], false)]
+        {
+            let mut probe = request("/readyz", &hosts);
+            *probe.version_mut() = Version::HTTP_10;
+            assert_eq!(is_addressed(&probe, &[]), answered, "{hosts:?}");
+        }
     }
 }

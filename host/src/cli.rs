@@ -14,6 +14,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
@@ -99,6 +100,10 @@ struct ServeArguments {
     /// instance of its own
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instance_requests)]
     instance_requests: NonZeroUsize,
+    /// Seconds to serve on after SIGTERM, while /readyz says that the server drains; a second signal ends them
+    /// [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "PLAUSIBLE_MCP_DRAIN", default_value = "", hide_default_value = true)]
+    drain: DrainTime,
 }
 
 /// Where the operator's listener is. Empty in the environment is the same as absent.
@@ -131,6 +136,23 @@ impl FromStr for AdminHosts {
             Some(name) => Err(format!("{name} is no host name; write names without scheme and port")),
             None => Ok(Self(names)),
         }
+    }
+}
+
+/// How long `serve` serves on when it is told to stop. Empty in the environment is the same as absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct DrainTime(Duration);
+
+impl FromStr for DrainTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = match text.trim() {
+            "" => Some(DRAIN_SECONDS),
+            text => text.parse().ok().filter(|seconds| *seconds <= LONGEST_DRAIN_SECONDS),
+        };
+        let seconds = seconds.ok_or_else(|| format!("write whole seconds, at most {LONGEST_DRAIN_SECONDS}"))?;
+        Ok(Self(Duration::from_secs(seconds)))
     }
 }
 
@@ -299,6 +321,11 @@ impl ComponentArgument {
     }
 }
 
+/// A proxy that asks each second and believes the third answer has found out by then.
+const DRAIN_SECONDS: u64 = 5;
+/// Whoever stops the process does not wait for longer.
+const LONGEST_DRAIN_SECONDS: u64 = 3600;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +353,21 @@ mod tests {
         assert!(parses("plausible-mcp serve"));
         assert!(parses("plausible-mcp serve --admin [::1]:9090"));
         assert!(!parses("plausible-mcp serve --admin 9090"));
+    }
+
+    #[test]
+    fn the_time_to_drain_is_five_seconds_or_what_is_asked_for() {
+        let drain = |line: &str| match CommandLine::try_parse_from(line.split(' ')).map(|line| line.command) {
+            Ok(Command::Serve(arguments)) => Some(arguments.drain.0.as_secs()),
+            _ => None,
+        };
+        assert_eq!(drain("plausible-mcp serve"), Some(5));
+        assert_eq!(drain("plausible-mcp serve --drain="), Some(5));
+        assert_eq!(drain("plausible-mcp serve --drain 0"), Some(0));
+        assert_eq!(drain("plausible-mcp serve --drain 3600"), Some(3600));
+        for wrong in ["-1", "3601", "5s", "0.5"] {
+            assert_eq!(drain(&format!("plausible-mcp serve --drain={wrong}")), None, "{wrong}");
+        }
     }
 
     #[test]

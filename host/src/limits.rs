@@ -47,6 +47,9 @@ pub struct Limits {
     pub request_header_fields: usize,
     /// Time in which a client has to take some more of its answer; of an answer over HTTP/2, all of it.
     pub response_write_time: Duration,
+    /// Time that a client gets to close its connection after the server has closed its half; and, once the server stops,
+    /// time for a request that is on its way to arrive.
+    pub closing_time: Duration,
     /// Time that requests in flight get to finish after a signal to stop.
     pub drain_time: Duration,
 }
@@ -70,6 +73,7 @@ impl Default for Limits {
             request_head_bytes: REQUEST_HEAD_BYTES,
             request_header_fields: REQUEST_HEADER_FIELDS,
             response_write_time: RESPONSE_WRITE_TIME,
+            closing_time: CLOSING_TIME,
             drain_time: DRAIN_TIME,
         }
     }
@@ -85,6 +89,7 @@ impl Limits {
             &mut self.instance_idle_time,
             &mut self.request_head_time,
             &mut self.response_write_time,
+            &mut self.closing_time,
             &mut self.drain_time,
         ] {
             *time = (*time).min(LONGEST_TIME);
@@ -132,6 +137,8 @@ const REQUEST_HEAD_BYTES: usize = 32 << 10;
 const REQUEST_HEADER_FIELDS: usize = 100;
 /// The largest answer goes in this time over three megabits a second, a usual one over a modem.
 const RESPONSE_WRITE_TIME: Duration = Duration::from_secs(60);
+/// A few round trips to the far side of the world. A client closes as soon as it sees that the server has.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// As long as a request may take that came just before the signal.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// A year: nothing waits for longer, and a few of them can be added to any moment without an overflow.

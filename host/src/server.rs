@@ -2,16 +2,23 @@
 //!
 //! ```text
 //! accept -> HTTP/1.1 or HTTP/2 by the first bytes -> requests -> Host::handle
+//!
+//! listening ── leave ──> leaving ── stop ──> stopping ── all answered, or time over ──> gone
 //! ```
+//! Leaving, it serves as before, is not ready, and asks clients to connect anew. Stopping, it takes the connections that
+//! wait in the listener's queue, closes the listener, answers what has arrived or is on its way, closes its half of each
+//! connection, and gives the client a moment to close the other.
+//!
 //! TLS ends at a proxy in front.
 
 mod arriving;
 mod bare_answers;
 mod connection;
 mod http2_streams;
-mod places;
-mod timed_stream;
+pub(crate) mod places;
+pub(crate) mod timed_stream;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,6 +28,9 @@ use tokio::sync::watch;
 use crate::host::Host;
 use connection::Connection;
 use places::{Place, Places};
+
+/// A connection, and where it comes from.
+type Client = (TcpStream, SocketAddr);
 
 /// A host behind a listening socket.
 pub struct Server {
@@ -71,32 +81,39 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` is ready. Then no connection is accepted any more, requests in flight finish
-    /// within `Limits::drain_time`, and it returns: `true` if all of them did.
+    /// Answers requests until `shutdown` is ready. Then no connection is accepted any more but those that wait already,
+    /// requests that are in flight or on their way finish within `Limits::drain_time`, and it returns: `true` if all of
+    /// them did.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        self.host.set_listening();
-        let places = Places::new(self.host.limits().connections, self.host.metrics().clone());
-        let (stop, stopping) = watch::channel(());
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut shutdown => break,
-                accepted = accept_in(&self.listener, &places) => accepted,
-            };
-            let Some((stream, peer, place)) = accepted else { continue };
-            let connection = Connection { host: self.host.clone(), peer: peer.ip(), activity: place.activity() };
-            let stopping = stopping.clone();
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = connection.serve(stream, stopping) => {}
-                    () = place.displaced() => {}
+        self.run_in_steps(shutdown, std::future::ready(())).await
+    }
+
+    /// The same in two steps, for a server that is one of several behind a proxy. When `leave` is ready, the host is not
+    /// [ready](Host::ready) any more, and nothing else changes but that answers over HTTP/1.1 ask their clients to
+    /// connect anew: the proxy has time to find out, and kept connections come to an end. `stop` is asked from then on;
+    /// when it is ready, the server stops.
+    pub async fn run_in_steps(self, leave: impl Future<Output = ()>, stop: impl Future<Output = ()>) -> bool {
+        let Self { listener, host, .. } = self;
+        host.set_listening();
+        let places = Places::new(host.limits().connections, host.metrics().clone());
+        let (sign, stopping) = watch::channel(());
+        let told = async {
+            leave.await;
+            host.set_draining();
+            stop.await;
+        };
+        let waiting = serve_until(told, &listener, &host, &places, &stopping).await;
+        let queue = queue_of(listener);
+        drop(sign);
+        let answering = async {
+            for client in waiting.into_iter().chain(queue) {
+                if let Some(place) = places.take_free().await {
+                    begin(&host, client, place, &stopping);
                 }
-            });
-        }
-        self.host.set_draining();
-        drop(self.listener);
-        drop(stop);
-        drain(&self.host, &places).await
+            }
+            places.all_free().await;
+        };
+        drain(&host, answering).await
     }
 }
 
@@ -106,7 +123,7 @@ impl Server {
 /// When the address is taken or not this machine's.
 pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => ServerError::AddressTaken(address),
+        ErrorKind::AddrInUse => ServerError::AddressTaken(address),
         _ => ServerError::Listen(address, error.to_string()),
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -114,20 +131,77 @@ pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Se
     Ok((listener, address))
 }
 
-/// One connection, and a place for it. `None` when the system cannot give one now.
-async fn accept_in(listener: &TcpListener, places: &Places) -> Option<(TcpStream, SocketAddr, Place)> {
-    let (stream, peer) = accept(listener).await?;
-    Some((stream, peer, places.take().await))
+/// Serves whoever connects until `told` is ready; the client that has a connection then and no place for it.
+async fn serve_until(
+    told: impl Future<Output = ()>,
+    listener: &TcpListener,
+    host: &Host,
+    places: &Places,
+    stopping: &watch::Receiver<()>,
+) -> Option<Client> {
+    let mut told = std::pin::pin!(told);
+    let mut waiting = None;
+    loop {
+        let place = tokio::select! {
+            biased;
+            () = &mut told => return waiting,
+            place = place_for_next(&mut waiting, listener, places) => place,
+        };
+        if let Some(client) = waiting.take() {
+            begin(host, client, place, stopping);
+        }
+    }
+}
+
+/// A place for the client in `waiting`, who is the next one to connect if nobody is there. Whoever is there stays when
+/// this is dropped.
+async fn place_for_next(waiting: &mut Option<Client>, listener: &TcpListener, places: &Places) -> Place {
+    while waiting.is_none() {
+        *waiting = accept(listener).await;
+    }
+    places.take().await
+}
+
+/// Serves a client for as long as it has its place.
+fn begin(host: &Host, (stream, peer): Client, place: Place, stopping: &watch::Receiver<()>) {
+    let connection = Connection { host: host.clone(), peer: peer.ip(), activity: place.activity() };
+    let stopping = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = connection.serve(stream, stopping) => {}
+            () = place.displaced() => {}
+        }
+    });
+}
+
+/// The connections that the system has made and nobody has accepted. Then nobody can connect any more.
+fn queue_of(listener: TcpListener) -> Vec<Client> {
+    let mut queue = Vec::new();
+    // The system is asked, not the runtime, which may not know of the last of them.
+    let accepted = listener.into_std().and_then(|listener| {
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    queue.push((without_delay(TcpStream::from_std(stream)?), peer));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                // That client has left.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    });
+    if let Err(error) = accepted {
+        tracing::warn!(event = "accept_failed", cause = %error, "connections that waited were not accepted");
+    }
+    queue
 }
 
 /// One connection. `None` when the system cannot give one now.
-pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+pub(crate) async fn accept(listener: &TcpListener) -> Option<Client> {
     match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Answers are written whole; waiting for more to send would only delay them.
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer))
-        }
+        Ok((stream, peer)) => Some((without_delay(stream), peer)),
         Err(error) => {
             tracing::warn!(event = "accept_failed", cause = %error, "no connection was accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -136,11 +210,17 @@ pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketA
     }
 }
 
-/// Waits for the connections, then for what the component still does after its answers.
-async fn drain(host: &Host, places: &Places) -> bool {
+/// Answers are written whole; waiting for more to send would only delay them.
+fn without_delay(stream: TcpStream) -> TcpStream {
+    let _ = stream.set_nodelay(true);
+    stream
+}
+
+/// Waits for the connections to be answered, then for what the component still does after its answers.
+async fn drain(host: &Host, answering: impl Future<Output = ()>) -> bool {
     let limits = host.limits();
     let end = Instant::now() + limits.drain_time;
-    let closed = tokio::time::timeout(limits.drain_time, places.all_free()).await.is_ok();
+    let closed = tokio::time::timeout(limits.drain_time, answering).await.is_ok();
     let drained = closed && host.drained(end.saturating_duration_since(Instant::now())).await;
     if !drained {
         tracing::warn!(event = "drain_ended", "requests were still in flight when the time to drain was over");

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -44,7 +45,8 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(exporter.attach(builder)).await?;
     let admin = admin_server(arguments.admin.0, &host).await?.map(|admin| admin.named(arguments.admin_hosts.0));
-    let serving = listen_and_serve(host, arguments.listen, arguments.control.as_deref(), told);
+    let control = arguments.control.as_deref();
+    let serving = listen_and_serve(host, arguments.listen, control, told, arguments.drain.0);
     let served = match admin {
         Some(admin) => tokio::select! {
             served = serving => served,
@@ -61,6 +63,7 @@ async fn listen_and_serve(
     address: SocketAddr,
     control: Option<&Path>,
     told: impl Future<Output = ()>,
+    drain: Duration,
 ) -> Result<(), CliError> {
     check::before_serving(&host).await?;
     let server = Server::bind(address, host.clone()).await.map_err(failed)?;
@@ -68,8 +71,12 @@ async fn listen_and_serve(
     let address = server.address();
     tracing::info!(event = "listening", %address, "listening");
     let (stop, mut stopping) = watch::channel(());
-    let shutdown = async move {
+    let leave = async {
         told.await;
+        tracing::info!(event = "draining", seconds = drain.as_secs(), "told to stop");
+    };
+    let stopped = async move {
+        time_to_drain(drain).await;
         drop(stop);
     };
     let control = async {
@@ -78,7 +85,7 @@ async fn listen_and_serve(
             control.run(host, async move { drop(stopping.changed().await) }).await;
         }
     };
-    let (drained, ()) = tokio::join!(server.run(shutdown), control);
+    let (drained, ()) = tokio::join!(server.run_in_steps(leave, stopped), control);
     tracing::info!(event = "stopped", drained, "stopped");
     Ok(())
 }
@@ -137,6 +144,18 @@ fn control_socket(path: Option<&Path>) -> Result<Option<ControlSocket>, CliError
             tracing::warn!(event = "no_control_socket", cause = %error, "`grants` cannot reach this server");
             Ok(None)
         }
+    }
+}
+
+/// Ready when `time` is over, or at one more signal: whoever sends it does not want to wait.
+async fn time_to_drain(time: Duration) {
+    let over = tokio::time::sleep(time);
+    match told_to_stop() {
+        Ok(again) => tokio::select! {
+            () = over => {}
+            () = again => {}
+        },
+        Err(_) => over.await,
     }
 }
 

@@ -62,9 +62,14 @@ impl Host {
     }
 
     /// Says that the host finishes what is in flight and should be sent no more. It still answers what comes. A
-    /// [`Server`](crate::Server) says so when it is told to stop.
+    /// [`Server`](crate::Server) says so as the first thing when it is told to stop.
     pub fn set_draining(&self) {
         self.0.stage.0.store(DRAINING, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.stage.0.load(Ordering::Relaxed) == DRAINING
     }
 }
 

@@ -1,17 +1,22 @@
 //! One connection: HTTP/1.1 or HTTP/2 by its first bytes, and limits of time and size on what a client sends.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::arriving::Arriving;
 use super::bare_answers::BareAnswers;
@@ -36,18 +41,27 @@ enum Version {
 }
 
 impl Connection {
-    /// Serves until the client leaves, breaks a limit, or `stopping` closes; then what is in flight is finished.
+    /// Serves until the client leaves, breaks a limit, or `stopping` closes; then what is in flight or on its way is
+    /// finished.
     pub(super) async fn serve(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
-        let version = tokio::select! {
-            // In this order: a request that is there already is answered, also when the server stops now.
-            biased;
-            version = version_of(&stream, self.host.limits().request_head_time) => version,
-            _ = stopping.changed() => None,
+        let limits = *self.host.limits();
+        let version = {
+            let mut seen = std::pin::pin!(version_of(&stream, limits.request_head_time));
+            tokio::select! {
+                // In this order: a request that is there already is answered, also when the server stops now.
+                biased;
+                version = seen.as_mut() => version,
+                // Whoever has connected is about to ask.
+                _ = stopping.changed() => timeout(limits.closing_time, seen).await.ok().flatten(),
+            }
         };
         match version {
             Some(Version::Http1) => self.serve_http1(stream, stopping).await,
             Some(Version::Http2) => self.serve_http2(stream, stopping).await,
-            None => {}
+            None => {
+                // A client that is gone already needs no end.
+                let _ = TimedStream::new(stream, &limits, self.activity).shutdown().await;
+            }
         }
     }
 
@@ -55,7 +69,7 @@ impl Connection {
         let limits = *self.host.limits();
         let activity = self.activity.clone();
         let bare = BareAnswers::new(self.host.clone());
-        let stream = TimedStream::new(stream, limits.response_write_time, activity.clone()).completing(bare);
+        let stream = TimedStream::new(stream, &limits, activity.clone()).completing(bare);
         let service = service_fn(move |request| answer(self.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -71,17 +85,25 @@ impl Connection {
             _ = connection.as_mut() => return,
             _ = stopping.changed() => {}
         }
-        // The rest of a head would be waited for, and nothing of such a request has been done.
-        if activity.is_idle() {
+        // The system may know of bytes of which the runtime has not told yet.
+        tokio::task::yield_now().await;
+        let ended = poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            // What a connection does, it does while it is polled, and at no other time.
+            Poll::Pending if activity.is_idle() && activity.is_expecting() => Poll::Pending,
+            Poll::Pending => Poll::Ready(false),
+        });
+        if timeout(limits.closing_time, ended).await.unwrap_or(false) {
             return;
         }
+        // Now, or when the request that is under way has been answered.
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
 
     async fn serve_http2(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let limits = *self.host.limits();
-        let stream = TimedStream::new(stream, limits.response_write_time, self.activity.clone());
+        let stream = TimedStream::new(stream, &limits, self.activity.clone());
         let service = service_fn(move |request| answer(self.clone(), request));
         let header_bytes = u32::try_from(limits.request_head_bytes * HARD_LIMIT).unwrap_or(u32::MAX);
         let streams = Http2Streams::new(limits.request_body_time + limits.request_time + limits.response_write_time);
@@ -101,18 +123,26 @@ impl Connection {
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
+
+    async fn handle(&self, mut request: Request<Incoming>) -> Response<ResponseBody> {
+        let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if !header_fits(request.headers(), target_bytes, self.host.limits()) {
+            return self.host.refuse(&request, Refusal::LargeHeader);
+        }
+        request.extensions_mut().insert(ClientAddress(self.peer));
+        let arrival = Arc::new(self.activity.request());
+        let request = request.map(|body| Arriving::new(body, arrival.clone()));
+        self.host.handle(request).await
+    }
 }
 
-async fn answer(connection: Connection, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
-    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if !header_fits(request.headers(), target_bytes, connection.host.limits()) {
-        return Ok(connection.host.refuse(&request, Refusal::LargeHeader));
+async fn answer(connection: Connection, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    let is_http1 = request.version() < http::Version::HTTP_2;
+    let mut answer = connection.handle(request).await;
+    if is_http1 && connection.host.is_draining() {
+        // RFC 9112, section 9.6: a client that has read this sends its next request over another connection.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    request.extensions_mut().insert(ClientAddress(connection.peer));
-    let arrival = Arc::new(connection.activity.request());
-    let request = request.map(|body| Arriving::new(body, arrival.clone()));
-    let answer = connection.host.handle(request).await;
-    drop(arrival);
     Ok(answer)
 }
 
@@ -129,7 +159,7 @@ async fn version_of(stream: &TcpStream, time: Duration) -> Option<Version> {
     let (mut seen, mut pause) = (0, PEEK_PAUSE);
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let begun = match tokio::time::timeout(left, stream.peek(&mut start)).await {
+        let begun = match timeout(left, stream.peek(&mut start)).await {
             Err(_) | Ok(Err(_) | Ok(0)) => return None,
             Ok(Ok(count)) => start.get(..count)?,
         };

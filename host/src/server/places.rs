@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::metrics::Metrics;
 
 /// The places of one server.
-pub(super) struct Places(Arc<Shared>);
+pub(crate) struct Places(Arc<Shared>);
 
 struct Shared {
     free: Arc<Semaphore>,
@@ -32,7 +32,7 @@ struct Shared {
 }
 
 /// A place that is taken for as long as this lives.
-pub(super) struct Place {
+pub(crate) struct Place {
     number: u64,
     activity: Activity,
     _permit: OwnedSemaphorePermit,
@@ -40,7 +40,7 @@ pub(super) struct Place {
 
 /// What one connection does. Clones are of the same connection.
 #[derive(Clone)]
-pub(super) struct Activity(Arc<State>);
+pub(crate) struct Activity(Arc<State>);
 
 struct State {
     shared: Arc<Shared>,
@@ -49,6 +49,8 @@ struct State {
     /// Those whose head is there, and of them those that are whole.
     requests: AtomicUsize,
     requests_at_work: AtomicUsize,
+    /// Whether a request is on its way: none has come so far, or a part of the next one has.
+    is_expecting: AtomicBool,
     /// Whether the client has to take some of an answer before more of it can be sent.
     is_sending: AtomicBool,
     is_asked_to_go: AtomicBool,
@@ -56,20 +58,20 @@ struct State {
 }
 
 /// A request, from its head to its answer. Its connection is at work once the request is whole.
-pub(super) struct Request {
+pub(crate) struct Request {
     activity: Activity,
     is_whole: AtomicBool,
 }
 
 impl Places {
     /// So many places, all of them free. Connections that are displaced are counted in `metrics`.
-    pub(super) fn new(all: usize, metrics: Metrics) -> Self {
+    pub(crate) fn new(all: usize, metrics: Metrics) -> Self {
         let free = Arc::new(Semaphore::new(all));
         Self(Arc::new(Shared { free, all, taken: Mutex::default(), moments: AtomicU64::new(0), metrics }))
     }
 
     /// Takes a place, if need be that of another connection; waits while all of them are at work.
-    pub(super) async fn take(&self) -> Place {
+    pub(crate) async fn take(&self) -> Place {
         loop {
             if let Ok(permit) = self.0.free.clone().try_acquire_owned() {
                 return Place::taken(&self.0, permit);
@@ -81,8 +83,15 @@ impl Places {
         }
     }
 
+    /// Takes a place once one is free; nobody is asked to go.
+    pub(crate) async fn take_free(&self) -> Option<Place> {
+        // The semaphore is never closed.
+        let permit = self.0.free.clone().acquire_owned().await.ok()?;
+        Some(Place::taken(&self.0, permit))
+    }
+
     /// Waits until no place is taken.
-    pub(super) async fn all_free(&self) {
+    pub(crate) async fn all_free(&self) {
         let all = u32::try_from(self.0.all).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         let _all = self.0.free.acquire_many(all).await;
@@ -117,6 +126,7 @@ impl Place {
             last_sign: AtomicU64::new(number),
             requests: AtomicUsize::new(0),
             requests_at_work: AtomicUsize::new(0),
+            is_expecting: AtomicBool::new(true),
             is_sending: AtomicBool::new(false),
             is_asked_to_go: AtomicBool::new(false),
             asked_to_go: Notify::new(),
@@ -126,12 +136,12 @@ impl Place {
     }
 
     /// For the connection that has the place.
-    pub(super) fn activity(&self) -> Activity {
+    pub(crate) fn activity(&self) -> Activity {
         self.activity.clone()
     }
 
     /// Waits until the connection has to go.
-    pub(super) async fn displaced(&self) {
+    pub(crate) async fn displaced(&self) {
         let state = &self.activity.0;
         loop {
             state.asked_to_go.notified().await;
@@ -153,25 +163,38 @@ impl Drop for Place {
 
 impl Activity {
     /// The client took some bytes.
-    pub(super) fn sent(&self) {
+    pub(crate) fn sent(&self) {
         self.0.last_sign.store(self.0.shared.moment(), Ordering::Relaxed);
         self.0.is_sending.store(false, Ordering::Relaxed);
     }
 
     /// The client has to take some bytes before it gets more.
-    pub(super) fn sending(&self) {
+    pub(crate) fn sending(&self) {
         self.0.is_sending.store(true, Ordering::Relaxed);
     }
 
+    /// Some bytes came from the client. While a request is under way, they belong to it.
+    pub(crate) fn received(&self) {
+        if self.0.requests.load(Ordering::Relaxed) == 0 {
+            self.0.is_expecting.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// The head of a request is there.
-    pub(super) fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
+        self.0.is_expecting.store(false, Ordering::Relaxed);
         Request { activity: self.clone(), is_whole: AtomicBool::new(false) }
     }
 
     /// Whether there is no request, and no answer left to send.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.0.requests.load(Ordering::Relaxed) == 0 && !self.0.is_sending.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next request is on its way: it is the first one of the connection, or its head has begun to arrive.
+    pub(crate) fn is_expecting(&self) -> bool {
+        self.0.is_expecting.load(Ordering::Relaxed)
     }
 
     fn is_quiet(&self) -> bool {
@@ -185,7 +208,7 @@ impl Activity {
 
 impl Request {
     /// All of it has arrived.
-    pub(super) fn arrived(&self) {
+    pub(crate) fn arrived(&self) {
         if !self.is_whole.swap(true, Ordering::Relaxed) {
             self.activity.0.requests_at_work.fetch_add(1, Ordering::Relaxed);
         }
@@ -267,6 +290,32 @@ mod tests {
         assert!(!activity.is_idle());
         activity.sent();
         assert!(activity.is_idle());
+    }
+
+    #[tokio::test]
+    async fn a_request_is_on_its_way_until_its_head_is_there() {
+        let place = places(1).take().await;
+        let activity = place.activity();
+        assert!(activity.is_expecting(), "nobody connects for nothing");
+        activity.received();
+        let request = activity.request();
+        assert!(!activity.is_expecting());
+        activity.received();
+        assert!(!activity.is_expecting(), "that was of its body");
+        drop(request);
+        assert!(!activity.is_expecting(), "the next one has not begun");
+        activity.received();
+        assert!(activity.is_expecting(), "now it has");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_taken_when_it_is_free_displaces_nobody() {
+        let (places, taken) = full().await;
+        let mut waiting = std::pin::pin!(places.take_free());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(taken.each_ref().map(is_displaced), [false; 3]);
+        drop(taken);
+        assert!(waiting.now_or_never().flatten().is_some());
     }
 
     #[tokio::test]

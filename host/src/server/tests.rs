@@ -1,9 +1,10 @@
 //! The server on a loopback port, with raw clients that do what they should not.
 
+mod stopping;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,12 @@ async fn start(limits: Limits) -> Running {
 }
 
 async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send + 'static) -> Running {
+    let server = server(limits).await;
+    let address = server.address();
+    Running { address, ended: tokio::spawn(server.run(shutdown)) }
+}
+
+async fn server(limits: Limits) -> Server {
     let settings = Settings::from_pairs([("MCP_ALLOWED_HOSTNAMES", "localhost")]).unwrap();
     let host = Host::builder()
         .code_cache(code_cache_of_tests())
@@ -32,9 +39,7 @@ async fn start_until(limits: Limits, shutdown: impl Future<Output = ()> + Send +
         .build()
         .await
         .unwrap();
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap();
-    let address = server.address();
-    Running { address, ended: tokio::spawn(server.run(shutdown)) }
+    Server::bind("127.0.0.1:0".parse().unwrap(), host).await.unwrap()
 }
 
 /// Sends `request` and reads until the server closes or two seconds are over.
@@ -63,57 +68,6 @@ fn short() -> Limits {
 }
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-
-#[tokio::test]
-async fn it_answers_and_drains() {
-    let (stop, stopped) = oneshot::channel();
-    let running = start_until(Limits::default(), async { drop(stopped.await) }).await;
-    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    let mut idle = Vec::new();
-    for beginning in ["", "GET /healthz HT"] {
-        let mut stream = TcpStream::connect(running.address).await.unwrap();
-        stream.write_all(beginning.as_bytes()).await.unwrap();
-        idle.push(stream);
-    }
-    // The beginnings have been read when this one has been served.
-    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    stop.send(()).unwrap();
-    let ended = tokio::time::timeout(Limits::default().request_head_time / 2, running.ended).await;
-    assert!(ended.expect("idle connections do not hold it up").unwrap());
-    assert!(TcpStream::connect(running.address).await.is_err());
-}
-
-#[tokio::test]
-async fn a_request_that_arrives_together_with_the_sign_to_stop_is_answered() {
-    let (stop, mut told) = UnixStream::pair().unwrap();
-    let running = start_until(Limits::default(), async move {
-        let _ = told.read(&mut [0]).await;
-    })
-    .await;
-    let kept = HEALTH.replace("close", "keep-alive");
-    let mut streams = Vec::new();
-    for number in 0..40 {
-        let mut stream = TcpStream::connect(running.address).await.unwrap();
-        // Half of them have been asked something before.
-        if number % 2 == 0 {
-            answered(&mut stream, &kept).await;
-        }
-        streams.push(stream);
-    }
-    // All connections have been accepted when this one has been served.
-    assert!(exchange(running.address, HEALTH.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    // Nothing is waited for in between: the server finds all of it at once, though the requests were there first.
-    for stream in &streams {
-        assert_eq!(stream.try_write(kept.as_bytes()).unwrap(), kept.len());
-    }
-    assert_eq!(stop.try_write(b"x").unwrap(), 1);
-    for stream in &mut streams {
-        let mut answer = [0; 4096];
-        let count = stream.read(&mut answer).await.unwrap();
-        assert!(answer[..count].starts_with(b"HTTP/1.1 200"));
-    }
-    assert!(running.ended.await.unwrap());
-}
 
 #[tokio::test]
 async fn a_new_connection_takes_the_place_of_the_one_that_was_quiet_for_longest() {
@@ -220,6 +174,7 @@ async fn limits_at_their_ends_are_kept_within_bounds() {
         instance_idle_time: time,
         request_head_time: time,
         response_write_time: time,
+        closing_time: time,
         drain_time: time,
         concurrent_requests: u32::MAX,
         finishing_requests: u32::MAX,

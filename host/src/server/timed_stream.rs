@@ -1,4 +1,4 @@
-//! The socket of a client, with a limit of time for what is sent to it.
+//! The socket of a client, with limits of time for what is sent to it and for its end.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -11,12 +11,17 @@ use tokio::time::Sleep;
 
 use super::bare_answers::BareAnswers;
 use super::places::Activity;
+use crate::limits::Limits;
 
-/// A write fails when the client has taken nothing for a while. For reading there are limits elsewhere.
-pub(super) struct TimedStream {
+/// A write fails when the client has taken nothing for a while. To shut it down is to close our half and to wait until
+/// the client has closed its own. For reading there are limits elsewhere.
+pub(crate) struct TimedStream {
     stream: TcpStream,
     time: Duration,
+    closing_time: Duration,
     activity: Activity,
+    /// Runs once our half is closed.
+    closing: Option<Pin<Box<Sleep>>>,
     /// Runs while a write waits for the client.
     waiting: Option<Pin<Box<Sleep>>>,
     bare_answers: Option<BareAnswers>,
@@ -32,8 +37,9 @@ struct Instead {
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: TcpStream, time: Duration, activity: Activity) -> Self {
-        Self { stream, time, activity, waiting: None, bare_answers: None, instead: None }
+    pub(crate) fn new(stream: TcpStream, limits: &Limits, activity: Activity) -> Self {
+        let (time, closing_time) = (limits.response_write_time, limits.closing_time);
+        Self { stream, time, closing_time, activity, closing: None, waiting: None, bare_answers: None, instead: None }
     }
 
     /// The same, where hyper's own answers go out as `bare_answers` says.
@@ -81,12 +87,35 @@ impl TimedStream {
     }
 }
 
+/// Ready when the client has closed its half too, or when its time is over. What it still sends is thrown away: a socket
+/// that is closed with unread bytes is reset, and the client may lose the answer that is under way to it (RFC 9112,
+/// section 9.6).
+fn poll_left(stream: &mut TcpStream, closing: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    if closing.poll(context).is_ready() {
+        return Poll::Ready(Ok(()));
+    }
+    let mut thrown_away = [0; 4096];
+    loop {
+        let mut buffer = ReadBuf::new(&mut thrown_away);
+        let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
+        // A client that has reset the connection is gone as well.
+        if read.is_err() || buffer.filled().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
 impl AsyncRead for TimedStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let had = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        if let (Some(bare_answers), Some(bytes)) = (&mut this.bare_answers, buffer.filled().get(had..)) {
+        let bytes = buffer.filled().get(had..).unwrap_or_default();
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        this.activity.received();
+        if let Some(bare_answers) = &mut this.bare_answers {
             bare_answers.received(bytes);
         }
         Poll::Ready(Ok(()))
@@ -127,6 +156,12 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.closing.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let time = this.closing_time;
+        let closing = this.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        poll_left(&mut this.stream, closing.as_mut(), context)
     }
 }

@@ -24,13 +24,15 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts the command with these arguments and no other environment than this. Records are kept in memory, and what
-    /// is compiled in a folder of the tests, unless the environment or the arguments say otherwise.
+    /// Starts the command with these arguments and no other environment than this. Records are kept in memory, what is
+    /// compiled in a folder of the tests, and `serve` stops when it is told to, unless the environment or the arguments
+    /// say otherwise.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"))
             .args(arguments)
             .env_clear()
             .env("PLAUSIBLE_MCP_STORE", "memory")
+            .env("PLAUSIBLE_MCP_DRAIN", "0")
             .env("XDG_CACHE_HOME", concat!(env!("OUT_DIR"), "/cache"))
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())

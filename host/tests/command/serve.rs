@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, post, run};
+use crate::process::{Process, post, request, run};
 use crate::upstream;
 
 fn serve(base_url: &str, further: &[(&str, &str)]) -> Process {
@@ -46,6 +46,31 @@ fn a_request_in_flight_is_answered_before_the_server_stops() {
     release.send(()).unwrap();
     let answer = client.join().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("4711"), "{answer}");
+    assert_eq!(server.exit_code(), Some(0), "{}", server.written());
+}
+
+#[test]
+fn it_serves_on_after_the_first_signal_and_stops_at_the_second() {
+    let base_url = upstream::start(upstream::one_row);
+    let hour = [("PLAUSIBLE_MCP_DRAIN", "3600"), ("PLAUSIBLE_MCP_ADMIN", "127.0.0.1:0")];
+    let mut server = serve(&base_url, &hour);
+    let address = server.address();
+    let admin = server.wait_for("admin address", |text| {
+        let line = text.lines().find(|line| line.contains("admin_listening"))?;
+        serde_json::from_str::<Value>(line).ok()?["address"].as_str()?.parse().ok()
+    });
+    assert!(request(admin, "GET /readyz HTTP/1.1", "").starts_with("HTTP/1.1 200"));
+    server.terminate();
+    server.wait_for("readiness", |_| {
+        let answer = request(admin, "GET /readyz HTTP/1.1", "");
+        (answer.starts_with("HTTP/1.1 503") && answer.contains("draining")).then_some(())
+    });
+    for _ in 0..3 {
+        let answer = post(address, "some-plausible-key", &call());
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    }
+    assert!(request(address, "GET /healthz HTTP/1.1", "").starts_with("HTTP/1.1 200"), "it is alive");
+    server.terminate();
     assert_eq!(server.exit_code(), Some(0), "{}", server.written());
 }
 

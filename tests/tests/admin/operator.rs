@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use plausible_mcp_host::{AdminServer, Host};
 use plausible_mcp_tests::http_client::{self, Answer, Request};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// The listener. It stops when it is dropped.
@@ -25,6 +27,19 @@ impl Operator {
         let address = server.address();
         let serving = tokio::spawn(async move { match server.run().await {} });
         Self { address, serving }
+    }
+
+    /// A connection over which these bytes come and nothing else, or as many of them as the listener takes.
+    pub(crate) async fn holding(&self, bytes: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.expect("the listener is reached");
+        let _ = stream.write_all(bytes.as_bytes()).await;
+        stream
+    }
+
+    /// The answer to these bytes.
+    pub(crate) async fn ask_bytes(&self, bytes: &str) -> Answer {
+        let answer = http_client::send_bytes(self.address, bytes.into()).await;
+        answer.expect("the listener is reached").expect("the listener answers")
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {

@@ -80,6 +80,39 @@ async fn a_host_is_ready_as_long_as_its_store_answers() {
 }
 
 #[tokio::test]
+async fn quiet_connections_keep_no_probe_and_no_scraper_out() {
+    let host = Harness::demo().await;
+    let operator = Operator::of(host.host()).await;
+    let served = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // More answers than the system keeps for a client that reads none.
+    let unread = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    for beginning in ["", "GET /readyz HT", served, &unread] {
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            held.push(operator.holding(beginning).await);
+        }
+        for _ in 0..3 {
+            assert_eq!(operator.readiness().await.0, 200, "{} bytes came before", beginning.len());
+            assert!(operator.metrics().await.contains("plausible_mcp_build_info"));
+        }
+    }
+    assert!(operator.metric("connections_displaced_total").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_probe_of_http_1_0_names_no_host_and_is_answered() {
+    let host = Harness::demo().await;
+    let operator = Operator::of(host.host()).await;
+    for (probe, status) in [
+        ("GET /readyz HTTP/1.0\r\n\r\n", 200),
+        ("GET /readyz HTTP/1.0\r\nHost: evil.example\r\n\r\n", 403),
+        ("GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n", 403),
+    ] {
+        assert_eq!(operator.ask_bytes(probe).await.status, status, "{probe}");
+    }
+}
+
+#[tokio::test]
 async fn the_operators_listener_serves_nothing_else_and_the_clients_listener_none_of_it() {
     let host = Harness::demo().await;
     let operator = Operator::of(host.host()).await;

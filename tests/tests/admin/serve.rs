@@ -49,7 +49,7 @@ impl Serving {
     fn start(plausible: &str, variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "serve::the_command", "--ignored", "--nocapture"])
-            .env(LINE, "plausible-mcp serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --store memory")
+            .env(LINE, "plausible-mcp serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --store memory --drain 0")
             .env("XDG_RUNTIME_DIR", "")
             .env("MCP_ALLOWED_HOSTNAMES", "localhost")
             .env("PLAUSIBLE_BASE_URL", plausible)
