@@ -7,7 +7,7 @@ use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::grant::Grant;
 use crate::oauth::grants::{self, Whose};
 use crate::oauth::revoke::{revoke_all, revoke_user};
-use crate::ports::Ports;
+use crate::ports::{Ports, StoreError};
 
 /// Whose grants are meant.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub enum OperatorError {
     NotConfigured,
     /// The store failed.
     StoreUnavailable,
+    /// A newer version wrote a grant.
+    NewerRecord,
     /// The cursor or the address is not of the right form.
     InvalidArgument,
 }
@@ -74,7 +76,10 @@ pub async fn list_grants<P: Ports>(
         Selector::All => Whose::All,
         Selector::User(email) => Whose::User(ring.user_ids(checked(email)?)),
     };
-    let page = grants::list(&issuer.vault, &whose, cursor).await.map_err(|_| OperatorError::StoreUnavailable)?;
+    let page = grants::list(&issuer.vault, &whose, cursor).await.map_err(|error| match error {
+        StoreError::NewerRecord => OperatorError::NewerRecord,
+        _ => OperatorError::StoreUnavailable,
+    })?;
     let page = page.ok_or(OperatorError::InvalidArgument)?;
     Ok(GrantPage { grants: page.grants.into_iter().map(listed).collect(), next: page.next })
 }

@@ -28,11 +28,12 @@ pub async fn serve<P: Ports, B: RequestBody>(
     let ReadMetadata { metadata, left_out } = read(issuer, request, body)?;
     issuer.notes.borrow_mut().left_out = left_out;
     let stands = clients::stands(&issuer.vault, issuer.now, &metadata).await;
-    if !stands.map_err(|_| unavailable())? {
+    if !stands.map_err(|error| unavailable().because(error.reason()))? {
         let limited = |seconds| Refusal::too_many_requests(seconds, "registration_limit");
         limits.purpose("registration", REGISTRATIONS_PER_MINUTE).await.map_err(limited)?;
     }
-    let registered = clients::register(&issuer.vault, issuer.now, metadata).await.map_err(|_| unavailable())?;
+    let registered = clients::register(&issuer.vault, issuer.now, metadata).await;
+    let registered = registered.map_err(|error| unavailable().because(error.reason()))?;
     let body = registration::response(&registered.client, registered.secret.as_ref(), registered.issued.seconds());
     Ok(Served::plain(Response::json(201, body.to_string())))
 }

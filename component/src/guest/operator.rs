@@ -41,6 +41,7 @@ fn error(error: OperatorError) -> wit::OperatorError {
     match error {
         OperatorError::NotConfigured => wit::OperatorError::NotConfigured,
         OperatorError::StoreUnavailable => wit::OperatorError::StoreUnavailable,
+        OperatorError::NewerRecord => wit::OperatorError::NewerRecord,
         OperatorError::InvalidArgument => wit::OperatorError::InvalidArgument,
     }
 }

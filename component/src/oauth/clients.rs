@@ -47,6 +47,16 @@ pub enum ClientsError {
     Store(StoreError),
 }
 
+impl ClientsError {
+    /// The name of the cause, for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            ClientsError::Contended => "client_contended",
+            ClientsError::Store(error) => error.reason(),
+        }
+    }
+}
+
 impl From<StoreError> for ClientsError {
     fn from(error: StoreError) -> ClientsError {
         ClientsError::Store(error)
@@ -267,7 +277,8 @@ async fn make_room<S: OauthStore, R: Random>(
 }
 
 /// Evicts the client that `entry` stands for, unless it was used or registered again, and removes the entry. One that
-/// no record names may be a registration under way; after a minute it is a leftover.
+/// no record names may be a registration under way; after a minute it is a leftover. What a newer version wrote is left
+/// to that version.
 async fn evict<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -275,7 +286,10 @@ async fn evict<S: OauthStore, R: Random>(
 ) -> Result<(), StoreError> {
     let Some((listed, id)) = read_entry(entry) else { return vault.delete(entry).await };
     let key = format!("{CLIENTS}{id}");
-    let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
+    let stored = match vault.read::<ClientRecord>(&key, Sealed::ByServer).await {
+        Err(StoreError::NewerRecord) => return Ok(()),
+        read => read?,
+    };
     let named = stored.filter(|stored| stored.content.entry == entry && stored.content.state == ClientState::NeverUsed);
     let Some(stored) = named else {
         let is_leftover = now.0.saturating_sub(listed) > UNDER_WAY_MILLISECONDS;

@@ -6,6 +6,15 @@ use super::record::Sealed;
 use super::vault::Vault;
 use crate::ports::{OauthStore, Random, StoreError};
 
+/// A grant in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The id of its user, as it was when the grant was made.
+    pub user: String,
+    /// Its record.
+    pub grant: Grant,
+}
+
 /// Some of the grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

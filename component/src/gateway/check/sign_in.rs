@@ -81,6 +81,10 @@ async fn documents<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, server: &A
             let advice = "these people connect again, and their apps register; turn documents on if that is too soon";
             finding(Level::Warn, Origin::Answer, DOCUMENTS, &text, advice)
         }
+        Err(StoreError::NewerRecord) => {
+            let text = "documents are off, and a newer version wrote grants that this one cannot count";
+            finding(Level::Warn, Origin::Answer, DOCUMENTS, text, "ask the newer version")
+        }
         Err(_) => finding(Level::Error, Origin::Unreachable, DOCUMENTS, "the store does not answer", ""),
     };
     Some(finding)

@@ -122,6 +122,24 @@ fn only_a_public_client_that_is_registered_stands() {
 }
 
 #[test]
+fn a_client_that_a_newer_version_wrote_is_neither_absent_nor_written_over() {
+    let bed = Bed::new();
+    let (client, next) = (bed.registered(1), bed.registered(2));
+    let key = store_key(&client.id);
+    let mut value = alone(bed.store.get(&key)).unwrap().unwrap();
+    value[0] = 2;
+    alone(bed.store.put(&key, &value, 9000)).unwrap();
+    let records = bed.store.records.dump();
+    let newer = Err(ClientsError::Store(StoreError::NewerRecord));
+    assert_eq!(alone(bed.register(1, 1000)), Err(ClientsError::Store(StoreError::NewerRecord)));
+    assert_eq!((alone(bed.renew(&client)), alone(bed.restore(&client, 1000))), (newer, newer));
+    assert_eq!(bed.store.records.dump(), records);
+    bed.pass(SECOND);
+    assert!(alone(bed.register(3, 1)).is_ok(), "others register: what makes room is not that client");
+    assert_eq!((alone(bed.store.get(&key)), bed.find(&next)), (Ok(Some(value)), None));
+}
+
+#[test]
 fn a_client_that_was_evicted_during_a_sign_in_comes_back() {
     let bed = Bed::new();
     let client = bed.registered(0);
