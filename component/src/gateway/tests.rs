@@ -16,6 +16,7 @@ mod quota;
 mod record_versions;
 mod registrations;
 mod request_line;
+mod rotation;
 mod sign_in;
 mod token_requests;
 mod upstreams;

@@ -27,6 +27,8 @@ mod logins;
 mod record_versions;
 #[path = "../../../component/src/gateway/tests/registrations.rs"]
 mod registrations;
+#[path = "../../../component/src/gateway/tests/rotation.rs"]
+mod rotation;
 #[path = "../../../component/src/gateway/tests/sign_in.rs"]
 mod sign_in;
 #[path = "../../../component/src/gateway/tests/token_requests.rs"]

@@ -8,28 +8,28 @@ use crate::oauth::clients::{
 
 const DAY: u64 = 24 * HOUR;
 
-fn metadata(name: u32, auth_method: AuthMethod) -> ClientMetadata {
+pub(super) fn metadata(name: u32, auth_method: AuthMethod) -> ClientMetadata {
     let redirect_uris = vec![REDIRECT_URI.into()];
     ClientMetadata { name: Some(name.to_string()), redirect_uris, auth_method, may_refresh: true }
 }
 
 impl Bed {
-    async fn register(&self, name: u32, ceiling: usize) -> Result<Registered, ClientsError> {
+    pub(super) async fn register(&self, name: u32, ceiling: usize) -> Result<Registered, ClientsError> {
         let ring = self.ring.borrow().clone();
         let vault = Vault::new(&self.store, &self.random, &ring);
         register_within(&vault, self.clock.now(), metadata(name, AuthMethod::None), ceiling).await
     }
 
-    fn registered(&self, name: u32) -> Client {
+    pub(super) fn registered(&self, name: u32) -> Client {
         alone(self.register(name, 1000)).unwrap().client
     }
 
-    fn find(&self, client: &Client) -> Option<Client> {
+    pub(super) fn find(&self, client: &Client) -> Option<Client> {
         let ring = self.ring.borrow().clone();
         alone(find(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id)).unwrap()
     }
 
-    async fn renew(&self, client: &Client) -> Result<(), ClientsError> {
+    pub(super) async fn renew(&self, client: &Client) -> Result<(), ClientsError> {
         let ring = self.ring.borrow().clone();
         renew(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), client).await
     }
