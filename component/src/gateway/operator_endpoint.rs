@@ -92,6 +92,7 @@ fn page(page: GrantPage) -> Value {
     let row = |grant: &operator::ListedGrant| {
         json!({
             "client": grant.client,
+            "user": grant.user,
             "created": grant.created,
             "last_issued": grant.last_issued,
             "expires": grant.expires,

@@ -96,7 +96,7 @@ async fn count_with_document<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>) 
     loop {
         // Every cursor is one that the list gave.
         let Some(page) = grants::list(vault, &Whose::All, cursor.as_deref()).await? else { return Ok(count) };
-        count += page.grants.iter().filter(|grant| is_document(&grant.client_id)).count();
+        count += page.grants.iter().filter(|listed| is_document(&listed.grant.client_id)).count();
         cursor = page.next;
         if cursor.is_none() {
             return Ok(count);
