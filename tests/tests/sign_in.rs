@@ -158,6 +158,7 @@ async fn the_operator_sees_grants_without_names_and_ends_them_at_once() {
     let page = host.list_grants(&Selector::All, None).await.expect("an answer").expect("grants");
     assert_eq!((page.grants.len(), page.next), (2, None));
     assert!(page.grants.iter().all(|grant| grant.client == "Scenario" && grant.expires > grant.created));
+    assert!(page.grants.iter().all(|grant| grant.user.len() == 64) && page.grants[0].user != page.grants[1].user);
     let of_ada = Selector::User(EMAIL.to_uppercase());
     let page = host.list_grants(&of_ada, None).await.expect("an answer").expect("grants");
     assert_eq!(page.grants.len(), 1);

@@ -7,7 +7,8 @@
 //! The copy is for standing sign-ins alone: a host that answers with an error, a challenge or nothing costs nobody a
 //! connection that works. It is kept only for a client that has been given a token, which needs a verified identity.
 //!
-//! Both are caches: a write that fails fails no request.
+//! Both are caches: a write that fails fails no request. The copy outlives a change of the server's key: a token request
+//! writes it under the newest one.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::issuer::Issuer;
 use crate::oauth::client::Client;
 use crate::oauth::record::Sealed;
 use crate::oauth::secret::{hex, sha256};
+use crate::oauth::vault::Stored;
 use crate::ports::{Ports, StoreError};
 
 /// A document that was fetched and found good.
@@ -30,12 +32,12 @@ struct KeptDocument {
 
 /// The client that a kept document describes.
 pub async fn find<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Option<Client>, StoreError> {
-    Ok(read(issuer, DOCUMENT, client_id).await?.map(|document| document.client))
+    Ok(read(issuer, DOCUMENT, client_id).await?.map(|document| document.content.client))
 }
 
 /// The client that the last good copy describes.
 pub async fn find_last_good<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Option<Client>, StoreError> {
-    Ok(last_good(issuer, client_id).await?.map(|document| document.client))
+    Ok(last_good(issuer, client_id).await?.map(|document| document.content.client))
 }
 
 /// Keeps a document that was fetched just now for so many seconds. Where there is a last good copy, it takes its place.
@@ -47,16 +49,22 @@ pub async fn keep<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, seconds: u3
     }
 }
 
-/// Makes the kept document the last good copy: its client has been given a token.
+/// Makes the kept document the last good copy: its client has been given a token. Where none is kept, a copy under an
+/// older key is written again.
 pub async fn keep_last_good<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) {
     // What cannot be read is not copied; the next token request does so.
-    let Ok(Some(document)) = read(issuer, DOCUMENT, client_id).await else { return };
-    let is_newer = |copy: &KeptDocument| copy.fetched < document.fetched;
+    let Ok(document) = read(issuer, DOCUMENT, client_id).await else { return };
     let Ok(copy) = last_good(issuer, client_id).await else { return };
-    if copy.as_ref().is_none_or(is_newer)
-        && let Some(seconds) = document.seconds_left(issuer.now.0)
-    {
-        write(issuer, LAST_GOOD, &document, seconds).await;
+    let is_under_newest = copy.as_ref().is_some_and(|copy| issuer.vault.is_under_newest(copy));
+    let (document, copy) = (document.map(|stored| stored.content), copy.map(|stored| stored.content));
+    let fetched = |document: &KeptDocument| document.fetched;
+    let (best, is_kept) = match (document, copy) {
+        (Some(document), copy) if copy.as_ref().map(fetched) < Some(document.fetched) => (document, false),
+        (_, Some(copy)) => (copy, is_under_newest),
+        (_, None) => return,
+    };
+    if !is_kept && let Some(seconds) = best.seconds_left(issuer.now.0) {
+        write(issuer, LAST_GOOD, &best, seconds).await;
     }
 }
 
@@ -68,18 +76,20 @@ pub async fn forget<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) {
     }
 }
 
-async fn last_good<P: Ports>(issuer: &Issuer<'_, P>, client_id: &str) -> Result<Option<KeptDocument>, StoreError> {
+async fn last_good<P: Ports>(
+    issuer: &Issuer<'_, P>,
+    client_id: &str,
+) -> Result<Option<Stored<KeptDocument>>, StoreError> {
     let copy = read(issuer, LAST_GOOD, client_id).await?;
-    Ok(copy.filter(|copy| copy.seconds_left(issuer.now.0).is_some()))
+    Ok(copy.filter(|copy| copy.content.seconds_left(issuer.now.0).is_some()))
 }
 
 async fn read<P: Ports>(
     issuer: &Issuer<'_, P>,
     kind: &str,
     client_id: &str,
-) -> Result<Option<KeptDocument>, StoreError> {
-    let stored = issuer.vault.read::<KeptDocument>(&store_key(kind, client_id), Sealed::ByServer).await?;
-    Ok(stored.map(|stored| stored.content))
+) -> Result<Option<Stored<KeptDocument>>, StoreError> {
+    issuer.vault.read_cached::<KeptDocument>(&store_key(kind, client_id), Sealed::ByServer).await
 }
 
 async fn write<P: Ports>(issuer: &Issuer<'_, P>, kind: &str, document: &KeptDocument, seconds: u32) {

@@ -4,10 +4,9 @@ use super::issuer::{self, Issuer};
 use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::oauth::client_metadata::DocumentUrl;
-use crate::oauth::grant::Grant;
-use crate::oauth::grants::{self, Whose};
+use crate::oauth::grants::{self, Listed, Whose};
 use crate::oauth::revoke::{revoke_all, revoke_user};
-use crate::ports::Ports;
+use crate::ports::{Ports, StoreError};
 
 /// Whose grants are meant.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +22,8 @@ pub enum Selector {
 pub struct ListedGrant {
     /// What the client calls itself, or the host of its id.
     pub client: String,
+    /// The id of its user, as the log has it: never an address.
+    pub user: String,
     /// When the user signed in.
     pub created: u64,
     /// When tokens were issued last.
@@ -56,6 +57,8 @@ pub enum OperatorError {
     NotConfigured,
     /// The store failed.
     StoreUnavailable,
+    /// A newer version wrote a grant.
+    NewerRecord,
     /// The cursor or the address is not of the right form.
     InvalidArgument,
 }
@@ -74,7 +77,10 @@ pub async fn list_grants<P: Ports>(
         Selector::All => Whose::All,
         Selector::User(email) => Whose::User(ring.user_ids(checked(email)?)),
     };
-    let page = grants::list(&issuer.vault, &whose, cursor).await.map_err(|_| OperatorError::StoreUnavailable)?;
+    let page = grants::list(&issuer.vault, &whose, cursor).await.map_err(|error| match error {
+        StoreError::NewerRecord => OperatorError::NewerRecord,
+        _ => OperatorError::StoreUnavailable,
+    })?;
     let page = page.ok_or(OperatorError::InvalidArgument)?;
     Ok(GrantPage { grants: page.grants.into_iter().map(listed).collect(), next: page.next })
 }
@@ -117,11 +123,12 @@ fn checked(email: &str) -> Result<&str, OperatorError> {
     if is_address { Ok(email) } else { Err(OperatorError::InvalidArgument) }
 }
 
-fn listed(grant: Grant) -> ListedGrant {
+fn listed(Listed { user, grant }: Listed) -> ListedGrant {
     let host = || DocumentUrl::parse(&grant.client_id, true).ok().map(|url| url.host().to_owned());
     let name = grant.client_name.clone().filter(|name| !name.trim().is_empty());
     ListedGrant {
         client: name.or_else(host).unwrap_or_else(|| "a client without a name".to_owned()),
+        user,
         created: grant.created / 1000,
         last_issued: grant.last_issued / 1000,
         expires: grant.expires / 1000,

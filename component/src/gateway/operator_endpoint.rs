@@ -14,7 +14,7 @@ use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::mcp::without_byte_order_mark;
 use crate::oauth::secret::{is_equal, sha256};
-use crate::ports::{Ports, Secrets};
+use crate::ports::{Ports, Secrets, StoreError};
 
 /// Serves a question: existence, method, limit, credential, body, answer.
 pub async fn serve<P: Ports, B: RequestBody>(
@@ -92,6 +92,7 @@ fn page(page: GrantPage) -> Value {
     let row = |grant: &operator::ListedGrant| {
         json!({
             "client": grant.client,
+            "user": grant.user,
             "created": grant.created,
             "last_issued": grant.last_issued,
             "expires": grant.expires,
@@ -108,12 +109,16 @@ fn refused(error: OperatorError) -> Refusal {
     let (status, code, message) = match error {
         OperatorError::NotConfigured => (409, "not-configured", "Sign-in is not set up here, so there are no grants."),
         OperatorError::StoreUnavailable => (503, "store-unavailable", "The store does not answer. Try again."),
+        OperatorError::NewerRecord => {
+            (503, "newer-record", "A newer version of this server wrote some of the grants. Ask that version.")
+        }
         OperatorError::InvalidArgument => {
             (400, "invalid-argument", "Write a whole e-mail address, and the cursor as it was given.")
         }
     };
+    let cause = (error == OperatorError::NewerRecord).then(|| StoreError::NewerRecord.reason());
     let body = json!({ "error": code, "message": message }).to_string();
-    Refusal::with_response(Response::json(status, body), "operator")
+    Refusal::with_response(Response::json(status, body), "operator").because(cause)
 }
 
 fn malformed() -> Refusal {

@@ -34,13 +34,20 @@ fn selector(selector: wit::Selector) -> Selector {
 }
 
 fn grant(grant: ListedGrant) -> wit::Grant {
-    wit::Grant { client: grant.client, created: grant.created, last_issued: grant.last_issued, expires: grant.expires }
+    wit::Grant {
+        client: grant.client,
+        user: grant.user,
+        created: grant.created,
+        last_issued: grant.last_issued,
+        expires: grant.expires,
+    }
 }
 
 fn error(error: OperatorError) -> wit::OperatorError {
     match error {
         OperatorError::NotConfigured => wit::OperatorError::NotConfigured,
         OperatorError::StoreUnavailable => wit::OperatorError::StoreUnavailable,
+        OperatorError::NewerRecord => wit::OperatorError::NewerRecord,
         OperatorError::InvalidArgument => wit::OperatorError::InvalidArgument,
     }
 }

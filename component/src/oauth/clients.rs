@@ -10,6 +10,9 @@
 //! A registration that stands is answered without a write while more than half of its time is left, so that any number
 //! of requests that register the same at once need one write.
 //!
+//! A client keeps the id that it was given when the server's key changes, and its record is written under the newest key
+//! by whatever uses it: a token request, an approval, the same registration again. The key of before can then go.
+//!
 //! Anyone can register, so what was never used is bounded in number and time. `unused/<time>-<random>-<hash of the id>`
 //! lists the clients that were never used by age. An entry is written before the record that names it and removed after
 //! that is replaced: the list may be too long, never too short.
@@ -99,7 +102,10 @@ pub(super) async fn register_within<S: OauthStore, R: Random>(
     metadata: ClientMetadata,
     ceiling: usize,
 ) -> Result<Registered, ClientsError> {
-    let (client, secret) = registration::register(vault.ring, metadata, (vault.random.bytes(), vault.random.bytes()));
+    let (client, secret) = match standing_id(vault, now, &metadata).await? {
+        Some(id) => (Client { id, metadata, secret_hash: None }, None),
+        None => registration::register(vault.ring, metadata, (vault.random.bytes(), vault.random.bytes())),
+    };
     let issued = keep(vault, now, &client, ceiling).await?;
     Ok(Registered { client, secret, issued })
 }
@@ -110,10 +116,21 @@ pub async fn stands<S: OauthStore, R: Random>(
     now: Timestamp,
     metadata: &ClientMetadata,
 ) -> Result<bool, StoreError> {
-    match registration::public_id(vault.ring, metadata) {
-        Some(id) => Ok(find(vault, now, &id).await?.is_some()),
-        None => Ok(false),
+    Ok(standing_id(vault, now, metadata).await?.is_some())
+}
+
+/// The id under which a public client of this metadata is registered now, whichever key it comes from.
+async fn standing_id<S: OauthStore, R: Random>(
+    vault: &Vault<'_, S, R>,
+    now: Timestamp,
+    metadata: &ClientMetadata,
+) -> Result<Option<String>, StoreError> {
+    for id in registration::public_ids(vault.ring, metadata) {
+        if find(vault, now, &id).await?.is_some() {
+            return Ok(Some(id));
+        }
     }
+    Ok(None)
 }
 
 /// Writes a client again that was evicted, or whose time ended, while its user signed in. Nothing happens where it
@@ -151,7 +168,8 @@ async fn keep<S: OauthStore, R: Random>(
     for _ in 0..MAX_ROUNDS {
         let stored = vault.find::<ClientRecord>(&key, Sealed::ByServer).await?;
         let found = stored.as_ref().and_then(|stored| stored.content.as_ref());
-        if let Some(record) = found.filter(|record| record.lasts(now)) {
+        let is_current = stored.as_ref().is_some_and(|stored| vault.is_under_newest(stored));
+        if let Some(record) = found.filter(|record| is_current && record.lasts(now)) {
             return Ok(Timestamp(record.issued));
         }
         let entry = entry(&key, now, vault.random.bytes());
@@ -196,8 +214,9 @@ pub async fn find<S: OauthStore, R: Random>(
     Ok(stored.map(|stored| stored.content).filter(|record| record.is_registered(now)).map(|record| record.client))
 }
 
-/// Keeps a client for another 90 days after a successful token request. One that was evicted since it proved who it is
-/// is written again. A client with a metadata document is never registered: nothing happens to it here.
+/// Keeps a client for another 90 days, under the newest key, after a successful token request. One that was evicted
+/// since it proved who it is is written again. A client with a metadata document is never registered: nothing happens to
+/// it here.
 pub async fn renew<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -211,18 +230,11 @@ pub async fn renew<S: OauthStore, R: Random>(
         let stored = vault.find::<ClientRecord>(&store_key(&client.id), Sealed::ByServer).await?;
         let found = stored.as_ref().and_then(|stored| stored.content.as_ref());
         let found = found.filter(|record| record.is_registered(now));
-        if found.is_some_and(|record| record.state == ClientState::Used && record.expires >= expires) {
+        let is_current = stored.as_ref().is_some_and(|stored| vault.is_under_newest(stored));
+        if found.is_some_and(|record| is_current && record.is_used_until(expires)) {
             return Ok(());
         }
-        let fresh = || ClientRecord {
-            client: client.clone(),
-            issued: now.0,
-            entry: String::new(),
-            expires,
-            state: ClientState::Used,
-        };
-        let next =
-            found.map_or_else(fresh, |record| ClientRecord { state: ClientState::Used, expires, ..record.clone() });
+        let next = used(found, client, expires, now);
         if write(vault, now, stored.as_ref(), &next).await? {
             unlist(vault, stored.and_then(|stored| stored.content)).await?;
             return Ok(());
@@ -262,6 +274,18 @@ fn registered(found: Option<&ClientRecord>, client: &Client, entry: &str, now: T
     }
 }
 
+/// What is written when `client` is given tokens where `found` stands. Another process may have renewed it for longer.
+fn used(found: Option<&ClientRecord>, client: &Client, expires: u64, now: Timestamp) -> ClientRecord {
+    let fresh =
+        ClientRecord { client: client.clone(), issued: now.0, entry: String::new(), expires, state: ClientState::Used };
+    let again = |record: &ClientRecord| ClientRecord {
+        state: ClientState::Used,
+        expires: if record.is_used_until(expires) { record.expires } else { expires },
+        ..record.clone()
+    };
+    found.map_or(fresh, again)
+}
+
 /// Evicts the oldest of the clients that were never used until no more than `ceiling` are left.
 async fn make_room<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
@@ -277,7 +301,8 @@ async fn make_room<S: OauthStore, R: Random>(
 }
 
 /// Evicts the client that `entry` stands for, unless it was used or registered again, and removes the entry. One that
-/// no record names may be a registration under way; after a minute it is a leftover.
+/// no record names may be a registration under way; after a minute it is a leftover. What a newer version wrote is left
+/// to that version.
 async fn evict<S: OauthStore, R: Random>(
     vault: &Vault<'_, S, R>,
     now: Timestamp,
@@ -285,7 +310,10 @@ async fn evict<S: OauthStore, R: Random>(
 ) -> Result<(), StoreError> {
     let Some((listed, id)) = read_entry(entry) else { return vault.delete(entry).await };
     let key = format!("{CLIENTS}{id}");
-    let stored = vault.read::<ClientRecord>(&key, Sealed::ByServer).await?;
+    let stored = match vault.read::<ClientRecord>(&key, Sealed::ByServer).await {
+        Err(StoreError::NewerRecord) => return Ok(()),
+        read => read?,
+    };
     let named = stored.filter(|stored| stored.content.entry == entry && stored.content.state == ClientState::NeverUsed);
     let Some(stored) = named else {
         let is_leftover = now.0.saturating_sub(listed) > UNDER_WAY_MILLISECONDS;
@@ -333,6 +361,11 @@ fn read_entry(entry: &str) -> Option<(u64, &str)> {
 impl ClientRecord {
     fn is_registered(&self, now: Timestamp) -> bool {
         self.state != ClientState::Evicted && self.expires > now.0
+    }
+
+    /// Whether it was used and ends no sooner than at `end`.
+    fn is_used_until(&self, end: u64) -> bool {
+        self.state == ClientState::Used && self.expires >= end
     }
 
     /// Whether it is registered and more than half of its time is left.

@@ -1,4 +1,5 @@
-//! The operator's list of grants: which clients users have let in, and until when. It names no user.
+//! The operator's list of grants: which clients users have let in, and until when. It names no user: who asks for a
+//! person's grants says whose, and who asks for all is told user ids, which the log has too.
 
 use super::grant::{Grant, GrantState};
 use super::keyring::UserId;
@@ -6,11 +7,20 @@ use super::record::Sealed;
 use super::vault::Vault;
 use crate::ports::{OauthStore, Random, StoreError};
 
+/// A grant in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The id of its user, as it was when the grant was made.
+    pub user: String,
+    /// Its record.
+    pub grant: Grant,
+}
+
 /// Some of the grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The grants whose code was redeemed.
-    pub grants: Vec<Grant>,
+    pub grants: Vec<Listed>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<String>,
 }
@@ -46,9 +56,16 @@ pub async fn list<S: OauthStore, R: Random>(
     let mut grants = Vec::new();
     for key in keys {
         let grant = vault.read::<Grant>(&key, Sealed::ByServer).await?.map(|stored| stored.content);
-        grants.extend(grant.filter(|grant| grant.state == GrantState::Active));
+        let active = grant.filter(|grant| grant.state == GrantState::Active);
+        grants.extend(active.map(|grant| Listed { user: user_of(&key).to_owned(), grant }));
     }
     Ok(Some(Page { grants, next }))
+}
+
+/// The user id in the key of a grant's record.
+fn user_of(key: &str) -> &str {
+    let rest = key.strip_prefix(GRANTS).unwrap_or_default();
+    rest.split_once('/').map_or(rest, |(user, _)| user)
 }
 
 fn prefixes(whose: &Whose) -> Vec<String> {

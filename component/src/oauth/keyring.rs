@@ -1,8 +1,9 @@
 //! The server's keys (`COOKIE_ENCRYPTION_KEY`) and what is derived from them.
 //!
-//! New records are written under the first key, and every key still reads what was written under it: an operator puts
-//! a new key in front, and removes the old one when it suits. Removing a key ends what depends on it. User ids come from
-//! the last key, so that they stay the same while a new key is introduced.
+//! New records and new identifiers come from the first key, and every key still reads what was written under it and
+//! finds what was named by it: an operator puts a new key in front, and removes the old one when nothing that lives
+//! depends on it any more. Nothing is moved: a grant keeps the user id that it was made with, for the day that it lives,
+//! and a client keeps its id, while whatever is written about it is written under the newest key.
 //!
 //! Invariant: a grant counts only while a key of the ring gives its user id to its user. Revocation looks under those
 //! ids, so no grant is out of the operator's reach.
@@ -82,14 +83,9 @@ impl KeyRing {
         Ok(KeyRing { newest, older: keys.collect() })
     }
 
-    /// The key that new records are written under.
+    /// The key that new records are written under, and that new identifiers come from.
     pub fn newest(&self) -> &ServerKey {
         &self.newest
-    }
-
-    /// The key that identifiers come from.
-    pub fn last(&self) -> &ServerKey {
-        self.older.last().unwrap_or(&self.newest)
     }
 
     /// The key with this id, if it is still in the ring.
@@ -97,12 +93,13 @@ impl KeyRing {
         self.keys().find(|key| key.id == id)
     }
 
-    /// The identifier of a user. `email` has been verified by the caller; its case does not count.
+    /// The identifier that the user is given from now on. `email` has been verified by the caller; its case does not
+    /// count.
     pub fn user_id(&self, email: &str) -> UserId {
-        self.last().user_id(email)
+        self.newest.user_id(email)
     }
 
-    /// Every identifier that the user may have been given: one per key.
+    /// Every identifier that the user may have been given: one per key, the newest first.
     pub fn user_ids(&self, email: &str) -> Vec<UserId> {
         self.keys().map(|key| key.user_id(email)).collect()
     }
@@ -112,7 +109,8 @@ impl KeyRing {
         self.keys().map(|key| key.user_id(email)).find(|user| user.as_str() == digits)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &ServerKey> {
+    /// The keys, newest first.
+    pub fn keys(&self) -> impl Iterator<Item = &ServerKey> {
         std::iter::once(&self.newest).chain(&self.older)
     }
 }
@@ -203,13 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn rotation_keeps_user_ids_until_the_last_key_goes() {
+    fn new_user_ids_come_from_the_newest_key_and_every_key_finds_its_own() {
         let before = KeyRing::parse(OLD).unwrap();
         let during = KeyRing::parse(&format!("{NEW}, {OLD}")).unwrap();
         let after = KeyRing::parse(NEW).unwrap();
         let id = before.user_id("ann@example.com");
-        assert_eq!(during.user_id("ANN@Example.com"), id);
-        assert_ne!(after.user_id("ann@example.com"), id);
+        assert_ne!(during.user_id("ann@example.com"), id);
+        assert_eq!(
+            during.user_id("ANN@Example.com"),
+            after.user_id("ann@example.com"),
+            "dropping the old changes none"
+        );
         assert_eq!(during.user_ids("ann@example.com"), [after.user_id("ann@example.com"), id.clone()]);
         assert_eq!(during.find_user_id("Ann@example.com", id.as_str()), Some(id.clone()));
         assert_eq!(during.find_user_id("bob@example.com", id.as_str()), None);

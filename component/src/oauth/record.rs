@@ -4,6 +4,10 @@
 //! format version (1 byte) ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM(JSON)
 //! ```
 //!
+//! What an older version of this server cannot read raises the format version; a member that may be absent does not.
+//! Whoever meets a newer version leaves the record as it is and answers that it cannot be read now: nothing about it is
+//! known, least of all that it does not exist.
+//!
 //! The store key is the associated data, so that a record that was moved does not open. A record that belongs to a
 //! token is sealed under a key that takes the server's key *and* the token: who reads the store opens nothing, and who
 //! has both the store and the server's key still opens no record of a token that they do not hold.
@@ -30,12 +34,15 @@ pub enum Sealed<'a> {
     AsForm,
 }
 
-/// Why a record does not decode. It is then treated as absent, and reported.
+/// Why a record does not decode. It is then treated as absent, and reported; but for one of a newer version, which is an
+/// error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFault {
     /// It is shorter than its header.
     Truncated,
-    /// Its format version is another one.
+    /// A newer version of this server wrote it.
+    NewerVersion(u8),
+    /// Its format version is none that there is.
     UnknownVersion(u8),
     /// The key that it was written under is not in the ring any more.
     UnknownKey(KeyId),
@@ -77,6 +84,7 @@ impl RecordFault {
     pub fn reason(self) -> &'static str {
         match self {
             RecordFault::Truncated => "record_truncated",
+            RecordFault::NewerVersion(_) => "record_newer_version",
             RecordFault::UnknownVersion(_) => "record_unknown_version",
             RecordFault::UnknownKey(_) => "record_unknown_key",
             RecordFault::NotAuthentic => "record_not_authentic",
@@ -98,7 +106,7 @@ pub fn open<T: DeserializeOwned>(
 
 /// Opens what [`seal_bytes`] sealed.
 pub fn open_bytes(ring: &KeyRing, store_key: &str, sealed: Sealed, value: &[u8]) -> Result<Vec<u8>, RecordFault> {
-    let (id, rest) = split_header(value)?;
+    let (id, rest) = split_header(ring, value)?;
     let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(RecordFault::Truncated)?;
     let server_key = ring.key(id).ok_or(RecordFault::UnknownKey(id))?;
     let payload = Payload { msg: ciphertext, aad: store_key.as_bytes() };
@@ -108,18 +116,33 @@ pub fn open_bytes(ring: &KeyRing, store_key: &str, sealed: Sealed, value: &[u8])
 
 /// The key of the server that `value` says it was sealed under. Whether that is true shows when it is opened.
 pub fn sealing_key<'a>(ring: &'a KeyRing, value: &[u8]) -> Result<&'a ServerKey, RecordFault> {
-    let (id, _) = split_header(value)?;
+    let (id, _) = split_header(ring, value)?;
     ring.key(id).ok_or(RecordFault::UnknownKey(id))
 }
 
+/// Whether `value` says that it was sealed under the newest key.
+pub fn is_under_newest(ring: &KeyRing, value: &[u8]) -> bool {
+    sealing_key(ring, value).is_ok_and(|key| key == ring.newest())
+}
+
 /// The id of the key, and what comes after it.
-fn split_header(value: &[u8]) -> Result<(KeyId, &[u8]), RecordFault> {
+fn split_header<'a>(ring: &KeyRing, value: &'a [u8]) -> Result<(KeyId, &'a [u8]), RecordFault> {
     let (version, rest) = value.split_first().ok_or(RecordFault::Truncated)?;
     if *version != FORMAT_VERSION {
-        return Err(RecordFault::UnknownVersion(*version));
+        return Err(another_version(ring, *version, rest));
     }
     let (id, rest) = rest.split_first_chunk().ok_or(RecordFault::Truncated)?;
     Ok((KeyId(*id), rest))
+}
+
+/// Tells a newer version from what is no record of ours, such as text. A version that is near, or stands in front of a
+/// key of the ring, is a version.
+fn another_version(ring: &KeyRing, version: u8, rest: &[u8]) -> RecordFault {
+    let names_a_key = rest.first_chunk().is_some_and(|id| ring.key(KeyId(*id)).is_some());
+    match version > FORMAT_VERSION && (version <= LAST_NEAR_VERSION || names_a_key) {
+        true => RecordFault::NewerVersion(version),
+        false => RecordFault::UnknownVersion(version),
+    }
 }
 
 /// HKDF(salt = server subkey, ikm = token, info = kind ‖ store key). The store key begins with the kind, so no two
@@ -141,6 +164,9 @@ fn cipher(key: &Key) -> Aes256Gcm {
 }
 
 const FORMAT_VERSION: u8 = 1;
+
+/// The last byte that no text begins with. A format that lives long enough to meet it may move it.
+const LAST_NEAR_VERSION: u8 = 31;
 
 /// The nonce of AES-GCM (NIST SP 800-38D §8.2.2: 96 random bits). A record key seals the few versions of one record.
 pub const NONCE_BYTES: usize = 12;
@@ -222,8 +248,22 @@ mod tests {
             assert!(open::<Value>(&ring, "k/1", Sealed::ByServer, &flipped).is_err(), "{index}");
         }
         assert_eq!(open::<u8>(&ring, "k/1", Sealed::ByServer, &value), Err(RecordFault::UnknownContent));
-        let future = [&[2], &value[1..]].concat();
-        assert_eq!(open::<Value>(&ring, "k/1", Sealed::ByServer, &future), Err(RecordFault::UnknownVersion(2)));
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_what_is_no_record() {
+        let (ours, other) = (ring(OLD), ring(NEW));
+        let value = seal(&ours, "k/1", Sealed::ByServer, [1; 12], &json!("text"));
+        let open = |ring: &KeyRing, value: &[u8]| open::<Value>(ring, "k/1", Sealed::ByServer, value);
+        let version = |version: u8| [&[version], &value[1..]].concat();
+        for newer in [2, 3, 9, 31, 99, 255] {
+            assert_eq!(open(&ours, &version(newer)), Err(RecordFault::NewerVersion(newer)));
+            let gone = if newer <= 31 { RecordFault::NewerVersion(newer) } else { RecordFault::UnknownVersion(newer) };
+            assert_eq!(open(&other, &version(newer)), Err(gone), "under a key that has left the ring");
+        }
+        assert_eq!(open(&ours, &version(0)), Err(RecordFault::UnknownVersion(0)), "there was none before the first");
+        assert_eq!(open(&ours, &[2]), Err(RecordFault::NewerVersion(2)), "its shape is its own matter");
+        assert_eq!(open(&ours, b"garbage"), Err(RecordFault::UnknownVersion(b'g')));
     }
 
     proptest::proptest! {

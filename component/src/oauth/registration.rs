@@ -189,9 +189,9 @@ pub(super) fn read_metadata(
 }
 
 /// The client for `metadata`, and its secret if it has one. A public client that registers the same again is the same
-/// client: see [`public_id`]. A confidential one is always new: its id and its secret come from `random`.
+/// client: see [`public_ids`]. A confidential one is always new: its id and its secret come from `random`.
 pub fn register(ring: &KeyRing, metadata: ClientMetadata, random: ([u8; 32], [u8; 32])) -> (Client, Option<Token>) {
-    if let Some(id) = public_id(ring, &metadata) {
+    if let Some(id) = public_ids(ring, &metadata).into_iter().next() {
         return (Client { id, metadata, secret_hash: None }, None);
     }
     let secret = Token::new(TokenKind::ClientSecret, random.1);
@@ -199,15 +199,16 @@ pub fn register(ring: &KeyRing, metadata: ClientMetadata, random: ([u8; 32], [u8
     (client, Some(secret))
 }
 
-/// The id of a public client: a keyed hash of its metadata, in which the order of the redirect URIs does not count.
-pub(super) fn public_id(ring: &KeyRing, metadata: &ClientMetadata) -> Option<String> {
+/// The ids that a public client may have been given: for each key of the ring, the newest first, a keyed hash of its
+/// metadata, in which the order of the redirect URIs does not count. A confidential client has none.
+pub(super) fn public_ids(ring: &KeyRing, metadata: &ClientMetadata) -> Vec<String> {
     if metadata.auth_method != AuthMethod::None {
-        return None;
+        return Vec::new();
     }
     let mut canonical = metadata.clone();
     canonical.redirect_uris.sort();
     let canonical = serde_json::to_vec(&canonical).expect("metadata is a struct of texts");
-    Some(hex(&ring.last().subkey(Purpose::UserId).mac(&[b"client", &canonical])))
+    ring.keys().map(|key| hex(&key.subkey(Purpose::UserId).mac(&[b"client", &canonical]))).collect()
 }
 
 /// The body of a response (RFC 7591 §3.2.1). `issued` is in seconds since 1970.

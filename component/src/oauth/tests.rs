@@ -2,6 +2,7 @@
 
 mod bed;
 mod clients;
+mod rotation;
 mod sealed_form;
 mod transaction;
 
@@ -261,7 +262,11 @@ fn keys_rotate_under_living_grants() {
     assert!(bed.is_admitted(&second));
     assert!(alone(bed.redeem(exchange(&code))).is_ok());
     let third = alone(bed.refresh(refresh_token(&second))).unwrap();
+    bed.ring.replace(KeyRing::parse(&old).unwrap());
     let late = bed.code();
+    bed.ring.replace(KeyRing::parse(&format!("{new},{old}")).unwrap());
+    let mistaken = Exchange { verifier: Some(CHALLENGE), ..exchange(&late) };
+    assert_eq!(alone(bed.redeem(mistaken)), Err(RedeemError::WrongVerifier), "it is written under the new key");
     bed.ring.replace(KeyRing::parse(&new).unwrap());
     assert_eq!(alone(bed.redeem(exchange(&late))), Err(RedeemError::Revoked), "a code gives nothing that is of no use");
     assert_eq!(bed.bearer(&first.access.expose()), Err(BearerError::Unknown), "removing a key ends what depends on it");

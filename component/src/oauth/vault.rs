@@ -43,7 +43,8 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
         Vault { store, random, ring, unreadable: RefCell::default() }
     }
 
-    /// The record under `key`. One that does not decode is absent, and reported in [`Vault::unreadable`].
+    /// The record under `key`. One that does not decode is absent, and reported in [`Vault::unreadable`]; but one of a
+    /// newer version is [`StoreError::NewerRecord`]: a request that needs it has to wait for somebody who can read it.
     pub async fn read<T: DeserializeOwned>(
         &self,
         key: &str,
@@ -61,11 +62,31 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
         sealed: Sealed<'_>,
     ) -> Result<Option<Stored<Option<T>>>, StoreError> {
         let Some(bytes) = self.store.get(key).await? else { return Ok(None) };
-        let opened = record::open(self.ring, key, sealed, &bytes).map_err(|fault| {
-            let kind = key.split('/').next().unwrap_or_default().to_owned();
-            self.unreadable.borrow_mut().push(Unreadable { kind, fault });
-        });
-        Ok(Some(Stored { content: opened.ok(), bytes }))
+        match record::open(self.ring, key, sealed, &bytes) {
+            Ok(content) => Ok(Some(Stored { content: Some(content), bytes })),
+            Err(RecordFault::NewerVersion(_)) => Err(StoreError::NewerRecord),
+            Err(fault) => {
+                self.report(key, fault);
+                Ok(Some(Stored { content: None, bytes }))
+            }
+        }
+    }
+
+    /// A record that only saves asking for the same again, such as a key set. One of a newer version is absent like any
+    /// that does not decode, and what was asked for again may be written over it: newer versions read it.
+    pub async fn read_cached<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        sealed: Sealed<'_>,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        let Some(bytes) = self.store.get(key).await? else { return Ok(None) };
+        let opened = record::open(self.ring, key, sealed, &bytes).map_err(|fault| self.report(key, fault));
+        Ok(opened.ok().map(|content| Stored { content, bytes }))
+    }
+
+    /// Whether a record was written under the newest key, and so outlives the others.
+    pub fn is_under_newest<T>(&self, stored: &Stored<T>) -> bool {
+        record::is_under_newest(self.ring, &stored.bytes)
     }
 
     /// Writes the record under `key`, whatever stands there.
@@ -133,6 +154,11 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
         Ok(self.store.get(key).await?.is_some_and(|found| found == value))
     }
 
+    fn report(&self, key: &str, fault: RecordFault) {
+        let kind = key.split('/').next().unwrap_or_default().to_owned();
+        self.unreadable.borrow_mut().push(Unreadable { kind, fault });
+    }
+
     fn seal(&self, key: &str, sealed: Sealed, record: &impl Serialize) -> Vec<u8> {
         record::seal(self.ring, key, sealed, self.random.bytes(), record)
     }
@@ -155,6 +181,42 @@ mod tests {
         assert!(matches!(read, Ok(None)));
         assert_eq!(vault.unreadable(), [Unreadable { kind: "code".into(), fault: RecordFault::UnknownVersion(b'g') }]);
         assert!(vault.unreadable().is_empty());
+    }
+
+    #[test]
+    fn a_record_of_a_newer_version_is_an_error_unless_it_can_be_had_again() {
+        let ring = KeyRing::parse(&format!("{:064x}", 7)).unwrap();
+        let (store, random) = (MemoryStore::new(FixedClock::default()), SeededRandom::new(1));
+        let vault = Vault::new(&store, &random, &ring);
+        let steps = async {
+            vault.put("k/1", Sealed::ByServer, &1, 9).await.unwrap();
+            let mut value = store.get("k/1").await.unwrap().unwrap();
+            value[0] = 2;
+            store.put("k/1", &value, 9).await.unwrap();
+            assert_eq!(vault.read::<u8>("k/1", Sealed::ByServer).await.err(), Some(StoreError::NewerRecord));
+            assert_eq!(vault.find::<u8>("k/1", Sealed::ByServer).await.err(), Some(StoreError::NewerRecord));
+            assert!(vault.unreadable().is_empty(), "the error tells");
+            assert!(vault.read_cached::<u8>("k/1", Sealed::ByServer).await.unwrap().is_none());
+            assert_eq!(vault.unreadable(), [Unreadable { kind: "k".into(), fault: RecordFault::NewerVersion(2) }]);
+        };
+        steps.now_or_never().unwrap();
+    }
+
+    #[test]
+    fn a_record_tells_whether_it_outlives_the_older_keys() {
+        let (old, new) = (format!("{:064x}", 7), format!("{:064x}", 8));
+        let (before, during) = (KeyRing::parse(&old).unwrap(), KeyRing::parse(&format!("{new},{old}")).unwrap());
+        let (store, random) = (MemoryStore::new(FixedClock::default()), SeededRandom::new(1));
+        let (first, second) = (Vault::new(&store, &random, &before), Vault::new(&store, &random, &during));
+        let steps = async {
+            first.put("k/1", Sealed::ByServer, &1, 9).await.unwrap();
+            let read = second.read::<u8>("k/1", Sealed::ByServer).await.unwrap().unwrap();
+            assert!(first.is_under_newest(&read) && !second.is_under_newest(&read));
+            second.put("k/1", Sealed::ByServer, &1, 9).await.unwrap();
+            let read = second.read::<u8>("k/1", Sealed::ByServer).await.unwrap().unwrap();
+            assert!(second.is_under_newest(&read) && !first.is_under_newest(&read));
+        };
+        steps.now_or_never().unwrap();
     }
 
     #[test]

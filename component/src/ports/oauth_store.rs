@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::clock::Clock;
 
-/// Why an operation did not happen, or may not have; the cases of `wit/oauth-store.wit`.
+/// Why an operation did not happen, or may not have: the cases of `wit/oauth-store.wit`, and one for what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreError {
     /// The store cannot be reached or refuses service. Nothing was changed.
@@ -14,6 +14,9 @@ pub enum StoreError {
     TooLarge,
     /// The operation may or may not have taken effect: the caller reads the record again before it decides anything.
     UnknownOutcome,
+    /// A newer version of this server wrote the record. No store says so: whoever opens records does. Such a record is
+    /// neither absent nor to be written over.
+    NewerRecord,
 }
 
 impl StoreError {
@@ -23,6 +26,7 @@ impl StoreError {
             StoreError::Unavailable => "store_unavailable",
             StoreError::TooLarge => "store_too_large",
             StoreError::UnknownOutcome => "store_unknown_outcome",
+            StoreError::NewerRecord => "record_newer_version",
         }
     }
 }

@@ -55,7 +55,8 @@ async fn pages(
     for _ in 0..MAX_PAGES {
         let answer = page(cursor).await?;
         // The name is the client's own choice, and a terminal obeys what it is told to print.
-        grants.extend(answer.grants.into_iter().map(|row| GrantRow { client: printable(&row.client), ..row }));
+        let shown = |row: GrantRow| GrantRow { client: printable(&row.client), user: printable(&row.user), ..row };
+        grants.extend(answer.grants.into_iter().map(shown));
         match answer.next {
             Some(next) => cursor = Some(next),
             None => return Ok((grants, true)),
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     fn row(client: &str) -> GrantRow {
-        GrantRow { client: client.to_owned(), created: 0, last_issued: 0, expires: 0 }
+        GrantRow { client: client.to_owned(), user: "0a".to_owned(), created: 0, last_issued: 0, expires: 0 }
     }
 
     #[tokio::test]

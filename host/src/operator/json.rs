@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! {"action":"check"}                                          {"findings":[{level, origin, setting, text, advice}]}
-//! {"action":"list-grants", "user"?: e-mail, "cursor"?: text}  {"grants":[{client, created, last_issued, expires}],
-//!                                                              "next": text or null}
+//! {"action":"list-grants", "user"?: e-mail, "cursor"?: text}  {"grants":[{client, user, created, last_issued,
+//!                                                              expires}], "next": text or null}
 //! {"action":"revoke", "user": e-mail} or "all": true          {"revoked": number, "notes":[text]}
 //! ```
 //! An error is `{"error": code, "message": what to do}`.
@@ -67,6 +67,8 @@ pub(crate) struct GrantsAnswer {
 #[derive(Deserialize, Serialize)]
 pub(crate) struct GrantRow {
     pub(crate) client: String,
+    /// The id of the user, as the log has it.
+    pub(crate) user: String,
     pub(crate) created: u64,
     pub(crate) last_issued: u64,
     pub(crate) expires: u64,
@@ -88,7 +90,13 @@ pub(crate) struct ErrorAnswer {
 
 impl From<GrantPage> for GrantsAnswer {
     fn from(page: GrantPage) -> Self {
-        let row = |Grant { client, created, last_issued, expires }| GrantRow { client, created, last_issued, expires };
+        let row = |Grant { client, user, created, last_issued, expires }| GrantRow {
+            client,
+            user,
+            created,
+            last_issued,
+            expires,
+        };
         Self { grants: page.grants.into_iter().map(row).collect(), next: page.next }
     }
 }
@@ -133,6 +141,9 @@ pub(crate) fn error_text(error: OperatorError) -> (&'static str, &'static str) {
             "Sign-in is not set up, so there are no grants. `plausible-mcp check` tells which settings it needs.",
         ),
         OperatorError::StoreUnavailable => ("store-unavailable", "The store cannot be reached. Try again later."),
+        OperatorError::NewerRecord => {
+            ("newer-record", "A newer version of this server wrote some of the grants. Ask that version.")
+        }
         OperatorError::InvalidArgument => (INVALID_ARGUMENT, "That is not an e-mail address, or not a cursor."),
     }
 }

@@ -70,7 +70,7 @@ impl Served {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_lists_and_ends_grants_from_the_command_line() {
-    let served = Served::start("operate").await;
+    let mut served = Served::start("operate").await;
     assert_eq!(served.grants(&["list"]).await, (Some(0), "no grants\n".to_owned()));
     let client = Client::register(served.address, "none").await;
     let (ada, bob) = (served.sign_in(&client, ADA).await, served.sign_in(&client, BOB).await);
@@ -79,8 +79,16 @@ async fn the_operator_lists_and_ends_grants_from_the_command_line() {
     let lines: Vec<_> = listed.lines().collect();
     assert_eq!((code, lines.len(), lines.last()), (Some(0), 4, Some(&"2 grants")), "{listed}");
     assert!(lines[0].starts_with("CLIENT") && lines[1].starts_with("Scenario") && lines[2].starts_with("Scenario"));
+    let users = [lines[1], lines[2]].map(|line| line.rsplit(' ').next().expect("a user id").to_owned());
+    let is_id = |user: &String| user.len() == 64 && user.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(lines[0].ends_with("USER") && users.iter().all(is_id) && users[0] != users[1], "{listed}");
     let (code, of_ada) = served.grants(&["list", "--user", "ADA@Example.com"]).await;
     assert!(code == Some(0) && of_ada.ends_with("\n1 grant\n"), "{of_ada}");
+    let hers: Vec<_> = users.iter().filter(|user| of_ada.contains(user.as_str())).collect();
+    assert_eq!((served.status(&ada).await, hers.len()), (200, 1), "{of_ada}");
+    served
+        .process
+        .wait_for("her id in the log", |text| text.contains(&format!("\"user\":\"{}\"", hers[0])).then_some(()));
     assert_eq!(served.grants(&["list", "--user", "eve@example.com"]).await, (Some(0), "no grants\n".to_owned()));
     let (code, text) = served.grants(&["list", "--json"]).await;
     let rows: Vec<Value> = serde_json::from_str(&text).expect("JSON");
@@ -89,6 +97,7 @@ async fn the_operator_lists_and_ends_grants_from_the_command_line() {
     for row in &rows {
         let [created, last_issued, expires] = times(row);
         assert!(row["client"] == "Scenario" && created <= last_issued && expires == created + 24 * 3600, "{row}");
+        assert!(users.iter().any(|user| row["user"] == **user), "{row}");
     }
 
     let (code, ended) = served.grants(&["revoke", "--user", ADA]).await;

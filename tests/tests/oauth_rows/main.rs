@@ -23,8 +23,12 @@ mod documents;
 mod headers;
 #[path = "../../../component/src/gateway/tests/logins.rs"]
 mod logins;
+#[path = "../../../component/src/gateway/tests/record_versions.rs"]
+mod record_versions;
 #[path = "../../../component/src/gateway/tests/registrations.rs"]
 mod registrations;
+#[path = "../../../component/src/gateway/tests/rotation.rs"]
+mod rotation;
 #[path = "../../../component/src/gateway/tests/sign_in.rs"]
 mod sign_in;
 #[path = "../../../component/src/gateway/tests/token_requests.rs"]

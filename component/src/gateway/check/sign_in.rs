@@ -81,6 +81,10 @@ async fn documents<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>, server: &A
             let advice = "these people connect again, and their apps register; turn documents on if that is too soon";
             finding(Level::Warn, Origin::Answer, DOCUMENTS, &text, advice)
         }
+        Err(StoreError::NewerRecord) => {
+            let text = "documents are off, and a newer version wrote grants that this one cannot count";
+            finding(Level::Warn, Origin::Answer, DOCUMENTS, text, "ask the newer version")
+        }
         Err(_) => finding(Level::Error, Origin::Unreachable, DOCUMENTS, "the store does not answer", ""),
     };
     Some(finding)
@@ -92,7 +96,7 @@ async fn count_with_document<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>) 
     loop {
         // Every cursor is one that the list gave.
         let Some(page) = grants::list(vault, &Whose::All, cursor.as_deref()).await? else { return Ok(count) };
-        count += page.grants.iter().filter(|grant| is_document(&grant.client_id)).count();
+        count += page.grants.iter().filter(|listed| is_document(&listed.grant.client_id)).count();
         cursor = page.next;
         if cursor.is_none() {
             return Ok(count);

@@ -13,7 +13,7 @@ pub async fn run<P: Ports>(ports: &P) -> Finding {
     match tried {
         Ok(Ok(())) => finding(Level::Ok, Origin::Answer, STORE, "records are kept", ""),
         Ok(Err(broken)) => finding(Level::Error, Origin::Answer, STORE, broken, "do not let anybody sign in with it"),
-        Err(StoreError::Unavailable | StoreError::UnknownOutcome) => {
+        Err(StoreError::Unavailable | StoreError::UnknownOutcome | StoreError::NewerRecord) => {
             finding(Level::Error, Origin::Unreachable, STORE, "the store does not answer", ADVICE)
         }
         Err(StoreError::TooLarge) => {

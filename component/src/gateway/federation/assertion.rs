@@ -23,7 +23,7 @@ pub(super) async fn authenticate<P: Ports>(
     admission: &Admission,
 ) -> Result<VerifiedIdentity, FederationError> {
     let key = store_key(mode, text);
-    if let Some(stored) = federation.vault.read::<Remembered>(&key, Sealed::ByServer).await? {
+    if let Some(stored) = federation.vault.read_cached::<Remembered>(&key, Sealed::ByServer).await? {
         let Remembered { email, expires } = stored.content;
         return Ok(VerifiedIdentity::recall(&email, Timestamp(expires), admission, federation.now)?);
     }

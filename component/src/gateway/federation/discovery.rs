@@ -34,7 +34,7 @@ pub(super) async fn provider<P: Ports>(
         return Ok(provider);
     }
     let key = format!("discovery/{}", hex(&sha256(server.issuer.as_bytes())));
-    if let Some(stored) = federation.vault.read::<Provider>(&key, Sealed::ByServer).await? {
+    if let Some(stored) = federation.vault.read_cached::<Provider>(&key, Sealed::ByServer).await? {
         return Ok(overridden(stored.content, server));
     }
     let discovered = discover(federation, server).await?;

@@ -23,7 +23,7 @@ pub(super) async fn for_token<P: Ports>(
     token: &SignedToken,
 ) -> Result<KeySet, FederationError> {
     let key = format!("keys/{}", hex(&sha256(url.as_bytes())));
-    let record = federation.vault.read::<Record>(&key, Sealed::ByServer).await?.map(|stored| stored.content);
+    let record = federation.vault.read_cached::<Record>(&key, Sealed::ByServer).await?.map(|stored| stored.content);
     let cached = record.as_ref().and_then(cached);
     match decide(cached.as_ref(), token.key_id(), federation.now) {
         KeySetStep::Use(keys) => return Ok(keys.clone()),

@@ -183,12 +183,18 @@ fn the_operator_lists_and_ends_grants() {
     let listed = json_of(&ask(&bearer, json!({ "action": "list-grants" })));
     assert_eq!(listed["grants"][0]["client"], "App");
     assert!(!listed.to_string().contains("ada"));
+    let access = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    world.list_tools(&[("authorization", &access)]);
+    let line = world.log().lines().last().unwrap().to_owned();
+    let user = listed["grants"][0]["user"].as_str().unwrap();
+    assert!(user.len() == 64 && line.contains(&format!("\"user\":\"{user}\"")), "{line}");
+    let hers = json_of(&ask(&bearer, json!({ "action": "list-grants", "user": "ADA@example.com" })));
+    assert_eq!(hers["grants"], listed["grants"]);
     let others = json_of(&ask(&bearer, json!({ "action": "list-grants", "user": "bob@example.com" })));
     assert_eq!(others["grants"], json!([]));
     assert_eq!(ask(&bearer, json!({ "action": "revoke" })).status, 400);
     let revoked = json_of(&ask(&bearer, json!({ "action": "revoke", "user": "ADA@example.com" })));
     assert_eq!(revoked["revoked"], 1);
-    let access = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
     assert_eq!(world.list_tools(&[("authorization", &access)]).status, 401);
     assert_eq!(World::new().send("POST", "/admin/operator", &[], "").status, 404);
 }

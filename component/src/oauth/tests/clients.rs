@@ -8,28 +8,28 @@ use crate::oauth::clients::{
 
 const DAY: u64 = 24 * HOUR;
 
-fn metadata(name: u32, auth_method: AuthMethod) -> ClientMetadata {
+pub(super) fn metadata(name: u32, auth_method: AuthMethod) -> ClientMetadata {
     let redirect_uris = vec![REDIRECT_URI.into()];
     ClientMetadata { name: Some(name.to_string()), redirect_uris, auth_method, may_refresh: true }
 }
 
 impl Bed {
-    async fn register(&self, name: u32, ceiling: usize) -> Result<Registered, ClientsError> {
+    pub(super) async fn register(&self, name: u32, ceiling: usize) -> Result<Registered, ClientsError> {
         let ring = self.ring.borrow().clone();
         let vault = Vault::new(&self.store, &self.random, &ring);
         register_within(&vault, self.clock.now(), metadata(name, AuthMethod::None), ceiling).await
     }
 
-    fn registered(&self, name: u32) -> Client {
+    pub(super) fn registered(&self, name: u32) -> Client {
         alone(self.register(name, 1000)).unwrap().client
     }
 
-    fn find(&self, client: &Client) -> Option<Client> {
+    pub(super) fn find(&self, client: &Client) -> Option<Client> {
         let ring = self.ring.borrow().clone();
         alone(find(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), &client.id)).unwrap()
     }
 
-    async fn renew(&self, client: &Client) -> Result<(), ClientsError> {
+    pub(super) async fn renew(&self, client: &Client) -> Result<(), ClientsError> {
         let ring = self.ring.borrow().clone();
         renew(&Vault::new(&self.store, &self.random, &ring), self.clock.now(), client).await
     }
@@ -119,6 +119,24 @@ fn only_a_public_client_that_is_registered_stands() {
     assert!(!asked(2, AuthMethod::None) && !asked(2, AuthMethod::Post));
     bed.pass(DAY);
     assert!(!asked(1, AuthMethod::None));
+}
+
+#[test]
+fn a_client_that_a_newer_version_wrote_is_neither_absent_nor_written_over() {
+    let bed = Bed::new();
+    let (client, next) = (bed.registered(1), bed.registered(2));
+    let key = store_key(&client.id);
+    let mut value = alone(bed.store.get(&key)).unwrap().unwrap();
+    value[0] = 2;
+    alone(bed.store.put(&key, &value, 9000)).unwrap();
+    let records = bed.store.records.dump();
+    let newer = Err(ClientsError::Store(StoreError::NewerRecord));
+    assert_eq!(alone(bed.register(1, 1000)), Err(ClientsError::Store(StoreError::NewerRecord)));
+    assert_eq!((alone(bed.renew(&client)), alone(bed.restore(&client, 1000))), (newer, newer));
+    assert_eq!(bed.store.records.dump(), records);
+    bed.pass(SECOND);
+    assert!(alone(bed.register(3, 1)).is_ok(), "others register: what makes room is not that client");
+    assert_eq!((alone(bed.store.get(&key)), bed.find(&next)), (Ok(Some(value)), None));
 }
 
 #[test]

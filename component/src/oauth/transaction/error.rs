@@ -74,13 +74,15 @@ impl TransactionError {
     }
 }
 
-/// What is wrong with a sealed form.
+/// What is wrong with a sealed form. It comes from a browser, which may write any version into it, so that a newer one is
+/// no fault of this server's.
 impl From<RecordFault> for TransactionError {
     fn from(fault: RecordFault) -> TransactionError {
         match fault {
-            RecordFault::UnknownVersion(_) | RecordFault::UnknownKey(_) | RecordFault::UnknownContent => {
-                TransactionError::Outdated
-            }
+            RecordFault::NewerVersion(_)
+            | RecordFault::UnknownVersion(_)
+            | RecordFault::UnknownKey(_)
+            | RecordFault::UnknownContent => TransactionError::Outdated,
             RecordFault::Truncated | RecordFault::NotAuthentic => TransactionError::WrongFormToken,
         }
     }

@@ -8,18 +8,19 @@ use regex::Regex;
 
 use crate::operator::json::{GrantRow, RevocationAnswer};
 
-/// A line per grant under a line of headings, and their number. Times are UTC.
+/// A line per grant under a line of headings, and their number. Times are UTC. The user's id stands last and whole, so
+/// that it can be looked for in the log.
 pub(super) fn table(grants: &[GrantRow]) -> String {
     let names: Vec<_> = grants.iter().map(|grant| shortened(&grant.client)).collect();
     let width = names.iter().map(|name| name.chars().count()).chain([CLIENT.len()]).max().unwrap_or_default();
     let mut text = String::new();
     // Writing to a string does not fail.
     if !grants.is_empty() {
-        let _ = writeln!(text, "{CLIENT:width$}  CREATED (UTC)     LAST ISSUED       EXPIRES");
+        let _ = writeln!(text, "{CLIENT:width$}  CREATED (UTC)     LAST ISSUED       EXPIRES           USER");
     }
-    for (name, GrantRow { created, last_issued, expires, .. }) in names.iter().zip(grants) {
-        let _ =
-            writeln!(text, "{name:width$}  {:16}  {:16}  {}", minute(*created), minute(*last_issued), minute(*expires));
+    for (name, GrantRow { user, created, last_issued, expires, .. }) in names.iter().zip(grants) {
+        let [created, last_issued, expires] = [created, last_issued, expires].map(|time| minute(*time));
+        let _ = writeln!(text, "{name:width$}  {created:16}  {last_issued:16}  {expires:16}  {user}");
     }
     let _ = writeln!(text, "{}", counted(grants.len()));
     text
@@ -72,15 +73,21 @@ mod tests {
     use super::*;
 
     fn grant(client: &str) -> GrantRow {
-        GrantRow { client: client.to_owned(), created: 1_786_012_200, last_issued: 1_786_015_800, expires: u64::MAX }
+        GrantRow {
+            client: client.to_owned(),
+            user: "0a1b".to_owned(),
+            created: 1_786_012_200,
+            last_issued: 1_786_015_800,
+            expires: u64::MAX,
+        }
     }
 
     #[test]
     fn columns_are_aligned() {
         let expected = "\
-CLIENT       CREATED (UTC)     LAST ISSUED       EXPIRES
-Claude       2026-08-06 10:30  2026-08-06 11:30  —
-Zoë's agent  2026-08-06 10:30  2026-08-06 11:30  —
+CLIENT       CREATED (UTC)     LAST ISSUED       EXPIRES           USER
+Claude       2026-08-06 10:30  2026-08-06 11:30  —                 0a1b
+Zoë's agent  2026-08-06 10:30  2026-08-06 11:30  —                 0a1b
 2 grants
 ";
         assert_eq!(table(&[grant("Claude"), grant("Zoë's agent")]), expected);
