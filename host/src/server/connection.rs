@@ -93,8 +93,10 @@ impl Connection {
             Poll::Pending if activity.is_idle() && activity.is_expecting() => Poll::Pending,
             Poll::Pending => Poll::Ready(false),
         });
-        if timeout(limits.closing_time, ended).await.unwrap_or(false) {
-            return;
+        match timeout(limits.closing_time, ended).await {
+            Ok(false) => {}
+            // The rest of a head does not come, and nothing of such a request has been done.
+            Ok(true) | Err(_) => return,
         }
         // Now, or when the request that is under way has been answered.
         connection.as_mut().graceful_shutdown();
