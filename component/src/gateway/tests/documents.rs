@@ -152,7 +152,7 @@ impl Standing {
         let world = World::with(FETCHING);
         let url = world.document("client.json");
         world.provider().fail("client.json", Fault::Answer(200, good(&url)));
-        let refresh = world.tokens(&url)["refresh_token"].as_str().unwrap().to_owned();
+        let refresh = world.tokens(&url)["refresh_token"].as_str().expect("a refresh token").to_owned();
         world.advance(DOCUMENT_KEPT);
         Standing { world, url, refresh }
     }

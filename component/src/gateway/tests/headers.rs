@@ -33,12 +33,12 @@ fn requests(world: &World) -> Vec<Sent> {
     let owned = |headers: &[(&'static str, &str)]| {
         headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>()
     };
-    let access = world.tokens(&world.client())["access_token"].as_str().unwrap().to_owned();
+    let access = world.tokens(&world.client())["access_token"].as_str().expect("an access token").to_owned();
     let bearer = format!("Bearer {access}");
     let version = ("mcp-protocol-version", "2025-11-25");
     let metadata = json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "client_secret_basic" });
     let confidential = json_of(&world.register(&metadata));
-    let pair = |name: &str| confidential[name].as_str().unwrap().to_owned();
+    let pair = |name: &str| confidential[name].as_str().expect("a text").to_owned();
     let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", pair("client_id"), pair("client_secret"))));
     let client = [("authorization", basic.as_str()), ("content-type", FORM)];
     let refused = encode(&[("grant_type", "refresh_token"), ("refresh_token", "unknown")]);
