@@ -56,6 +56,12 @@ impl DocumentFailure {
         }
     }
 
+    /// Whether it is no reason for a client to throw its tokens away: the document is away, or what came in its place is
+    /// the document of another client, or of none.
+    pub fn keeps_the_client(&self) -> bool {
+        self.is_away() || *self == DocumentFailure::Document(DocumentError::WrongClientId)
+    }
+
     /// The name of what failed, for the log.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -281,6 +287,8 @@ mod tests {
             (Off, false),
         ] {
             assert_eq!(failure.is_away(), is_away, "M09 M11 M18 {failure:?}");
+            let is_anothers = failure == Document(DocumentError::WrongClientId);
+            assert_eq!(failure.keeps_the_client(), is_away || is_anothers, "M21 {failure:?}");
         }
     }
 

@@ -126,7 +126,7 @@ async fn authenticate<P: Ports>(
             let carried = client_of_code(issuer, &credentials.client_id, form).await?;
             carried.ok_or_else(|| unknown_client(by_header))?
         }
-        Err(NoClient::Document(failure)) if failure.is_away() => {
+        Err(NoClient::Document(failure)) if failure.keeps_the_client() => {
             let carried = client_of_code(issuer, &credentials.client_id, form).await?;
             carried.ok_or_else(|| document_away(&failure))?
         }

@@ -20,7 +20,7 @@ pub enum RegistrationError {
     NotAnObject,
     /// Redirect URIs are missing, or are no list, or an empty one.
     RedirectUris,
-    /// There are more than [`MAX_LISTED_URIS`].
+    /// There are more than 50.
     TooManyRedirectUris,
     /// Of the redirect URIs none is for us.
     NoRedirectUri(LeftOut),
@@ -189,7 +189,7 @@ pub(super) fn read_metadata(
 }
 
 /// The client for `metadata`, and its secret if it has one. A public client that registers the same again is the same
-/// client: see [`public_ids`]. A confidential one is always new: its id and its secret come from `random`.
+/// client, by any key of the ring. A confidential one is always new: its id and its secret come from `random`.
 pub fn register(ring: &KeyRing, metadata: ClientMetadata, random: ([u8; 32], [u8; 32])) -> (Client, Option<Token>) {
     if let Some(id) = public_ids(ring, &metadata).into_iter().next() {
         return (Client { id, metadata, secret_hash: None }, None);

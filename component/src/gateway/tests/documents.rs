@@ -269,6 +269,8 @@ fn a_code_is_redeemed_while_the_document_is_away() {
     let guess = format!("pmcp_c_{}", "A".repeat(43));
     assert_eq!(redeem(&url, &guess), away(), "M11: only the code knows the client");
     assert_eq!(redeem(&other, &code), away(), "M11: the code is another client's");
+    world.provider().fail(".json", Fault::Answer(200, r#"{"error":"blocked"}"#.to_owned()));
+    assert_eq!(redeem(&url, &guess), away(), "M21: what came is not the document");
     assert_eq!(redeem(&url, &code), SERVED, "M11");
     world.provider().fail("client.json", Fault::Answer(410, String::new()));
     assert_eq!(redeem(&url, &code), ended(), "a document that is gone is not away");
