@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -71,35 +72,36 @@ impl Connection {
         let bare = BareAnswers::new(self.host.clone());
         let stream = TimedStream::new(stream, &limits, activity.clone()).completing(bare);
         let service = service_fn(move |request| answer(self.clone(), request));
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
             .max_buf_size((limits.request_head_bytes * HARD_LIMIT).max(LEAST_BUFFER_BYTES))
             .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
         tokio::select! {
             // In this order: what has arrived is read before the connection counts as idle, or it would be reset.
             biased;
             // What a client does wrong on its own connection is no event of ours.
-            _ = connection.as_mut() => return,
+            _ = &mut connection => return,
             _ = stopping.changed() => {}
         }
         // The system may know of bytes of which the runtime has not told yet.
         tokio::task::yield_now().await;
-        let ended = poll_fn(|context| match connection.as_mut().poll(context) {
+        let ended = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
             Poll::Ready(_) => Poll::Ready(true),
             // What a connection does, it does while it is polled, and at no other time.
             Poll::Pending if activity.is_idle() && activity.is_expecting() => Poll::Pending,
             Poll::Pending => Poll::Ready(false),
         });
-        match timeout(limits.closing_time, ended).await {
-            Ok(false) => {}
-            // The rest of a head does not come, and nothing of such a request has been done.
-            Ok(true) | Err(_) => return,
+        if timeout(limits.closing_time, ended).await.unwrap_or(false) {
+            return;
         }
-        // Now, or when the request that is under way has been answered.
-        connection.as_mut().graceful_shutdown();
+        if activity.is_idle() {
+            // Nothing of a request whose head does not go on has been done, and hyper would wait for its rest.
+            let _ = connection.into_parts().io.into_inner().shutdown().await;
+            return;
+        }
+        Pin::new(&mut connection).graceful_shutdown();
         let _ = connection.await;
     }
 

@@ -208,7 +208,8 @@ async fn a_request_that_is_on_its_way_when_the_server_stops_is_answered() {
 #[tokio::test]
 async fn a_request_that_does_not_come_is_not_waited_for_until_the_end() {
     let closing_time = Duration::from_millis(50);
-    let (running, stop) = until_told(Limits { closing_time, ..patient() }).await;
+    let limits = Limits { closing_time, request_head_time: Duration::from_secs(3600), ..patient() };
+    let (running, stop) = until_told(limits).await;
     let mut held = Vec::new();
     for beginning in ["", "GET /healthz HT", "PRI * HT"] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
