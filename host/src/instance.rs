@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpHooks, WasiHttpView};
 use crate::guest_output::{GuestOutput, LineSink};
 use crate::limits::Limits;
 use crate::metrics::{End, LiveInstance, Metrics};
-use crate::oauth_store::{self, OauthStoreState};
+use crate::oauth_store::{self, OauthStoreState, ReadAhead};
 use crate::outbound_http::{self, Caller, OutboundHttpState};
 use crate::rate_limit::{self, RateLimitState};
 use crate::secrets::{self, SecretsState};
@@ -43,6 +43,7 @@ pub(crate) struct Instance {
     memory: MemoryLimit,
     deadline: Instant,
     caller: Caller,
+    ahead: ReadAhead,
     live: LiveInstance,
 }
 
@@ -52,11 +53,13 @@ impl Instance {
     pub(crate) fn begins(&mut self, deadline: Instant, caller: Caller) {
         self.deadline = deadline;
         self.caller = caller;
+        self.ahead = ReadAhead::default();
     }
 
     /// The guest is done with the request, and nothing of its caller is kept.
     pub(crate) fn rests(&mut self) {
         self.caller = Caller::default();
+        self.ahead = ReadAhead::default();
     }
 
     /// Says why the instance is about to be dropped.
@@ -88,6 +91,7 @@ pub(crate) fn new_store(engine: &Engine, services: &Arc<Services>) -> Store<Inst
         memory: MemoryLimit { largest: services.limits.instance_memory_bytes, bytes: 0 },
         deadline: Instant::now() + services.limits.request_time,
         caller: Caller::default(),
+        ahead: ReadAhead::default(),
         live: LiveInstance::started(&services.metrics),
         services: services.clone(),
     };
@@ -116,7 +120,9 @@ pub(crate) fn link(
         &LinkOptions::default().into(),
         Instance::http,
     )?;
-    oauth_store::add_to_linker(&mut linker, |instance: &mut Instance| instance.services.oauth_store.view())?;
+    oauth_store::add_to_linker(&mut linker, |instance: &mut Instance| {
+        instance.services.oauth_store.view().within(&mut instance.ahead)
+    })?;
     outbound_http::add_to_linker(&mut linker, |instance: &mut Instance| {
         instance.services.outbound_http.view(&mut instance.table).within(&instance.caller)
     })?;

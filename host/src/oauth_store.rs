@@ -5,6 +5,7 @@ pub mod contract;
 mod file;
 mod location;
 mod memory;
+mod read_ahead;
 #[cfg(feature = "redis")]
 mod redis;
 mod self_test;
@@ -21,6 +22,8 @@ use crate::operator::Finding;
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
+use read_ahead::Links;
+pub(crate) use read_ahead::ReadAhead;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 
@@ -29,10 +32,27 @@ pub use redis::RedisStore;
 ///
 /// Security contract, which [`contract`](self) checks: operations on one key are linearizable. Of concurrent
 /// `create`s exactly one is `true`; a value is never returned from `take` twice; `replace` compares and writes in one
-/// step; a `delete` that comes before a `replace` wins; a record whose time is over is gone for every operation.
+/// step; a `delete` that comes before a `replace` wins; a record whose time is over is gone for every operation. A store
+/// of several copies answers what can write when enough of them have what it did or found, else with
+/// [`StoreError::UnknownOutcome`].
 pub trait OauthStore: Send + Sync + 'static {
     /// The value under `key`.
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// The values under `keys`, in their order. Of one time, where a store can do so.
+    fn get_many<'a>(&'a self, keys: &'a [&'a str]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                values.push(self.get(key).await?);
+            }
+            Ok(values)
+        })
+    }
+    /// Whether asking once for two records is worth while: the store is another machine, and [`OauthStore::get_many`]
+    /// takes one round trip.
+    fn is_far(&self) -> bool {
+        false
+    }
     /// Writes `value` whether or not a record stands there.
     fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()>;
     /// Writes `value` only if there is no record; tells whether it did.
@@ -62,7 +82,7 @@ pub enum StoreError {
     Unavailable,
     /// The value is larger than [`VALUE_BYTES`]. Nothing was changed.
     TooLarge,
-    /// The operation may or may not have taken effect.
+    /// The operation may or may not have taken effect, or not on as many copies as are needed.
     UnknownOutcome,
 }
 
@@ -73,46 +93,88 @@ pub const VALUE_BYTES: usize = 256 << 10;
 pub const STORE_SETTING: &str = "--store";
 
 /// The store of the process.
-pub struct OauthStoreState(Arc<dyn OauthStore>);
+pub struct OauthStoreState {
+    store: Arc<dyn OauthStore>,
+    links: Links,
+}
 
 /// The store as one call of the component sees it.
-pub struct OauthStoreView<'a>(&'a dyn OauthStore);
+pub struct OauthStoreView<'a> {
+    store: &'a dyn OauthStore,
+    links: &'a Links,
+    ahead: Option<&'a mut ReadAhead>,
+}
 
 impl OauthStoreState {
     /// Keeps records in `store`.
     pub fn new(store: Arc<dyn OauthStore>) -> Self {
-        Self(store)
+        Self { store, links: Links::default() }
     }
 
     pub(crate) fn store(&self) -> &dyn OauthStore {
-        self.0.as_ref()
+        self.store.as_ref()
     }
 
     /// For [`add_to_linker`].
     pub fn view(&self) -> OauthStoreView<'_> {
-        OauthStoreView(self.0.as_ref())
+        OauthStoreView { store: self.store.as_ref(), links: &self.links, ahead: None }
+    }
+}
+
+impl<'a> OauthStoreView<'a> {
+    /// The same for one request, of which `ahead` knows what it has asked.
+    pub(crate) fn within(self, ahead: &'a mut ReadAhead) -> Self {
+        Self { ahead: Some(ahead).filter(|_| self.store.is_far()), ..self }
+    }
+
+    /// The value under `key`, with what will be asked for next, or from what was read so.
+    async fn read(&mut self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(ahead) = &mut self.ahead else { return self.store.get(key).await };
+        if let Some(value) = ahead.take(key) {
+            return Ok(value);
+        }
+        let next = if ahead.is_first() { self.links.next(key) } else { None };
+        let Some(next) = next else {
+            let value = self.store.get(key).await?;
+            ahead.got(self.links, key, value.is_some());
+            return Ok(value);
+        };
+        let mut values = self.store.get_many(&[key, &next]).await?.into_iter();
+        let (value, following) = (values.next().flatten(), values.next().flatten());
+        ahead.holds(next, following);
+        Ok(value)
+    }
+
+    /// Says what is asked otherwise.
+    fn notes(&mut self, note: impl FnOnce(&mut ReadAhead, &Links)) {
+        if let Some(ahead) = &mut self.ahead {
+            note(ahead, self.links);
+        }
     }
 }
 
 impl wit::Host for OauthStoreView<'_> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::Error>> {
         require_key(&key)?;
-        Ok(self.0.get(&key).await.map_err(wit::Error::from))
+        Ok(self.read(&key).await.map_err(wit::Error::from))
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>, ttl: u32) -> wasmtime::Result<Result<(), wit::Error>> {
         require_key(&key)?;
-        Ok(self.0.put(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
+        self.notes(|ahead, _| ahead.wrote(&key));
+        Ok(self.store.put(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
     }
 
     async fn create(&mut self, key: String, value: Vec<u8>, ttl: u32) -> wasmtime::Result<Result<bool, wit::Error>> {
         require_key(&key)?;
-        Ok(self.0.create(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
+        self.notes(|ahead, _| ahead.wrote(&key));
+        Ok(self.store.create(&key, value, require_ttl(ttl)?).await.map_err(wit::Error::from))
     }
 
     async fn take(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::Error>> {
         require_key(&key)?;
-        Ok(self.0.take(&key).await.map_err(wit::Error::from))
+        self.notes(|ahead, _| ahead.is_over());
+        Ok(self.store.take(&key).await.map_err(wit::Error::from))
     }
 
     async fn replace(
@@ -124,12 +186,14 @@ impl wit::Host for OauthStoreView<'_> {
     ) -> wasmtime::Result<Result<bool, wit::Error>> {
         require_key(&key)?;
         let ttl = ttl.map(require_ttl).transpose()?;
-        Ok(self.0.replace(&key, &expected, new, ttl).await.map_err(wit::Error::from))
+        self.notes(|ahead, links| ahead.replaced(links, &key));
+        Ok(self.store.replace(&key, &expected, new, ttl).await.map_err(wit::Error::from))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), wit::Error>> {
         require_key(&key)?;
-        Ok(self.0.delete(&key).await.map_err(wit::Error::from))
+        self.notes(|ahead, _| ahead.is_over());
+        Ok(self.store.delete(&key).await.map_err(wit::Error::from))
     }
 
     async fn keys(
@@ -140,7 +204,8 @@ impl wit::Host for OauthStoreView<'_> {
     ) -> wasmtime::Result<Result<Vec<String>, wit::Error>> {
         ensure!((1..=PAGE_KEYS).contains(&limit), "a page has 1 to {PAGE_KEYS} keys");
         let limit = usize::try_from(limit)?;
-        Ok(self.0.keys(&prefix, after.as_deref(), limit).await.map_err(wit::Error::from))
+        self.notes(|ahead, _| ahead.is_over());
+        Ok(self.store.keys(&prefix, after.as_deref(), limit).await.map_err(wit::Error::from))
     }
 }
 

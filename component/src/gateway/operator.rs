@@ -5,7 +5,7 @@ use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::grants::{self, Listed, Whose};
-use crate::oauth::revoke::{revoke_all, revoke_user};
+use crate::oauth::revoke::{Ended, revoke_all, revoke_user};
 use crate::ports::{Ports, StoreError};
 
 /// Whose grants are meant.
@@ -44,8 +44,12 @@ pub struct GrantPage {
 /// What a revocation did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// How many grants ended.
+    /// How many grants ended for good.
     pub revoked: u32,
+    /// How many ended on this copy of the store alone: a failover may bring them back.
+    pub unconfirmed: u32,
+    /// Whether everything that the selector means is gone for good, with what ended before.
+    pub is_confirmed: bool,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -99,8 +103,8 @@ pub async fn revoke<P: Ports>(
         Selector::All => revoke_all(store).await,
         Selector::User(email) => revoke_user(store, &ring.user_ids(checked(email)?)).await,
     };
-    let revoked = revoked.map_err(|_| OperatorError::StoreUnavailable)?;
-    let mut notes = Vec::new();
+    let ended = revoked.map_err(|_| OperatorError::StoreUnavailable)?;
+    let mut notes = Vec::from_iter(doubt(ended));
     if matches!(selector, Selector::User(_)) {
         notes.push("The user can sign in again. To keep the user out, add the address to DENIED_EMAILS.".to_owned());
     }
@@ -111,7 +115,22 @@ pub async fn revoke<P: Ports>(
                 .to_owned(),
         );
     }
-    Ok(Revocation { revoked, notes })
+    let is_confirmed = ended.unconfirmed == 0 && !ended.in_doubt;
+    Ok(Revocation { revoked: ended.confirmed, unconfirmed: ended.unconfirmed, is_confirmed, notes })
+}
+
+/// What the operator has to do about a revocation that is not confirmed.
+fn doubt(ended: Ended) -> Option<String> {
+    let what = match ended {
+        Ended { unconfirmed: 0, in_doubt: false, .. } => return None,
+        Ended { unconfirmed: 0, .. } => "Whether what ended before is gone for good is not confirmed".to_owned(),
+        Ended { unconfirmed: 1, .. } => "1 more grant ended here, which is not confirmed".to_owned(),
+        Ended { unconfirmed, .. } => format!("{unconfirmed} more grants ended here, which is not confirmed"),
+    };
+    Some(format!(
+        "{what}: too few copies of the store answered, and a failover to another copy may bring grants back. Revoke \
+         again when the store is whole."
+    ))
 }
 
 /// One `@` with something on both sides: anything else is a slip, and would find nobody.

@@ -9,7 +9,7 @@ use super::limits::Limits;
 use super::mcp_endpoint::check_media_type;
 use super::operator::{self, GrantPage, OperatorError, Revocation, Selector};
 use super::request::{Request, RequestBody};
-use super::response::{Refusal, Response};
+use super::response::{RETRY_AFTER_SECONDS, Refusal, Response};
 use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::mcp::without_byte_order_mark;
@@ -52,8 +52,8 @@ async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, questio
             let selector = user.unwrap_or(Selector::All);
             operator::list_grants(ports, setup, &selector, text("cursor")).await.map(page).map_err(refused)
         }
-        (Some("revoke"), Some(user), false) => operator::revoke(ports, setup, &user).await.map(done).map_err(refused),
-        (Some("revoke"), None, true) => operator::revoke(ports, setup, &Selector::All).await.map(done).map_err(refused),
+        (Some("revoke"), Some(user), false) => done(operator::revoke(ports, setup, &user).await.map_err(refused)?),
+        (Some("revoke"), None, true) => done(operator::revoke(ports, setup, &Selector::All).await.map_err(refused)?),
         _ => Err(malformed()),
     }
 }
@@ -101,8 +101,24 @@ fn page(page: GrantPage) -> Value {
     json!({ "grants": page.grants.iter().map(row).collect::<Vec<_>>(), "next": page.next })
 }
 
-fn done(revocation: Revocation) -> Value {
-    json!({ "revoked": revocation.revoked, "notes": revocation.notes })
+/// A revocation is acknowledged only when it is confirmed, to who looks at the status alone too.
+fn done(revocation: Revocation) -> Result<Value, Refusal> {
+    let mut answer = json!({
+        "revoked": revocation.revoked,
+        "unconfirmed": revocation.unconfirmed,
+        "notes": revocation.notes,
+    });
+    if revocation.is_confirmed {
+        return Ok(answer);
+    }
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("error".to_owned(), "revocation-unconfirmed".into());
+        answer.insert("message".to_owned(), revocation.notes.first().cloned().unwrap_or_default().into());
+    }
+    let refusal = Refusal::with_response(Response::json(503, answer.to_string()), "operator");
+    Err(refusal
+        .because(StoreError::UnknownOutcome.reason())
+        .with_header("retry-after", RETRY_AFTER_SECONDS.to_string()))
 }
 
 fn refused(error: OperatorError) -> Refusal {

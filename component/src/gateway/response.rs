@@ -244,7 +244,7 @@ fn oauth_error(status: u16) -> WireError {
 const WRONG_METHOD: &str = "This path does not take this method; the header Allow lists those that it takes.";
 
 /// After an outage of the store.
-const RETRY_AFTER_SECONDS: u32 = 5;
+pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
 const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),

@@ -19,6 +19,7 @@ mod request_line;
 mod rotation;
 mod sign_in;
 mod token_requests;
+mod unconfirmed;
 mod upstreams;
 mod world;
 

@@ -22,7 +22,12 @@ impl wit::Guest for Component {
     fn revoke(whose: wit::Selector) -> Result<wit::Revocation, wit::OperatorError> {
         let setup = settings::read();
         let revoked = wait::until_ready(operator::revoke(&HostPorts, &setup, &selector(whose))).map_err(error)?;
-        Ok(wit::Revocation { revoked: revoked.revoked, notes: revoked.notes })
+        Ok(wit::Revocation {
+            revoked: revoked.revoked,
+            unconfirmed: revoked.unconfirmed,
+            is_confirmed: revoked.is_confirmed,
+            notes: revoked.notes,
+        })
     }
 }
 

@@ -117,6 +117,8 @@ pub async fn refresh<S: OauthStore, R: Random>(
                 vault.delete(&key).await?;
                 return Err(RefreshError::Reused { grant: record.grant.grant.clone() });
             }
+            // The first request may have been told that its outcome is unknown, and so is this one until it is not.
+            Decision::Repeat if !vault.confirm(&key, &grant).await? => continue,
             Decision::Repeat => return repeat(vault, now, &token, &record, &grant.content).await,
             Decision::Rotate => {}
         }

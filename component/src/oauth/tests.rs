@@ -2,6 +2,7 @@
 
 mod bed;
 mod clients;
+mod copies;
 mod rotation;
 mod sealed_form;
 mod transaction;
@@ -20,7 +21,7 @@ use super::grant::{Approval, Issued, abandon, begin};
 use super::keyring::KeyRing;
 use super::pkce::CodeChallenge;
 use super::refresh::RefreshError;
-use super::revoke::{Revoked, revoke_all, revoke_user};
+use super::revoke::{Ended, Revoked, revoke_all, revoke_user};
 use super::token::Token;
 use super::vault::Vault;
 use crate::ports::{Clock as _, OauthStore, StoreError};
@@ -233,17 +234,21 @@ fn a_code_carries_its_client_until_it_is_redeemed() {
     assert_eq!(client(&expired, "c1"), None);
 }
 
+fn ended(confirmed: u32) -> Result<Ended, StoreError> {
+    Ok(Ended { confirmed, ..Ended::default() })
+}
+
 #[test]
 fn the_operator_ends_grants_by_user_and_all_at_once() {
     let bed = Bed::new();
     let issued = bed.signed_in();
     let ring = bed.ring.borrow().clone();
-    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("other@example.com"))), Ok(0));
+    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("other@example.com"))), ended(0));
     assert!(bed.is_admitted(&issued));
-    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("ANN.secret@example.com"))), Ok(1));
+    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("ANN.secret@example.com"))), ended(1));
     assert!(!bed.is_admitted(&issued));
     let (one, other) = (bed.signed_in(), bed.signed_in());
-    assert_eq!(alone(revoke_all(&bed.store)), Ok(2));
+    assert_eq!(alone(revoke_all(&bed.store)), ended(2));
     assert!(!bed.is_admitted(&one) && !bed.is_admitted(&other));
 }
 
@@ -275,7 +280,7 @@ fn keys_rotate_under_living_grants() {
     let again = bed.signed_in();
     assert!(bed.is_admitted(&again));
     let ring = bed.ring.borrow().clone();
-    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("ann.secret@example.com"))), Ok(1));
+    assert_eq!(alone(revoke_user(&bed.store, &ring.user_ids("ann.secret@example.com"))), ended(1));
     assert!(!bed.is_admitted(&again), "whoever is admitted can be revoked");
 }
 

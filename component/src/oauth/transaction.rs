@@ -185,7 +185,11 @@ pub async fn deny<S: OauthStore, R: Random>(
         let found = find(vault, now, submission).await?;
         let id = found.handle.cookie_id().clone();
         match found.transaction.state {
-            State::Denied => return Ok(Denial { request: found.transaction.request, id }),
+            State::Denied => match &found.stored {
+                // The first denial may have been told that its outcome is unknown.
+                Some(stored) if !vault.confirm(&found.store_key, stored).await? => continue,
+                _ => return Ok(Denial { request: found.transaction.request, id }),
+            },
             State::Done => return Err(TransactionError::Done),
             State::Consent | State::Approved { .. } => {}
         }

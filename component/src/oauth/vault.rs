@@ -1,4 +1,8 @@
 //! The store with its records sealed and opened: what the flows of this module read and write.
+//!
+//! Invariant: what a flow answers with success is as safe as the store promises. A store of several copies answers a
+//! write when enough of them have it. So an outcome that is unknown is never taken for success because the record can
+//! be read: the copy that is read may be the only one that has it. It is asked for again by a write.
 
 use std::cell::RefCell;
 
@@ -114,7 +118,7 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
     ) -> Result<bool, StoreError> {
         let value = self.seal(key, sealed, record);
         match self.store.create(key, &value, ttl).await {
-            Err(StoreError::UnknownOutcome) => self.is_ours(key, &value).await,
+            Err(StoreError::UnknownOutcome) => self.still_stands(key, &value).await,
             outcome => outcome,
         }
     }
@@ -131,12 +135,22 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
     ) -> Result<bool, StoreError> {
         let value = self.seal(key, sealed, record);
         match self.store.replace(key, &stored.bytes, &value, ttl).await {
-            Err(StoreError::UnknownOutcome) => self.is_ours(key, &value).await,
+            Err(StoreError::UnknownOutcome) => self.still_stands(key, &value).await,
             outcome => outcome,
         }
     }
 
-    /// Removes the record.
+    /// Whether the record that was read still stands, and is as safe as if it had been written now: for an answer that
+    /// rests on what another request has written, which may have broken off before it was confirmed.
+    pub async fn confirm<T>(&self, key: &str, stored: &Stored<T>) -> Result<bool, StoreError> {
+        match self.still_stands(key, &stored.bytes).await {
+            Err(StoreError::UnknownOutcome) => self.still_stands(key, &stored.bytes).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Removes the record. It is gone for good even where it was gone before: who finds none cannot know whether its
+    /// removal was confirmed.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         match self.store.delete(key).await {
             Err(StoreError::UnknownOutcome) => self.store.delete(key).await,
@@ -149,9 +163,10 @@ impl<'a, S: OauthStore, R: Random> Vault<'a, S, R> {
         self.unreadable.take()
     }
 
-    /// After an unknown outcome: every value carries a nonce of its own, so equal bytes mean that this write happened.
-    async fn is_ours(&self, key: &str, value: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.store.get(key).await?.is_some_and(|found| found == value))
+    /// Writes `value` where it stands: a write that changes nothing, and that a store of several copies confirms like
+    /// any other. Every value carries a nonce of its own, so equal bytes mean the same write.
+    async fn still_stands(&self, key: &str, value: &[u8]) -> Result<bool, StoreError> {
+        self.store.replace(key, value, value, None).await
     }
 
     fn report(&self, key: &str, fault: RecordFault) {

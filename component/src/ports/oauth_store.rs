@@ -12,7 +12,8 @@ pub enum StoreError {
     Unavailable,
     /// The value is larger than 256 KiB. Nothing was changed.
     TooLarge,
-    /// The operation may or may not have taken effect: the caller reads the record again before it decides anything.
+    /// The operation may or may not have taken effect, or not on as many copies as the store needs: the caller confirms
+    /// by another write, or fails. Reading is no confirmation where the store has several copies.
     UnknownOutcome,
     /// A newer version of this server wrote the record. No store says so: whoever opens records does. Such a record is
     /// neither absent nor to be written over.
@@ -33,7 +34,8 @@ impl StoreError {
 
 /// Keeps records, each with a time to live in seconds. The contract stands in `wit/oauth-store.wit`: operations on one
 /// key are linearizable; of concurrent `create`s exactly one is true; of concurrent `take`s exactly one gets the value;
-/// `replace` is compare-and-swap on the bytes, and a `delete` that comes first wins over it.
+/// `replace` is compare-and-swap on the bytes, and a `delete` that comes first wins over it. A store of several copies
+/// answers a call that can write when enough of them have what it did *or found*.
 #[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
 pub trait OauthStore {
     /// The value under `key`; `None` when there is none or its time is over.
@@ -72,6 +74,7 @@ pub struct MemoryStore<C> {
     records: RefCell<BTreeMap<String, Entry>>,
     refuses: Cell<bool>,
     is_full: Cell<bool>,
+    is_alone: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -83,7 +86,13 @@ struct Entry {
 impl<C: Clock> MemoryStore<C> {
     /// An empty store.
     pub fn new(clock: C) -> MemoryStore<C> {
-        MemoryStore { clock, records: RefCell::default(), refuses: Cell::new(false), is_full: Cell::new(false) }
+        MemoryStore {
+            clock,
+            records: RefCell::default(),
+            refuses: Cell::new(false),
+            is_full: Cell::new(false),
+            is_alone: Cell::new(false),
+        }
     }
 
     /// Everything in the store, as a dump would show it.
@@ -100,6 +109,15 @@ impl<C: Clock> MemoryStore<C> {
     /// From now on nothing more can be written, or it can: for tests of a full disk.
     pub fn fill(&self, is_full: bool) {
         self.is_full.set(is_full);
+    }
+
+    /// From now on nothing that is written is confirmed, as where the other copies of a store are cut off, or it is.
+    pub fn isolate(&self, is_alone: bool) {
+        self.is_alone.set(is_alone);
+    }
+
+    fn confirmed<T>(&self, outcome: T) -> Result<T, StoreError> {
+        if self.is_alone.get() { Err(StoreError::UnknownOutcome) } else { Ok(outcome) }
     }
 
     fn serve(&self) -> Result<(), StoreError> {
@@ -139,23 +157,24 @@ impl<C: Clock> OauthStore for MemoryStore<C> {
         self.serve()?;
         let entry = self.entry(key, value, ttl_seconds)?;
         self.records.borrow_mut().insert(key.to_owned(), entry);
-        Ok(())
+        self.confirmed(())
     }
 
     async fn create(&self, key: &str, value: &[u8], ttl_seconds: u32) -> Result<bool, StoreError> {
         self.serve()?;
         let entry = self.entry(key, value, ttl_seconds)?;
         let mut records = self.records.borrow_mut();
-        if records.contains_key(key) {
-            return Ok(false);
+        let is_free = !records.contains_key(key);
+        if is_free {
+            records.insert(key.to_owned(), entry);
         }
-        records.insert(key.to_owned(), entry);
-        Ok(true)
+        self.confirmed(is_free)
     }
 
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.serve()?;
-        Ok(self.records.borrow_mut().remove(key).map(|entry| entry.value))
+        let taken = self.records.borrow_mut().remove(key).map(|entry| entry.value);
+        self.confirmed(taken)
     }
 
     async fn replace(
@@ -168,18 +187,20 @@ impl<C: Clock> OauthStore for MemoryStore<C> {
         self.serve()?;
         let fresh = self.entry(key, new, ttl_seconds.unwrap_or(1))?;
         let mut records = self.records.borrow_mut();
-        let Some(entry) = records.get_mut(key).filter(|entry| entry.value == expected) else { return Ok(false) };
+        let Some(entry) = records.get_mut(key).filter(|entry| entry.value == expected) else {
+            return self.confirmed(false);
+        };
         entry.value = fresh.value;
         if ttl_seconds.is_some() {
             entry.expires_milliseconds = fresh.expires_milliseconds;
         }
-        Ok(true)
+        self.confirmed(true)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.serve()?;
         self.records.borrow_mut().remove(key);
-        Ok(())
+        self.confirmed(())
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {

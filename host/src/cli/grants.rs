@@ -44,7 +44,9 @@ async fn list(socket: &Path, user: Option<String>, as_json: bool) -> Result<(), 
 async fn revoke(socket: &Path, selection: RevokeArguments) -> Result<(), CliError> {
     let question = Question::Revoke { user: selection.user, all: selection.all };
     let done: RevocationAnswer = ask(socket, &question).await.map_err(told)?;
-    say(&ended(&done))
+    say(&ended(&done))?;
+    // The notes say why, and what to do.
+    if done.is_confirmed { Ok(()) } else { Err(CliError::Failed(UNCONFIRMED.to_owned())) }
 }
 
 /// The grants of all pages, or of the first ones where there are too many; and whether they are all.
@@ -72,6 +74,8 @@ fn told(error: AskError) -> CliError {
 fn say(text: &str) -> Result<(), CliError> {
     std::io::stdout().write_all(text.as_bytes()).map_err(failed)
 }
+
+const UNCONFIRMED: &str = "the revocation is not confirmed; repeat it";
 
 /// With 200 grants a page more than a company has, and an end for an answer that goes round in a circle.
 const MAX_PAGES: usize = 500;

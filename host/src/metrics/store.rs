@@ -89,6 +89,14 @@ impl OauthStore for CountedStore {
         self.counted("get", self.store.get(key))
     }
 
+    fn get_many<'a>(&'a self, keys: &'a [&'a str]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
+        self.counted("get", self.store.get_many(keys))
+    }
+
+    fn is_far(&self) -> bool {
+        self.store.is_far()
+    }
+
     fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {
         self.counted("put", self.store.put(key, value, ttl))
     }

@@ -4,7 +4,8 @@
 //! {"action":"check"}                                          {"findings":[{level, origin, setting, text, advice}]}
 //! {"action":"list-grants", "user"?: e-mail, "cursor"?: text}  {"grants":[{client, user, created, last_issued,
 //!                                                              expires}], "next": text or null}
-//! {"action":"revoke", "user": e-mail} or "all": true          {"revoked": number, "notes":[text]}
+//! {"action":"revoke", "user": e-mail} or "all": true          {"revoked": number, "unconfirmed": number,
+//!                                                              "is_confirmed": boolean, "notes":[text]}
 //! ```
 //! An error is `{"error": code, "message": what to do}`.
 
@@ -78,6 +79,8 @@ pub(crate) struct GrantRow {
 #[derive(Deserialize, Serialize)]
 pub(crate) struct RevocationAnswer {
     pub(crate) revoked: u32,
+    pub(crate) unconfirmed: u32,
+    pub(crate) is_confirmed: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -102,8 +105,8 @@ impl From<GrantPage> for GrantsAnswer {
 }
 
 impl From<Revocation> for RevocationAnswer {
-    fn from(Revocation { revoked, notes }: Revocation) -> Self {
-        Self { revoked, notes }
+    fn from(Revocation { revoked, unconfirmed, is_confirmed, notes }: Revocation) -> Self {
+        Self { revoked, unconfirmed, is_confirmed, notes }
     }
 }
 

@@ -12,6 +12,7 @@ pub struct RedisAddress {
     port: u16,
     encrypted: bool,
     sign_in: RedisConnectionInfo,
+    replicas: Option<usize>,
 }
 
 /// Why a text is no address. Never carries any of the text, which may contain a password.
@@ -19,7 +20,7 @@ pub struct RedisAddress {
 pub enum RedisAddressError {
     /// It begins with neither `redis://` nor `rediss://`.
     Scheme,
-    /// It has a query or a fragment: there are no parameters.
+    /// It has a fragment, or a query that is not `replicas` with a number from 0 to 9: there is no other parameter.
     Parameters,
     /// It is not of the form `redis://user:password@host:port/database`; the cause.
     Malformed(String),
@@ -31,7 +32,8 @@ impl std::fmt::Display for RedisAddressError {
             Self::Scheme => write!(out, "the address of a Redis begins with redis:// or, for TLS, rediss://"),
             Self::Parameters => write!(
                 out,
-                "the address of a Redis has no ? and no #; in a user name or password write them as %3F and %23"
+                "the address of a Redis may end in ?replicas=N, with N from 0 to 9, and has no other ? and no #; in a user \
+                 name or password write them as %3F and %23"
             ),
             Self::Malformed(cause) => {
                 write!(out, "the address of a Redis is redis://user:password@host:port/database ({cause})")
@@ -64,6 +66,11 @@ impl RedisAddress {
         address.map_or(self.host == "localhost", |address| address.to_canonical().is_loopback())
     }
 
+    /// How many replicas a write needs, where the address says so: `?replicas=1`.
+    pub fn replicas(&self) -> Option<usize> {
+        self.replicas
+    }
+
     pub(super) fn sign_in(&self) -> &RedisConnectionInfo {
         &self.sign_in
     }
@@ -76,11 +83,14 @@ impl FromStr for RedisAddress {
         if !text.starts_with("redis://") && !text.starts_with("rediss://") {
             return Err(RedisAddressError::Scheme);
         }
-        if text.contains(['?', '#']) {
+        let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
+        if address.contains('#') {
             return Err(RedisAddressError::Parameters);
         }
+        let replicas = query.map(replicas_in).transpose()?;
         let malformed = |cause: &str| RedisAddressError::Malformed(cause.to_owned());
-        let parsed: ConnectionInfo = text.parse().map_err(|error: redis::RedisError| malformed(&error.to_string()))?;
+        let parsed: ConnectionInfo =
+            address.parse().map_err(|error: redis::RedisError| malformed(&error.to_string()))?;
         let (host, port, encrypted) = match parsed.addr() {
             ConnectionAddr::Tcp(host, port) => (host.clone(), *port, false),
             ConnectionAddr::TcpTls { host, port, .. } => (host.clone(), *port, true),
@@ -91,8 +101,14 @@ impl FromStr for RedisAddress {
             return Err(malformed("there is a user without a password"));
         }
         let sign_in = sign_in.set_protocol(ProtocolVersion::RESP2).set_lib_name(env!("CARGO_PKG_NAME"), VERSION);
-        Ok(Self { host, port, encrypted, sign_in })
+        Ok(Self { host, port, encrypted, sign_in, replicas })
     }
+}
+
+/// The number in a query. One digit: nobody runs ten replicas that every write waits for.
+fn replicas_in(query: &str) -> Result<usize, RedisAddressError> {
+    let digits = query.strip_prefix("replicas=").filter(|digits| digits.len() == 1);
+    digits.and_then(|digits| digits.parse().ok()).ok_or(RedisAddressError::Parameters)
 }
 
 impl std::fmt::Display for RedisAddress {
@@ -136,7 +152,21 @@ mod tests {
         for text in ["", "memory", "http://h", "redis:h", "unix:///s", "redis+unix:///s", "valkey://h"] {
             assert_eq!(refused(text), RedisAddressError::Scheme, "{text}");
         }
-        for text in ["rediss://h#insecure", "redis://h?protocol=3", "redis://:s3cret#1@h"] {
+        for text in [
+            "rediss://h#insecure",
+            "redis://h?protocol=3",
+            "redis://:s3cret#1@h",
+            "redis://:s3cret?1@h",
+            "redis://h?",
+            "redis://h?replicas",
+            "redis://h?replicas=",
+            "redis://h?replicas=-1",
+            "redis://h?replicas=10",
+            "redis://h?replicas=one",
+            "redis://h?replicas=1&replicas=1",
+            "redis://h?replicas=1#1",
+            "redis://h?Replicas=1",
+        ] {
             assert_eq!(refused(text), RedisAddressError::Parameters, "{text}");
         }
         for text in
@@ -146,6 +176,15 @@ mod tests {
             assert!(matches!(error, RedisAddressError::Malformed(_)), "{text}: {error:?}");
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn how_many_replicas_a_write_needs_is_read() {
+        let replicas = |text: &str| text.parse::<RedisAddress>().map(|address| address.replicas());
+        assert_eq!(replicas("redis://h"), Ok(None));
+        assert_eq!(replicas("redis://h?replicas=0"), Ok(Some(0)));
+        assert_eq!(replicas("rediss://app:s3cret@h:6380/1?replicas=1"), Ok(Some(1)));
+        assert_eq!(replicas("redis://[::1]:7000/?replicas=9"), Ok(Some(9)));
     }
 
     #[test]

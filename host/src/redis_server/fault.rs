@@ -11,8 +11,10 @@ pub(crate) enum Fault {
     Refused(String),
     /// The server failed in the middle of the command. Its words.
     Failed(String),
-    /// The command was sent, and no answer came, or no replica confirmed it. The cause.
+    /// The command was sent, and no answer came. The cause.
     Unanswered(String),
+    /// The server executed the command, and too few replicas have what it did or found. The numbers.
+    Unconfirmed(String),
 }
 
 impl Fault {
@@ -31,14 +33,14 @@ impl Fault {
             _ if error.kind() == ErrorKind::AuthenticationFailed => {
                 Self::Refused("WRONGPASS user or password is wrong".to_owned())
             }
-            Self::Unanswered(cause) | Self::Unreachable(cause) => Self::Unreachable(cause),
+            Self::Unanswered(cause) | Self::Unreachable(cause) | Self::Unconfirmed(cause) => Self::Unreachable(cause),
         }
     }
 
     /// Whether the server only needs time: it loads, is busy, or waits for others.
     pub(crate) fn will_pass(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unanswered(_) => true,
+            Self::Unreachable(_) | Self::Unanswered(_) | Self::Unconfirmed(_) => true,
             Self::Refused(words) => words.split(' ').next().is_some_and(|code| PASSING.contains(&code)),
             Self::Failed(_) => false,
         }
@@ -47,6 +49,11 @@ impl Fault {
     /// Whether the command certainly changed nothing.
     pub(crate) fn nothing_was_done(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Refused(_))
+    }
+
+    /// Whether the server works, and its replicas are missing.
+    pub(crate) fn is_of_replicas(&self) -> bool {
+        matches!(self, Self::Unconfirmed(_)) || self.has_code("NOREPLICAS")
     }
 
     /// Whether the server answered with this code.
@@ -62,6 +69,7 @@ impl std::fmt::Display for Fault {
             Self::Refused(words) => write!(out, "refuses: {words}"),
             Self::Failed(words) => write!(out, "failed: {words}"),
             Self::Unanswered(cause) => write!(out, "did not answer: {cause}"),
+            Self::Unconfirmed(cause) => write!(out, "is not confirmed: {cause}"),
         }
     }
 }
@@ -89,7 +97,7 @@ const REFUSALS: [&str; 16] = [
 ];
 
 /// Those of them that end without anybody's help.
-const PASSING: [&str; 5] = ["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"];
+const PASSING: [&str; 6] = ["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"];
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +142,10 @@ mod tests {
     #[test]
     fn what_only_needs_time_is_known() {
         assert!(fault("-LOADING Redis is loading\r\n").will_pass() && fault("-BUSY script\r\n").will_pass());
+        let missing = fault("-NOREPLICAS Not enough good replicas to write.\r\n");
+        assert!(missing.will_pass() && missing.is_of_replicas() && missing.nothing_was_done());
+        let unconfirmed = Fault::Unconfirmed("0 of 1".to_owned());
+        assert!(unconfirmed.will_pass() && unconfirmed.is_of_replicas() && !unconfirmed.nothing_was_done());
         assert!(!fault("-NOAUTH Authentication required\r\n").will_pass() && !fault("-ERR no\r\n").will_pass());
     }
 }

@@ -111,6 +111,11 @@ impl World {
         self.ports.store.refuse(is_broken);
     }
 
+    /// From now on nothing that is written is confirmed, or it is.
+    pub(super) fn isolate_store(&self, is_alone: bool) {
+        self.ports.store.isolate(is_alone);
+    }
+
     /// Everything in the store: keys and values.
     pub(super) fn records(&self) -> Vec<(String, Vec<u8>)> {
         self.ports.store.dump()

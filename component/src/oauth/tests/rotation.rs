@@ -26,7 +26,7 @@ impl Bed {
 
     fn revoke_user(&self) -> u32 {
         let users = self.ring.borrow().user_ids(EMAIL);
-        alone(revoke_user(&self.store, &users)).unwrap()
+        alone(revoke_user(&self.store, &users)).unwrap().confirmed
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn table(grants: &[GrantRow]) -> String {
 }
 
 /// What a revocation did, and a line per note.
-pub(super) fn ended(RevocationAnswer { revoked, notes }: &RevocationAnswer) -> String {
+pub(super) fn ended(RevocationAnswer { revoked, notes, .. }: &RevocationAnswer) -> String {
     let mut text = format!("{} ended\n", counted(usize::try_from(*revoked).unwrap_or(usize::MAX)));
     for note in notes {
         let _ = writeln!(text, "{}", printable(note));
@@ -97,7 +97,8 @@ Zoë's agent  2026-08-06 10:30  2026-08-06 11:30  —                 0a1b
     fn the_number_is_told() {
         assert_eq!(table(&[]), "no grants\n");
         assert!(table(&[grant("a")]).ends_with("\n1 grant\n"));
-        let done = RevocationAnswer { revoked: 2, notes: vec!["a\u{1b}[2Jb".to_owned()] };
+        let notes = vec!["a\u{1b}[2Jb".to_owned()];
+        let done = RevocationAnswer { revoked: 2, unconfirmed: 0, is_confirmed: true, notes };
         assert_eq!(ended(&done), "2 grants ended\na[2Jb\n");
     }
 

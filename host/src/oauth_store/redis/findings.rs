@@ -1,9 +1,12 @@
 //! What an operator should know about the server: whether it answers, and what it may forget.
 
+use std::time::Instant;
+
 use redis::Value;
 
 use super::super::{STORE_SETTING, self_test};
-use super::{NAMES, OPERATION_TIME, RedisStore, replicas};
+use super::replicas::{self, Copies, Replicas};
+use super::{NAMES, OPERATION_TIME, RedisStore};
 use crate::operator::{Finding, Level, Origin};
 use crate::redis_server::{Connection, Fault, RedisAddress, text_of};
 
@@ -22,7 +25,8 @@ pub(super) async fn of(store: &RedisStore) -> Vec<Finding> {
     let address = store.pool.server().address();
     let mut findings = Vec::from_iter(unencrypted(address));
     match ask(store).await {
-        Ok(profile) => findings.extend(judge(address, &profile)),
+        Ok(profile) => findings
+            .extend(judge(address, &profile, |following| store.pool.see(Replicas::Told(Instant::now(), following)))),
         Err(fault) => findings.push(refused(address, &fault)),
     }
     if findings.iter().all(|finding| finding.level != Level::Error)
@@ -60,18 +64,19 @@ fn told(answer: Result<Value, Fault>) -> Result<Option<Value>, Fault> {
     }
 }
 
-fn judge(address: &RedisAddress, profile: &Profile) -> Vec<Finding> {
+/// `copies` tells how many replicas a write needs when so many follow.
+fn judge(address: &RedisAddress, profile: &Profile, copies: impl FnOnce(usize) -> Copies) -> Vec<Finding> {
     let Some(info) = &profile.info else {
         return vec![warn(
             format!(
                 "{address} answers, but INFO is forbidden: a replica is taken for the primary, no write is confirmed \
-                 by one, and what may be forgotten could not be asked"
+                 by one unless ?replicas= in the store's address says so, and what may be forgotten could not be asked"
             ),
             "allow INFO to this user, or see that appendonly is on and nothing is evicted",
         )];
     };
     let mut findings = vec![answers(address, info, profile.records)];
-    findings.extend(role(info));
+    findings.push(role(info, copies));
     findings.extend(durability(info, profile.appendfsync.as_deref()));
     findings.extend(eviction(info));
     findings
@@ -86,15 +91,32 @@ fn answers(address: &RedisAddress, info: &str, records: i64) -> Finding {
     fine(format!("{address} answers: {server}, {records} records"))
 }
 
-fn role(info: &str) -> Option<Finding> {
+fn role(info: &str, copies: impl FnOnce(usize) -> Copies) -> Finding {
     if replicas::is_replica(info) {
         let text = "the server is a replica, which refuses writes and may be behind".to_owned();
-        return Some(error(Origin::Answer, text, "give the address of the primary"));
+        return error(Origin::Answer, text, "give the address of the primary");
     }
-    Some(match replicas::following(info) {
-        0 => fine("no replica follows: a write is answered when this one server has it".to_owned()),
-        count => fine(format!("{count} following: a write is answered when one of them has it (WAIT 1)")),
-    })
+    let following = replicas::following(info);
+    let copies = copies(following);
+    if !copies.are_there() {
+        let text =
+            format!("{}; until then sign-ins, refreshes and revocations are answered with 503", copies.shortage());
+        return error(Origin::Unreachable, text, "bring the replicas back");
+    }
+    match (following, copies.needed) {
+        (0, _) => fine(
+            "no replica follows: a write is answered when this one server has it; where one should follow, write \
+             ?replicas=1 behind the store's address"
+                .to_owned(),
+        ),
+        (following, 0) => warn(
+            format!("{following} following, and no write waits for them: a failover may forget what was revoked"),
+            "write ?replicas=1 behind the store's address",
+        ),
+        (following, needed) => {
+            fine(format!("{following} following: a write is answered when {needed} of them have it (WAIT {needed})"))
+        }
+    }
 }
 
 fn durability(info: &str, appendfsync: Option<&str>) -> Option<Finding> {
@@ -174,6 +196,7 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::replicas::Need;
     use super::*;
 
     const SOUND: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:0\r\naof_enabled:1\r\n\
@@ -186,7 +209,8 @@ mod tests {
         assert!(SOUND.contains(line), "{line}");
         let info = Some(SOUND.replace(line, other));
         let profile = Profile { info, appendfsync: appendfsync.map(str::to_owned), records: 3 };
-        let found = judge(&address, &profile);
+        let found =
+            judge(&address, &profile, |following| Need::new(None).see(Replicas::Told(Instant::now(), following)));
         assert_eq!(found.len(), expected.len() + 1, "{found:?}");
         for (found, (level, words)) in found.iter().skip(1).zip(expected) {
             assert!(found.level == *level && found.text.contains(words), "{found:?} is not {words}");
@@ -205,6 +229,27 @@ mod tests {
         check("role:master", "role:slave", always, &[(Level::Error, "is a replica")]);
         let replica = "role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0";
         check("role:master", replica, always, &[(Level::Ok, "WAIT 1")]);
+    }
+
+    #[test]
+    fn missing_replicas_are_an_outage_and_ignored_ones_a_risk() {
+        let one = "role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0";
+        let alone = "role:master";
+        let judged = |info: &str, set, seen| {
+            let need = Need::new(set);
+            need.see(Replicas::Told(Instant::now(), seen));
+            role(info, |following| need.see(Replicas::Told(Instant::now(), following)))
+        };
+        for (set, seen) in [(None, 1), (Some(1), 0), (Some(2), 2)] {
+            let found = judged(alone, set, seen);
+            assert_eq!((found.level, found.origin), (Level::Error, Origin::Unreachable), "{found:?}");
+            assert!(found.text.contains("503"), "{found:?}");
+        }
+        assert_eq!(judged(one, Some(2), 0).level, Level::Error);
+        assert_eq!(judged(one, Some(0), 1).level, Level::Warn);
+        assert_eq!(judged(alone, Some(0), 1).level, Level::Ok);
+        assert!(judged(one, Some(1), 2).text.contains("WAIT 1"));
+        assert!(judged(alone, None, 0).text.contains("?replicas=1"));
     }
 
     #[test]

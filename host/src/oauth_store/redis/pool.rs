@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::replicas::{self, Replicas};
+use super::replicas::{self, Copies, Need, Replicas};
 use crate::redis_server::{Connection, Fault, RedisServer};
 
 pub(super) struct Pool {
     server: RedisServer,
+    need: Need,
     permits: Semaphore,
     state: Mutex<State>,
 }
@@ -20,6 +21,8 @@ struct State {
     idle: Vec<Idle>,
     /// Until when nobody tries to connect, and why.
     pause: Option<(Instant, Fault)>,
+    /// When replicas were last waited for in vain, as long as one waits.
+    in_vain: Option<Instant>,
 }
 
 struct Idle {
@@ -39,7 +42,8 @@ pub(super) struct Lease<'a> {
 
 impl Pool {
     pub(super) fn new(server: RedisServer) -> Self {
-        Self { server, permits: Semaphore::new(CONNECTIONS), state: Mutex::default() }
+        let need = Need::new(server.address().replicas());
+        Self { server, need, permits: Semaphore::new(CONNECTIONS), state: Mutex::default() }
     }
 
     pub(super) fn server(&self) -> &RedisServer {
@@ -54,6 +58,11 @@ impl Pool {
             None => self.new_connection().await?,
         };
         Ok(Lease { connection, replicas, pool: self, _permit: permit })
+    }
+
+    /// Learns of `replicas`, and returns what a write needs and what there is.
+    pub(super) fn see(&self, replicas: Replicas) -> Copies {
+        self.need.see(replicas)
     }
 
     /// Closes the connections that nobody uses.
@@ -90,7 +99,15 @@ impl Pool {
     async fn connect(&self) -> Result<(Connection, Replicas), Fault> {
         let connection = self.server.connect().await?;
         let replicas = Replicas::of(&connection).await?;
+        self.see(replicas);
         Ok((connection, replicas))
+    }
+
+    /// How long replicas are waited for: a moment only where that was in vain just now, so that an outage of theirs does
+    /// not hold up everything that is asked.
+    fn patience(&self) -> Duration {
+        let in_vain = self.state().in_vain;
+        if in_vain.is_some_and(|since| since.elapsed() < DOUBT) { WAIT_IN_DOUBT } else { WAIT_TIME }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -103,14 +120,38 @@ impl Lease<'_> {
         &self.connection
     }
 
-    /// Whether a write has to be confirmed by a replica; see [`Replicas::are_connected`].
-    pub(super) async fn is_replicated(&mut self) -> Result<bool, Fault> {
-        self.replicas.are_connected(&self.connection).await
+    /// Whether it is time to ask for the role and the replicas again.
+    pub(super) fn is_due(&self) -> bool {
+        self.replicas.are_old()
     }
 
-    /// Waits until a replica has what was written.
-    pub(super) async fn confirm(&self) -> Result<(), Fault> {
-        replicas::confirm(&self.connection).await
+    /// Takes the answer of [`Replicas::of`].
+    pub(super) fn told(&mut self, answer: Result<Replicas, Fault>) -> Result<(), Fault> {
+        self.replicas = answer?;
+        self.pool.see(self.replicas);
+        Ok(())
+    }
+
+    /// What a write needs and what there is. Asks again now and then, and before it tells of a shortage.
+    pub(super) async fn copies(&mut self) -> Result<Copies, Fault> {
+        let known = self.pool.see(self.replicas);
+        if self.is_due() || (!known.are_there() && self.replicas.is_older_than(JUST_NOW)) {
+            let answer = Replicas::of(&self.connection).await;
+            self.told(answer)?;
+        }
+        Ok(self.pool.see(self.replicas))
+    }
+
+    /// Waits until `needed` replicas have what was written.
+    pub(super) async fn confirm(&self, needed: usize) -> Result<(), Fault> {
+        let time = self.pool.patience();
+        let confirmed = replicas::confirm(&self.connection, needed, time).await;
+        match &confirmed {
+            Ok(()) => self.pool.state().in_vain = None,
+            Err(Fault::Unconfirmed(_)) if time == WAIT_TIME => self.pool.state().in_vain = Some(Instant::now()),
+            Err(_) => {}
+        }
+        confirmed
     }
 
     /// Makes the connection free for others.
@@ -126,3 +167,11 @@ const CONNECTIONS: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// A server that is down, or a replica, is asked four times a second, whatever is asked of us.
 const PAUSE: Duration = Duration::from_millis(250);
+/// A replica on the same continent confirms within a tenth of this.
+const WAIT_TIME: Duration = Duration::from_millis(500);
+/// Enough for one in the same data centre that is there again.
+const WAIT_IN_DOUBT: Duration = Duration::from_millis(50);
+/// For so long the shorter time holds; then the longer one is tried again.
+const DOUBT: Duration = Duration::from_secs(2);
+/// A replica that was missing so long ago may be there now.
+const JUST_NOW: Duration = Duration::from_millis(50);
