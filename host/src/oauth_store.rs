@@ -141,7 +141,7 @@ impl<'a> OauthStoreView<'a> {
         };
         let mut values = self.store.get_many(&[key, &next]).await?.into_iter();
         let (value, following) = (values.next().flatten(), values.next().flatten());
-        ahead.holds(next, following);
+        ahead.holds(key, next, following);
         Ok(value)
     }
 

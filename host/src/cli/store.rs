@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// Where records live.
 #[derive(Debug, Args)]
 pub(super) struct StoreArgument {
-    /// Where records live: memory, file:PATH or redis://… [default: records.redb in the state folder]
+    /// Where records live: memory, file:PATH or redis://…[?replicas=N] [default: records.redb in the state folder]
     #[arg(long, value_name = "STORE", env = "PLAUSIBLE_MCP_STORE", hide_env_values = true)]
     store: Option<Written>,
 }

@@ -1,7 +1,7 @@
 //! `--store`: where records live, as the operator writes it.
 //!
 //! ```text
-//! memory | file:PATH | redis://… | rediss://…
+//! memory | file:PATH | redis://…[?replicas=N] | rediss://…[?replicas=N]
 //! ```
 
 mod redis_url;
@@ -178,6 +178,7 @@ mod tests {
             ("file:", Err(LocationError::NoPath)),
             ("redis://localhost", redis("redis://localhost")),
             ("rediss://user:secret@r.example:6380/1", redis("rediss://user:secret@r.example:6380/1")),
+            ("redis://localhost/1?replicas=1", redis("redis://localhost/1?replicas=1")),
             ("redis:localhost", Err(LocationError::Unknown)),
             ("memory:", Err(LocationError::Unknown)),
             ("Memory", Err(LocationError::Unknown)),

@@ -45,8 +45,8 @@ enum Step {
     Begun,
     /// It has got this record, and nothing else.
     Got(String),
-    /// The same, and the next one was read with it.
-    Ahead(String, Option<Vec<u8>>),
+    /// It has got the first of these, and nothing else; the next one was read with it.
+    Ahead { first: String, next: String, value: Option<Vec<u8>> },
     /// It has done more than that.
     Over,
 }
@@ -84,7 +84,7 @@ impl ReadAhead {
     /// What was read ahead, if it is the record under `key`: outer `None` if not, inner if there is no such record.
     pub(super) fn take(&mut self, key: &str) -> Option<Option<Vec<u8>>> {
         match std::mem::replace(&mut self.step, Step::Over) {
-            Step::Ahead(ahead, value) if ahead == key => Some(value),
+            Step::Ahead { next, value, .. } if next == key => Some(value),
             other => {
                 self.step = other;
                 None
@@ -101,7 +101,7 @@ impl ReadAhead {
     pub(super) fn got(&mut self, links: &Links, key: &str, found: bool) {
         self.step = match std::mem::replace(&mut self.step, Step::Over) {
             Step::Begun if found => Step::Got(key.to_owned()),
-            Step::Got(first) => {
+            Step::Got(first) | Step::Ahead { first, .. } => {
                 links.learn(first, key);
                 Step::Over
             }
@@ -109,9 +109,9 @@ impl ReadAhead {
         };
     }
 
-    /// `value` was read with the first record, for the next question.
-    pub(super) fn holds(&mut self, key: String, value: Option<Vec<u8>>) {
-        self.step = Step::Ahead(key, value);
+    /// `value`, the record under `next`, was read with the record `first`, for the next question.
+    pub(super) fn holds(&mut self, first: &str, next: String, value: Option<Vec<u8>>) {
+        self.step = Step::Ahead { first: first.to_owned(), next, value };
     }
 
     /// The record under `key` was written.
@@ -157,7 +157,7 @@ mod tests {
             let next = if ahead.is_first() { links.next(key) } else { None };
             ahead.got(links, key, true);
             if let Some(next) = next {
-                ahead.holds(next, Some(Vec::new()));
+                ahead.holds(key, next, Some(Vec::new()));
             }
         }
         saved
@@ -198,7 +198,7 @@ mod tests {
         let links = Links::default();
         let held = || {
             let mut ahead = ReadAhead::default();
-            ahead.holds("grant/1".to_owned(), Some(vec![1]));
+            ahead.holds("access/1", "grant/1".to_owned(), Some(vec![1]));
             ahead
         };
         let mut ahead = held();

@@ -6,6 +6,7 @@ mod faults;
 mod findings;
 mod hosts;
 mod limits;
+mod partition;
 mod replication;
 mod tls;
 
