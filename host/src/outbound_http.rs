@@ -136,7 +136,7 @@ impl<'a> OutboundHttpView<'a> {
                 let outcome = clients.exchange(request).await;
                 observed.ended(&outcome);
                 if let Some(begun) = begun {
-                    begun.ended(&outcome);
+                    begun.ended(outcome.as_ref());
                 }
                 outcome
             })

@@ -39,7 +39,7 @@ pub(super) enum Evidence {
 }
 
 impl Evidence {
-    pub(super) fn of(outcome: &Result<Response, Error>, has_body: bool) -> Self {
+    pub(super) fn of(outcome: Result<&Response, &Error>, has_body: bool) -> Self {
         match outcome {
             // A query that Plausible cannot cope with is answered so.
             Ok(Response { status: 500, .. }) if has_body => Self::Fault,
@@ -166,7 +166,7 @@ mod tests {
                 let asked = asked(upstream, key);
                 if breakers.refusal(&asked, now).is_none() {
                     let probes = breakers.begin(&asked);
-                    breakers.ended(&asked, probes, Evidence::of(outcome, true), now, now);
+                    breakers.ended(&asked, probes, Evidence::of(outcome.as_ref(), true), now, now);
                 }
             }
         }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_no_caller_has_a_part_in_counts_whoever_asks() {
-        let document = |status| Evidence::of(&answer(status), false);
+        let document = |status| Evidence::of(answer(status).as_ref(), false);
         assert_eq!((document(500), document(404)), (Evidence::Failure, Evidence::Answer));
     }
 

@@ -163,7 +163,7 @@ impl Upstreams {
 
 impl Begun {
     /// The request has ended.
-    pub(super) fn ended(mut self, outcome: &Result<wit::Response, wit::Error>) {
+    pub(super) fn ended(mut self, outcome: Result<&wit::Response, &wit::Error>) {
         let (asked, upstreams) = (&self.asked, &self.upstreams);
         let now = (upstreams.clock)();
         if let Ok(response) = outcome {
@@ -253,7 +253,7 @@ mod tests {
     fn what_an_upstream_asks_to_wait_is_kept_to_and_by_nobody_else() {
         for (status, value) in [(429, "37"), (503, "Sun, 06 Nov 1994 08:49:37 GMT")] {
             let (upstreams, time) = upstreams(&Limits::default());
-            upstreams.begin(plausible("one"), false).ok().unwrap().ended(&answer(status, &[value]));
+            upstreams.begin(plausible("one"), false).ok().unwrap().ended(answer(status, &[value]).as_ref());
             assert_eq!(upstreams.begin(plausible("one"), false).err(), Some(wit::Error::AskedToWait(37)));
             assert!(upstreams.begin(plausible("two"), false).is_ok());
             pass(&time, 36);
@@ -264,7 +264,7 @@ mod tests {
         let (upstreams, _) = upstreams(&Limits::default());
         let provider =
             || Asked::of(&request(wit::Upstream::IdentityProvider, "https://p.example/", "one"), None).unwrap();
-        upstreams.begin(provider(), false).ok().unwrap().ended(&answer(429, &["37"]));
+        upstreams.begin(provider(), false).ok().unwrap().ended(answer(429, &["37"]).as_ref());
         assert!(upstreams.begin(provider(), false).is_ok(), "one secret for everybody: it is not kept for others");
     }
 
@@ -272,7 +272,7 @@ mod tests {
     fn an_open_breaker_lets_one_probe_through_and_its_answer_closes_it() {
         let (upstreams, time) = upstreams(&Limits::default());
         for _ in 0..5 {
-            upstreams.begin(plausible("one"), false).ok().unwrap().ended(&Err(wit::Error::ConnectFailed));
+            upstreams.begin(plausible("one"), false).ok().unwrap().ended(Err(&wit::Error::ConnectFailed));
         }
         let refused =
             |seconds, left| wit::Error::OutOfService(wit::Outage { since_seconds: seconds, retry_after_seconds: left });
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(upstreams.begin(plausible("one"), false).err(), Some(refused(5, 1)));
         drop(probe);
         let probe = upstreams.begin(plausible("two"), false).ok().expect("a probe that was given up makes room");
-        probe.ended(&answer(401, &[]));
+        probe.ended(answer(401, &[]).as_ref());
         assert!(upstreams.begin(plausible("one"), false).is_ok());
         assert_eq!(upstreams.states()[0].out_of_service_seconds, None);
     }
