@@ -17,6 +17,7 @@ mod page_search;
 mod pattern;
 mod punycode;
 mod query;
+mod retry_after;
 mod rules;
 mod value;
 

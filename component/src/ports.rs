@@ -11,7 +11,9 @@ mod secrets;
 
 pub use clock::{Clock, FixedClock, Timestamp};
 pub use oauth_store::{MemoryStore, OauthStore, StoreError};
-pub use outbound_http::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, ScriptedHttp};
+pub use outbound_http::{
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, ScriptedHttp, Upstream,
+};
 pub use random::{Random, SeededRandom};
 pub use rate_limit::{CountingLimiter, Decision, Quota, RateLimit};
 pub use secrets::{FixedSecrets, Secrets};

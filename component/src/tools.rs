@@ -14,6 +14,7 @@ mod get_breakdown;
 mod get_conversions;
 mod get_timeseries;
 mod instructions;
+mod remembered;
 mod report;
 mod schema;
 mod send_feedback;
@@ -28,6 +29,7 @@ use crate::ports::Timestamp;
 pub use calls::{Call, Calls, Fault};
 use failure::{Failure, Instead};
 pub use instructions::text as instructions;
+pub use remembered::note as remembered_note;
 pub use send_feedback::{Feedback, NAME as SEND_FEEDBACK, Outbox};
 
 /// The tools, as one caller may use them.
@@ -86,6 +88,7 @@ impl<A: StatsApi> Tools<'_, A> {
             has_pattern: filters::have_pattern(&query.filters),
             instead: self.sites.instead_of(&query.site_id),
             error,
+            now: self.now,
         }
     }
 }

@@ -23,6 +23,7 @@ mod generated {
         },
         exports: { default: async },
         with: { "plausible-mcp:host/outbound-http.exchange": crate::outbound_http::Exchange },
+        additional_derives: [PartialEq, Eq],
         require_store_data_send: true,
     });
 }

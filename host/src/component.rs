@@ -54,8 +54,7 @@ pub fn embedded_component() -> &'static [u8] {
 
 /// An engine whose pool has room for every request that `limits` admit at once and for the operator's questions.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
-    let requests = limits.concurrent_requests.saturating_add(limits.finishing_requests);
-    let instances = requests.saturating_add(SPARE_INSTANCES);
+    let instances = limits.instances().saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES))

@@ -1,16 +1,17 @@
-//! How many requests the component works on, counted in three parts: those that somebody waits for, those whose answer
-//! is complete while the component still sends a report, and those that wait for an address that an outsider chose. A
-//! slow receiver of reports, or an address that never answers, fills its own part and then takes from the first; while
-//! it has room there, no request is turned away because of it.
+//! How many requests the component works on, counted in parts: those that somebody waits for, those whose answer is
+//! complete while the component still does something, and for each upstream those that wait for it. Each part of an
+//! upstream has room for all that may wait for it, so an upstream that never answers takes no room from requests that
+//! need none.
 //!
 //! ```text
 //! admit ──> waited for ── answered ──> finishing ──> done
 //!   │          │  ↑                    └─ no room: waited for until it is done
 //!   │          ↓  │
-//!   │        fetching
+//!   │        waits for an upstream
 //!   └─ no room for a while: refused
 //! ```
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::Limits;
-use crate::outbound_http::WAITS;
+use crate::outbound_http::{PerUpstream, Upstream};
 
 /// The permits of one host.
 pub(crate) struct Permits {
     waited_for: Counted,
     finishing: Counted,
-    fetching: Counted,
+    waiting: Arc<PerUpstream<Counted>>,
 }
 
 /// A request under way. Clones share its permit, which is returned when the last of them is gone: the host holds one
@@ -34,7 +35,7 @@ pub(crate) struct InFlight {
     held: Arc<Mutex<Held>>,
     waited_for: Arc<Semaphore>,
     finishing: Arc<Semaphore>,
-    fetching: Arc<Semaphore>,
+    waiting: Arc<PerUpstream<Counted>>,
 }
 
 struct Held {
@@ -42,6 +43,7 @@ struct Held {
     is_answered: bool,
 }
 
+#[derive(Debug)]
 struct Counted {
     semaphore: Arc<Semaphore>,
     all: u32,
@@ -53,7 +55,7 @@ impl Permits {
         Self {
             waited_for: Counted::new(limits.concurrent_requests),
             finishing: Counted::new(limits.finishing_requests),
-            fetching: Counted::new(FETCHING_REQUESTS),
+            waiting: Arc::new(PerUpstream::of(|upstream| Counted::new(limits.waiting(upstream)))),
         }
     }
 
@@ -65,18 +67,21 @@ impl Permits {
             held: Arc::new(Mutex::new(Held { permit, is_answered: false })),
             waited_for: self.waited_for.semaphore.clone(),
             finishing: self.finishing.semaphore.clone(),
-            fetching: self.fetching.semaphore.clone(),
+            waiting: self.waiting.clone(),
         })
     }
 
     /// Waits until no request is under way.
     pub(crate) async fn all_returned(&self) {
         // Semaphores that are never closed give what they are asked for in the end. Each is kept while the next is
-        // waited for, so that no request moves on from one to the other unseen; one that has fetched stays where it is
-        // when there is no way back.
+        // waited for, so that no request moves on from one to the other unseen; one that has waited for an upstream
+        // stays where it is when there is no way back.
         let _none_is_waited_for = self.waited_for.semaphore.acquire_many(self.waited_for.all).await;
         let _none_is_finishing = self.finishing.semaphore.acquire_many(self.finishing.all).await;
-        let _none_is_fetching = self.fetching.semaphore.acquire_many(self.fetching.all).await;
+        let mut none_waits = Vec::new();
+        for part in self.waiting.all() {
+            none_waits.push(part.semaphore.acquire_many(part.all).await);
+        }
     }
 }
 
@@ -88,16 +93,26 @@ impl InFlight {
         held.moves_to(&self.finishing);
     }
 
-    /// The guest waits for an address that an outsider chose: it counts among those that do, if there is room.
-    pub(crate) fn fetching(&self) {
-        self.held().moves_to(&self.fetching);
-    }
-
-    /// The guest waits no longer: it counts where it did before, if there is room.
-    pub(crate) fn fetched(&self) {
+    /// The guest waits for an answer of `upstream`: until it is there, the request counts among those that do, as soon as
+    /// there is room. Then it counts where it did before, if there is room.
+    pub(crate) async fn waits_for<T>(&self, upstream: Upstream, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            outcome = &mut answer => return outcome,
+            // Semaphores are never closed.
+            permit = self.waiting.get(upstream).semaphore.clone().acquire_owned() => {
+                if let Ok(permit) = permit {
+                    self.held().permit = permit;
+                }
+            }
+        }
+        let outcome = answer.await;
         let mut held = self.held();
         let part = if held.is_answered { &self.finishing } else { &self.waited_for };
         held.moves_to(part);
+        drop(held);
+        outcome
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -120,12 +135,11 @@ impl Counted {
     }
 }
 
-/// As many as may wait for such an address at a time. Each holds an instance.
-pub(crate) const FETCHING_REQUESTS: u32 = WAITS as u32;
-
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use futures_util::future::BoxFuture;
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -173,39 +187,77 @@ mod tests {
         assert!(permits.all_returned().now_or_never().is_some());
     }
 
-    #[tokio::test]
-    async fn a_request_that_waits_for_an_outsiders_address_makes_room_for_another() {
-        let permits = permits(1, 1);
-        let first = permits.admit(AT_ONCE).await.unwrap();
-        first.fetching();
-        let second = permits.admit(AT_ONCE).await.expect("the first one only waits");
-        assert!(permits.admit(AT_ONCE).await.is_none());
-        first.fetched();
-        assert!(permits.all_returned().now_or_never().is_none());
-        drop(second);
-        assert!(permits.admit(AT_ONCE).await.is_some(), "there was no way back for the first one");
-        first.fetching();
-        first.fetched();
-        assert!(permits.admit(AT_ONCE).await.is_none(), "now there was");
-        first.answered();
-        first.fetching();
-        first.fetched();
-        assert!(permits.admit(AT_ONCE).await.is_some(), "an answered one goes back to where it was");
-        drop(first);
-        assert!(permits.all_returned().now_or_never().is_some());
+    /// Waits for `upstream` until the sender says so.
+    fn waiting(request: &InFlight, upstream: Upstream) -> (oneshot::Sender<()>, BoxFuture<'static, ()>) {
+        let (answer, answered) = oneshot::channel::<()>();
+        let request = request.clone();
+        let waits = async move {
+            let _ = request.waits_for(upstream, answered).await;
+        };
+        (answer, waits.boxed())
     }
 
     #[tokio::test]
-    async fn those_that_wait_beyond_their_part_count_as_waited_for() {
-        let permits = permits(20, 1);
-        let mut waiting = Vec::new();
-        while let Some(request) = permits.admit(AT_ONCE).await {
-            request.fetching();
-            waiting.push(request);
+    async fn a_request_that_waits_for_an_upstream_makes_room_for_another() {
+        for upstream in Upstream::ALL {
+            let permits = permits(1, 1);
+            let first = permits.admit(AT_ONCE).await.unwrap();
+            let (answer, mut waits) = waiting(&first, upstream);
+            assert!(waits.as_mut().now_or_never().is_none());
+            let second = permits.admit(AT_ONCE).await.expect("the first one only waits");
+            assert!(permits.admit(AT_ONCE).await.is_none());
+            drop(answer);
+            assert!(waits.now_or_never().is_some());
+            assert!(permits.all_returned().now_or_never().is_none());
+            drop(second);
+            assert!(permits.admit(AT_ONCE).await.is_some(), "there was no way back for the first one");
+            let (answer, mut waits) = waiting(&first, upstream);
+            assert!(waits.as_mut().now_or_never().is_none());
+            drop(answer);
+            assert!(waits.now_or_never().is_some());
+            assert!(permits.admit(AT_ONCE).await.is_none(), "now there was");
+            first.answered();
+            let (answer, mut waits) = waiting(&first, upstream);
+            assert!(waits.as_mut().now_or_never().is_none());
+            drop(answer);
+            assert!(waits.now_or_never().is_some());
+            assert!(permits.admit(AT_ONCE).await.is_some(), "an answered one goes back to where it was");
+            drop(first);
+            assert!(permits.all_returned().now_or_never().is_some());
         }
-        assert_eq!(waiting.len(), 20 + WAITS);
-        drop(waiting);
-        assert!(permits.all_returned().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_never_answers_takes_no_room_from_the_others() {
+        for upstream in Upstream::ALL {
+            let permits = permits(2, 1);
+            let mut held = Vec::new();
+            for _ in 0..Limits::default().waiting(upstream) {
+                let request = permits.admit(AT_ONCE).await.expect("those before only wait");
+                let (answer, mut waits) = waiting(&request, upstream);
+                assert!(waits.as_mut().now_or_never().is_none());
+                held.push((answer, waits, request));
+            }
+            let (first, second) = (permits.admit(AT_ONCE).await, permits.admit(AT_ONCE).await);
+            assert!(first.is_some() && second.is_some(), "{upstream:?}");
+            drop((held, first, second));
+            assert!(permits.all_returned().now_or_never().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_among_those_that_wait_moves_there_when_there_is_some() {
+        let permits = Permits::new(&Limits { telemetry_calls: 1, concurrent_requests: 1, ..Limits::default() });
+        let first = permits.admit(AT_ONCE).await.unwrap();
+        let (_answer, mut waits) = waiting(&first, Upstream::Telemetry);
+        assert!(waits.as_mut().now_or_never().is_none());
+        let second = permits.admit(AT_ONCE).await.unwrap();
+        let (_never, mut waits_too) = waiting(&second, Upstream::Telemetry);
+        assert!(waits_too.as_mut().now_or_never().is_none());
+        assert!(permits.admit(AT_ONCE).await.is_none(), "there is room for one");
+        drop((waits, first));
+        assert!(waits_too.as_mut().now_or_never().is_none());
+        assert!(permits.admit(AT_ONCE).await.is_some());
     }
 
     #[tokio::test]

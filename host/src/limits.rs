@@ -4,21 +4,41 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::outbound_http::Upstream;
+
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
 ///
 /// What is above its bound counts as the bound, so that `Duration::MAX` and `usize::MAX` may stand for no limit: any
-/// time is at most a year; there are at most 4,096 `concurrent_requests` and as many `finishing_requests`, 4 GiB of
+/// time is at most a year; there are at most 4,096 `concurrent_requests` and as many `finishing_requests`, 1,024
+/// `plausible_calls`, 512 `provider_calls`, 128 `document_calls` and 512 `telemetry_calls`, 4 GiB of
 /// `instance_memory_bytes`, 1,048,576 `connections`, as many `request_head_bytes` and 10,000 `request_header_fields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests inside the component at one time, without those that wait for an address that an outsider chose; one
-    /// more waits. Each may hold an instance.
+    /// Requests inside the component at one time, without those that wait for an upstream; one more waits. Each may hold
+    /// an instance.
     pub concurrent_requests: u32,
     /// Time that a request waits to be let in; 503 after it.
     pub admission_time: Duration,
     /// Requests whose answer is complete while the component still works on something that nobody waits for, as a
     /// report. Further ones count among `concurrent_requests` until they are done. Each holds an instance.
     pub finishing_requests: u32,
+    /// Requests to Plausible under way at one time; calls that ask the same with one key share one. Half of them are
+    /// kept for keys that Plausible has accepted. One more is refused at once, as it is for each of the bounds that
+    /// follow. Twice as many calls may wait for them, each with an instance.
+    pub plausible_calls: u32,
+    /// Of these, for one key.
+    pub plausible_calls_of_key: u32,
+    /// Of these, for one address of a client; with keys that Plausible has not accepted yet, at most three
+    /// eighths of all.
+    pub plausible_calls_of_client: u32,
+    /// Requests to the identity provider under way at one time, half of them for one address of a client. Twice as many
+    /// requests may wait for them, each with an instance.
+    pub provider_calls: u32,
+    /// Documents of clients that are fetched at one time, an eighth of them for one address of a client, and half of
+    /// them kept for hosts that have answered. Four times as many requests may wait for them, each with an instance.
+    pub document_calls: u32,
+    /// Reports to Sentry under way at one time; one more is not sent. Each holds an instance.
+    pub telemetry_calls: u32,
     /// Largest request body, in bytes; a larger one is answered 413.
     pub request_body_bytes: usize,
     /// Time for the whole request body to arrive; a slower one is answered 408.
@@ -60,6 +80,12 @@ impl Default for Limits {
             concurrent_requests: CONCURRENT_REQUESTS,
             admission_time: ADMISSION_TIME,
             finishing_requests: FINISHING_REQUESTS,
+            plausible_calls: PLAUSIBLE_CALLS,
+            plausible_calls_of_key: PLAUSIBLE_CALLS_OF_KEY,
+            plausible_calls_of_client: PLAUSIBLE_CALLS_OF_CLIENT,
+            provider_calls: PROVIDER_CALLS,
+            document_calls: DOCUMENT_CALLS,
+            telemetry_calls: TELEMETRY_CALLS,
             request_body_bytes: REQUEST_BODY_BYTES,
             request_body_time: REQUEST_BODY_TIME,
             request_bodies_bytes: REQUEST_BODIES_BYTES,
@@ -96,21 +122,66 @@ impl Limits {
         }
         self.concurrent_requests = self.concurrent_requests.min(MOST_REQUESTS);
         self.finishing_requests = self.finishing_requests.min(MOST_REQUESTS);
+        self.plausible_calls = self.plausible_calls.min(MOST_PLAUSIBLE_CALLS);
+        self.plausible_calls_of_key = self.plausible_calls_of_key.min(self.plausible_calls);
+        self.plausible_calls_of_client = self.plausible_calls_of_client.min(self.plausible_calls);
+        self.provider_calls = self.provider_calls.min(MOST_PROVIDER_CALLS);
+        self.document_calls = self.document_calls.min(MOST_DOCUMENT_CALLS);
+        self.telemetry_calls = self.telemetry_calls.min(MOST_TELEMETRY_CALLS);
         self.instance_memory_bytes = self.instance_memory_bytes.min(MOST_INSTANCE_MEMORY_BYTES);
         self.connections = self.connections.min(MOST_CONNECTIONS);
         self.request_head_bytes = self.request_head_bytes.min(MOST_HEAD_BYTES);
         self.request_header_fields = self.request_header_fields.min(MOST_HEADER_FIELDS);
         self
     }
+
+    /// How many requests may wait for an upstream at one time.
+    pub(crate) fn waiting(&self, upstream: Upstream) -> u32 {
+        let under_way = match upstream {
+            Upstream::Plausible => self.plausible_calls,
+            Upstream::IdentityProvider => self.provider_calls,
+            Upstream::ClientDocument => self.document_calls,
+            Upstream::Telemetry => self.telemetry_calls,
+        };
+        under_way.saturating_mul(Self::waiting_for_each(upstream))
+    }
+
+    /// How many may wait for each request under way, which several can share.
+    pub(crate) fn waiting_for_each(upstream: Upstream) -> u32 {
+        match upstream {
+            Upstream::Plausible | Upstream::IdentityProvider => 2,
+            Upstream::ClientDocument => 4,
+            Upstream::Telemetry => 1,
+        }
+    }
+
+    /// How many requests there may be that wait for an upstream or that the component works on. Each holds an instance.
+    pub(crate) fn instances(&self) -> u32 {
+        let waiting = Upstream::ALL.map(|upstream| self.waiting(upstream));
+        let working = [self.concurrent_requests, self.finishing_requests];
+        waiting.into_iter().chain(working).fold(0, u32::saturating_add)
+    }
 }
 
-/// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
+/// What is answered without an upstream takes milliseconds: a burst of a hundred requests is worked on at once.
 const CONCURRENT_REQUESTS: u32 = 128;
 
 /// A burst of a thousand small requests is over in less; who waits longer had better come back later.
 const ADMISSION_TIME: Duration = Duration::from_secs(1);
 /// A report takes a tenth of a second: enough for 300 of them a second.
 const FINISHING_REQUESTS: u32 = 32;
+/// As many as wait for an upstream without hurting it: at half a second a query this is 250 queries a second.
+const PLAUSIBLE_CALLS: u32 = 128;
+/// Plausible answers 600 queries an hour with one key: ten times what it allows, even where each takes half a minute.
+const PLAUSIBLE_CALLS_OF_KEY: u32 = 64;
+/// A whole company may come from one address; two such addresses are served at a time.
+const PLAUSIBLE_CALLS_OF_CLIENT: u32 = 64;
+/// A sign-in has one at a time, of a second or less: thirty people a second.
+const PROVIDER_CALLS: u32 = 32;
+/// An eighth of what the component works on at a time.
+const DOCUMENT_CALLS: u32 = 16;
+/// As many as there are requests that are answered and still report.
+const TELEMETRY_CALLS: u32 = 32;
 /// What the component reads at most, at `/mcp`; everywhere else it reads less.
 const REQUEST_BODY_BYTES: usize = 1 << 20;
 /// The largest body comes in this time over a megabit a second; usual ones have a kilobyte.
@@ -143,9 +214,18 @@ const CLOSING_TIME: Duration = Duration::from_secs(1);
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// A year: nothing waits for longer, and a few of them can be added to any moment without an overflow.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The pool keeps a little more than 4 GiB of addresses for the memory of each request: both kinds together take a
-/// quarter of the 47 bits that a process has, and a quarter of the mappings that Linux lets it have for their stacks.
+/// The pool keeps a little more than 4 GiB of addresses for the memory of each request: both kinds together, and those
+/// that wait for an upstream, take three eighths of the 47 bits that a process has, and as much of the mappings that
+/// Linux lets it have for their stacks.
 const MOST_REQUESTS: u32 = 4096;
+/// With twice as many that wait for them, and the most of the other three, as many as either kind of requests.
+const MOST_PLAUSIBLE_CALLS: u32 = 1024;
+/// A quarter of the rest.
+const MOST_PROVIDER_CALLS: u32 = 512;
+/// With four times as many that wait for them, another quarter.
+const MOST_DOCUMENT_CALLS: u32 = 128;
+/// The last.
+const MOST_TELEMETRY_CALLS: u32 = 512;
 /// All that 32 bits can address: what the engine reserves of addresses, and no more may be allowed.
 const MOST_INSTANCE_MEMORY_BYTES: usize = 4 << 30;
 /// As many descriptors as Linux lets a process have (`fs.nr_open`).

@@ -10,6 +10,7 @@ mod instances;
 mod rate_limit;
 mod requests;
 mod store;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(crate) use requests::RequestLabels;
 use requests::Requests;
 pub(crate) use store::CountedStore;
 use store::Operations;
+use upstreams::Source;
 
 /// The counters of one host. Clones share them.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ struct Parts {
     calls: Calls,
     connections: Connections,
     rate_limit: Refusals,
+    upstreams: Source,
 }
 
 impl Metrics {
@@ -57,7 +60,8 @@ impl Metrics {
         let calls = Calls::registered(&mut registry);
         let connections = Connections::registered(&mut registry);
         let rate_limit = Refusals::registered(&mut registry);
-        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit }))
+        let upstreams = Source::registered(&mut registry);
+        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit, upstreams }))
     }
 
     /// Everything that was counted, in the text format of Prometheus, version 0.0.4.
@@ -78,6 +82,11 @@ impl Metrics {
 
     pub(crate) fn connections(&self) -> &Connections {
         &self.0.connections
+    }
+
+    /// Where the upstreams are that are told of.
+    pub(crate) fn upstreams(&self) -> &Source {
+        &self.0.upstreams
     }
 
     fn instances(&self) -> &Instances {
@@ -117,6 +126,7 @@ mod tests {
 
     use super::*;
     use crate::oauth_store::{MemoryStore, OauthStore as _};
+    use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 
     #[test]
     fn every_name_is_ours_and_has_its_unit() {
@@ -141,10 +151,13 @@ mod tests {
         metrics.requests().ended(labels, Some(StatusCode::OK), Duration::ZERO);
         metrics.requests().ended(labels, None, Duration::ZERO);
         metrics.calls().ended("2xx", Duration::ZERO);
+        let http = OutboundHttpState::new(None, HttpPolicy::default()).unwrap();
+        metrics.upstreams().is(http.upstreams());
         let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
         assert_eq!(store.get("a").await, Ok(None));
         let text = metrics.encode();
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 15, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 21, "{text}");
+        drop(http);
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
             let name = line.split(' ').next().unwrap();
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");

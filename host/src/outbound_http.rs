@@ -2,43 +2,52 @@
 //! refused is decided in its submodules.
 
 mod address;
+mod breaker;
+mod breakers;
 mod client;
 mod failure;
-mod fetches;
 mod flight;
 mod observed;
+mod places;
 mod policy;
 mod request;
 mod resolver;
+mod retry_after;
+mod slots;
 mod trust;
+mod upstream;
+mod upstreams;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::Uri;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::outbound_http as wit;
 use crate::in_flight::InFlight;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::traces::RequestSpan;
+use crate::wall_clock::WallClock;
 use client::Clients;
-pub(crate) use fetches::WAITS;
-use fetches::{Fetches, Place};
 use flight::{Flight, Flights};
 use observed::Observed;
+use places::{Client, Place};
 pub use policy::HttpPolicy;
-use resolver::is_invalid;
 pub use trust::OutboundError;
 #[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
+use upstream::Asked;
+pub(crate) use upstream::{PerUpstream, Upstream};
+use upstreams::BUSY;
+pub(crate) use upstreams::{UpstreamState, Upstreams};
 
 /// What all instances share: connections and exchanges under way.
 #[derive(Clone)]
 pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
-    fetches: Arc<Fetches>,
+    upstreams: Arc<Upstreams>,
     metrics: Option<Metrics>,
 }
 
@@ -46,8 +55,8 @@ pub struct OutboundHttpState {
 #[derive(Debug)]
 pub struct Exchange {
     flight: Arc<Flight>,
-    /// The place of who waits for the answer of an address that an outsider chose.
-    place: Option<Place>,
+    /// For whom the answer is waited for, and the place of who does; `None` where there is nothing to wait for.
+    waiting: Option<(Upstream, Place)>,
 }
 
 /// For whom the component sends requests: the request that it works on.
@@ -67,13 +76,29 @@ pub struct OutboundHttpView<'a> {
 
 impl OutboundHttpState {
     /// A client that trusts the system's certificate authorities and those in the PEM file `extra_ca_file`, and sends
-    /// what `policy` lets through.
+    /// what `policy` lets through, within the default [`Limits`].
     ///
     /// # Errors
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
         let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
-        Ok(Self { clients, flights: Arc::default(), fetches: Arc::default(), metrics: None })
+        let upstreams = Arc::new(Upstreams::new(&Limits::default()));
+        Ok(Self { clients, flights: Arc::default(), upstreams, metrics: None })
+    }
+
+    /// The same with as many requests under way as `limits` say.
+    pub fn limited(self, limits: &Limits) -> Self {
+        Self { upstreams: Arc::new(Upstreams::new(limits)), ..self }
+    }
+
+    /// The same for a host: what an upstream asks to wait for by a date is counted from `wall_clock`.
+    pub(crate) fn of_host(self, limits: &Limits, wall_clock: WallClock) -> Self {
+        Self { upstreams: Arc::new(Upstreams::new(limits).with_wall_clock(wall_clock)), ..self }
+    }
+
+    /// How requests to each upstream fare.
+    pub(crate) fn upstreams(&self) -> &Arc<Upstreams> {
+        &self.upstreams
     }
 
     /// The same with its exchanges counted.
@@ -95,77 +120,70 @@ impl<'a> OutboundHttpView<'a> {
         self
     }
 
-    /// Joins the exchange that is under way already, or starts one; `None` where there is no place for another.
-    fn start(&self, request: &wit::Request, client: Option<IpAddr>) -> Option<Arc<Flight>> {
-        let host = outsiders_host(request);
-        let (clients, fetches) = (self.state.clients.clone(), self.state.fetches.clone());
-        let (metrics, span) = (self.state.metrics.clone(), self.caller.and_then(|caller| caller.span.clone()));
-        self.state.flights.start(request.coalesce.clone(), || {
-            let place = match &host {
-                Some(host) => Some(fetches.begin(client, host)?),
-                None => None,
-            };
-            let request = request.clone();
-            Some(async move {
+    /// Joins the exchange that is under way already, or starts one. The error says why neither may be.
+    fn start(&self, request: &wit::Request, asked: Option<Asked>) -> Result<Exchange, wit::Error> {
+        let upstreams = &self.state.upstreams;
+        let place = asked.as_ref().map(|asked| (asked.upstream, upstreams.wait(asked)));
+        let is_crowded = matches!(place, Some((_, None)));
+        let flight = self.state.flights.start(request.coalesce.clone(), || {
+            let begun = asked.map(|asked| upstreams.begin(asked, is_crowded)).transpose()?;
+            let (clients, metrics) = (self.state.clients.clone(), self.state.metrics.clone());
+            let (request, span) = (request.clone(), self.caller.and_then(|caller| caller.span.clone()));
+            Ok(async move {
                 // Not before: an exchange that is shared instead does not come here.
                 let observed = Observed::start(metrics, span.as_deref(), &request);
                 let request = observed.sent(request);
                 let outcome = clients.exchange(request).await;
                 observed.ended(&outcome);
-                if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
-                    fetches.answered(&host);
+                if let Some(begun) = begun {
+                    begun.ended(outcome.as_ref());
                 }
-                drop(place);
                 outcome
             })
-        })
+        })?;
+        let waiting = match place {
+            Some((upstream, place)) => Some((upstream, place.ok_or(BUSY)?)),
+            None => None,
+        };
+        Ok(Exchange { flight, waiting })
     }
 
     /// An exchange that was over before it began.
-    fn refused(&self, request: &wit::Request, error: wit::Error) -> Exchange {
+    fn refused(&self, request: &wit::Request, upstream: Option<Upstream>, error: wit::Error) -> Exchange {
+        if let Some(upstream) = upstream {
+            self.state.upstreams.refused(upstream, &error);
+        }
         let span = self.caller.and_then(|caller| caller.span.as_deref());
         let outcome = Err(error);
         Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
-        Exchange { flight: Flight::over(outcome), place: None }
+        Exchange { flight: Flight::over(outcome), waiting: None }
     }
 }
 
-/// The host that an outsider wants to be asked, where asking may take time: a name that never resolves takes none.
-fn outsiders_host(request: &wit::Request) -> Option<String> {
-    let url: Uri = match request.reach {
-        wit::Reach::Configured => return None,
-        wit::Reach::PublicInternet => request.url.parse().ok()?,
-    };
-    url.host().filter(|host| !is_invalid(host)).map(str::to_owned)
-}
-
 impl wit::Host for OutboundHttpView<'_> {
+    fn refusal(&mut self, request: wit::Request) -> wasmtime::Result<Option<wit::Error>> {
+        let asked = Asked::of(&request, None);
+        Ok(asked.and_then(|asked| self.state.upstreams.refusal(&asked)))
+    }
+
     fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
-        let client = self.caller.and_then(|caller| caller.client);
-        let place = outsiders_host(&request).map(|host| self.state.fetches.wait(client, &host));
-        let started = match place {
-            Some(None) => None,
-            Some(place) => self.start(&request, client).map(|flight| Exchange { flight, place }),
-            None => self.start(&request, client).map(|flight| Exchange { flight, place: None }),
-        };
-        let exchange = started.unwrap_or_else(|| self.refused(&request, wit::Error::Busy));
+        let asked = Asked::of(&request, self.caller.map(|caller| Client::of(caller.client)));
+        let upstream = asked.as_ref().map(|asked| asked.upstream);
+        let exchange = self.start(&request, asked).unwrap_or_else(|error| self.refused(&request, upstream, error));
         Ok(self.table.push(exchange)?)
     }
 }
 
 impl wit::HostExchange for OutboundHttpView<'_> {
     async fn response(&mut self, exchange: Resource<Exchange>) -> wasmtime::Result<Result<wit::Response, wit::Error>> {
-        let Exchange { flight, place } = self.table.get(&exchange)?;
-        let flight = flight.clone();
-        let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref()).filter(|_| place.is_some());
-        if let Some(in_flight) = in_flight {
-            in_flight.fetching();
-        }
-        let outcome = flight.outcome().await;
-        if let Some(in_flight) = in_flight {
-            in_flight.fetched();
-        }
-        self.table.get_mut(&exchange)?.place = None;
+        let Exchange { flight, waiting } = self.table.get(&exchange)?;
+        let (flight, upstream) = (flight.clone(), waiting.as_ref().map(|(upstream, _)| *upstream));
+        let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref());
+        let outcome = match (in_flight, upstream) {
+            (Some(in_flight), Some(upstream)) => in_flight.waits_for(upstream, flight.outcome()).await,
+            _ => flight.outcome().await,
+        };
+        self.table.get_mut(&exchange)?.waiting = None;
         Ok(outcome)
     }
 

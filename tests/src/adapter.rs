@@ -16,6 +16,7 @@ use wasmtime_wasi::clocks::HostWallClock;
 use bindings::exports::oauth_store::Error;
 pub use bindings::exports::outbound_http::{
     Error as HttpError, Method as HttpMethod, Reach, Request as HttpRequest, Response as HttpResponse,
+    Upstream as HttpUpstream,
 };
 use bindings::exports::rate_limit::{Decision, Quota};
 use bindings::{Adapter as Instance, AdapterPre};
@@ -37,6 +38,7 @@ pub struct Clock(Arc<AtomicU64>);
 /// A GET as the component sends it.
 pub fn get(url: &str, reach: Reach) -> HttpRequest {
     HttpRequest {
+        upstream: HttpUpstream::Plausible,
         method: HttpMethod::Get,
         url: url.to_owned(),
         headers: Vec::new(),

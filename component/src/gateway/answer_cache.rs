@@ -18,6 +18,14 @@ pub struct AnswerCache<'a, P> {
     plausible_key: Key,
 }
 
+/// An answer as it is kept.
+pub struct Remembered {
+    /// Until when it holds.
+    pub expires: Timestamp,
+    /// The answer, as it came.
+    pub body: Vec<u8>,
+}
+
 impl<'a, P: Ports> AnswerCache<'a, P> {
     /// The answers of the Plausible at `base_url` to `plausible_key`.
     pub fn new(ports: &'a P, ring: &'a KeyRing, base_url: &'a str, plausible_key: &str) -> Self {
@@ -31,26 +39,64 @@ impl<'a, P: Ports> AnswerCache<'a, P> {
         format!("answer/{}", hex(&subkey.mac(&parts)))
     }
 
-    /// The answer under `store_key`, as it came. A store that does not answer, and a record that does not open, are as
-    /// good as none: Plausible is asked.
-    pub async fn recall(&self, store_key: &str, now: Timestamp) -> Option<Vec<u8>> {
+    /// The answer under `store_key`. A store that does not answer, and a record that does not open, are as good as none:
+    /// Plausible is asked.
+    pub async fn recall(&self, store_key: &str) -> Option<Remembered> {
         let value = self.ports.store().get(store_key).await.ok()??;
         let content = record::open_bytes(self.ring, store_key, Sealed::ByKey(&self.plausible_key), &value).ok()?;
-        let (expires, answer) = content.split_first_chunk()?;
-        (now.0 < u64::from_be_bytes(*expires)).then(|| answer.to_vec())
+        let (expires, body) = content.split_first_chunk()?;
+        Some(Remembered { expires: Timestamp(u64::from_be_bytes(*expires)), body: body.to_vec() })
     }
 
-    /// Keeps an answer for so many seconds. One that the store would not take is not kept.
+    /// Keeps an answer that holds for so many seconds, and a small one for a day longer. One that the store would not
+    /// take is not kept.
     pub async fn remember(&self, store_key: &str, answer: &[u8], seconds: u32, now: Timestamp) {
-        if answer.len() > MAX_ANSWER {
-            return;
+        if answer.len() <= MAX_ANSWER {
+            let longer = if answer.len() <= MAX_STANDING_IN { STANDING_IN_SECONDS } else { 0 };
+            self.keep(store_key, answer, seconds, seconds + longer, now).await;
         }
-        let expires = now.0.saturating_add(u64::from(seconds) * 1000);
-        let content = [&expires.to_be_bytes(), answer].concat();
+    }
+
+    /// Notes that Plausible is not to be asked with this key for so many seconds.
+    pub async fn ask_to_wait(&self, seconds: u32, now: Timestamp) {
+        self.keep(&self.store_key(WAIT), &[], seconds, seconds, now).await;
+    }
+
+    /// For how many seconds Plausible is still not to be asked with this key.
+    pub async fn asked_to_wait(&self, now: Timestamp) -> Option<u32> {
+        let wait = self.recall(&self.store_key(WAIT)).await?;
+        let milliseconds = wait.expires.0.checked_sub(now.0)?;
+        u32::try_from(milliseconds.div_ceil(1000)).ok().filter(|seconds| *seconds > 0)
+    }
+
+    async fn keep(&self, store_key: &str, content: &[u8], holds: u32, lasts: u32, now: Timestamp) {
+        let expires = now.0.saturating_add(u64::from(holds) * 1000);
+        let content = [&expires.to_be_bytes(), content].concat();
         let nonce = self.ports.random().bytes();
         let value = record::seal_bytes(self.ring, store_key, Sealed::ByKey(&self.plausible_key), nonce, &content);
         // Whether it is kept decides nothing.
-        let _ = self.ports.store().put(store_key, &value, seconds).await;
+        let _ = self.ports.store().put(store_key, &value, lasts).await;
+    }
+}
+
+impl Remembered {
+    /// Whether it is as good as a new one.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// Whether it may stand in for a new one while Plausible does not answer.
+    pub fn may_stand_in(&self, now: Timestamp) -> bool {
+        let over = now.0.saturating_sub(self.expires.0);
+        self.body.len() <= MAX_STANDING_IN && over < u64::from(STANDING_IN_SECONDS) * 1000
+    }
+
+    /// When Plausible gave the answer. Records say only until when it holds: if it would have held for long already when
+    /// that time began, it did.
+    pub fn given(&self, query: &Query, answer: &Answer) -> Timestamp {
+        let before = |seconds: u32| Timestamp(self.expires.0.saturating_sub(u64::from(seconds) * 1000));
+        let earliest = before(SETTLED_LIFETIME_SECONDS);
+        before(lifetime(query, answer, earliest))
     }
 }
 
@@ -73,6 +119,16 @@ const SETTLED_LIFETIME_SECONDS: u32 = 60 * 60;
 
 /// After so long nothing is counted any more.
 const SETTLED_SECONDS: i64 = 24 * 60 * 60;
+
+/// How long an answer that is over may stand in for one that Plausible does not give: traffic of the day before is still
+/// worth something, and says of when it is.
+const STANDING_IN_SECONDS: u32 = 24 * 60 * 60;
+
+/// The largest answer that is kept for so long: a table that a person reads has a few kilobytes.
+const MAX_STANDING_IN: usize = 16 * 1024;
+
+/// What no query is: the name under which it stands how long Plausible asks to wait.
+const WAIT: &str = "retry-after";
 
 /// The largest value of the store (`wit/oauth-store.wit`) without what sealing adds.
 const MAX_ANSWER: usize = 256 * 1024 - 64;

@@ -6,7 +6,7 @@ mod store;
 use super::setup::Setup;
 use crate::config::{Config, ConfigError, TelemetrySettings};
 use crate::plausible::{Client, DateRange, Metric, Query, QueryError, StatsApi};
-use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets, Upstream};
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,7 @@ fn telemetry(settings: &TelemetrySettings) -> Vec<Finding> {
 /// Without a key there is nothing to query with; that Plausible answers is all that can be told.
 async fn ask_without_key<P: Ports>(ports: &P, config: &Config) -> Finding {
     let request = HttpRequest {
+        upstream: Upstream::Plausible,
         method: HttpMethod::Get,
         url: format!("{}/api/health", config.plausible_base_url),
         headers: vec![("accept".to_owned(), "application/json".to_owned())],
@@ -136,7 +137,7 @@ async fn ask_with_key<P: Ports>(ports: &P, config: &Config, key: &str) -> Findin
             "the plan of the site's owner has no Stats API",
             "the Stats API needs Plausible's Business plan",
         ),
-        Err(QueryError::RateLimited(_)) => {
+        Err(QueryError::RateLimited(_) | QueryError::AskedToWait { status: 429, .. }) => {
             answered(Level::Warn, KEY, "Plausible answers no more queries for now", "try again in an hour")
         }
         Err(QueryError::Unreachable(error)) => unreachable(error),

@@ -9,7 +9,7 @@ use crate::oauth::client::Client;
 use crate::oauth::client_metadata::{DocumentError, DocumentUrl, DocumentUrlError, ReadDocument, read_document};
 use crate::oauth::registration::{LeftOut, RegistrationError};
 use crate::oauth::secret::{hex, sha256};
-use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, Upstream};
 
 use super::issuer::Issuer;
 use super::kept_documents;
@@ -165,6 +165,7 @@ async fn get<H: OutboundHttp>(
 
 fn request(url: String, reach: Reach) -> HttpRequest {
     HttpRequest {
+        upstream: Upstream::ClientDocument,
         method: HttpMethod::Get,
         coalesce: Some(format!("document/{}", hex(&sha256(url.as_bytes())))),
         url,
@@ -267,7 +268,7 @@ mod tests {
             (Fetch(HttpError::TimedOut), true),
             (Fetch(HttpError::ResponseTooLarge), true),
             (Fetch(HttpError::MalformedResponse), true),
-            (Fetch(HttpError::Busy), true),
+            (Fetch(HttpError::Busy { retry_after: 1 }), true),
             (Document(DocumentError::Status(201)), true),
             (Document(DocumentError::Status(302)), true),
             (Document(DocumentError::Status(403)), true),

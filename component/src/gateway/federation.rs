@@ -21,7 +21,7 @@ use crate::oauth::form::encode;
 use crate::oauth::transaction::{Login, Started};
 use crate::oauth::vault::Vault;
 use crate::ports::{
-    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, StoreError, Timestamp,
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, StoreError, Timestamp, Upstream,
 };
 pub use discovery::Provider;
 
@@ -162,6 +162,7 @@ impl<P: Ports> Federation<'_, P> {
     /// A document of the provider's: status 200, at most 64 KiB.
     async fn document(&self, url: &str) -> Result<Vec<u8>, FederationError> {
         let request = HttpRequest {
+            upstream: Upstream::IdentityProvider,
             method: HttpMethod::Get,
             url: url.to_owned(),
             headers: vec![("accept".to_owned(), "application/json".to_owned())],

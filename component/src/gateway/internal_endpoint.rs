@@ -42,7 +42,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
             .map_err(|error| issuer::misconfigured(&error))?;
     let (base_url, now) = (&setup.config.plausible_base_url, ports.clock().now());
     let shared = SharedPlausible {
-        client: Client::new(ports.http(), base_url, key.trim()).traced(journal.trace.header()),
+        client: Client::new(ports.http(), base_url, key.trim()).at(now).traced(journal.trace.header()),
         cache: AnswerCache::new(ports, &ring, base_url, key.trim()),
         budget: PlausibleBudget::new(ports.limiter(), sign_in.hourly_budget, user.as_str(), now),
         now,

@@ -88,13 +88,10 @@ impl Journal {
         Some(Feedback { message: feedback.message, category: feedback.category, tool: feedback.tool })
     }
 
-    /// When a call that was over the budget may be tried again, in seconds.
+    /// After how many seconds all of the calls that were not answered now are worth to be tried again, where that is
+    /// known.
     pub fn retry_after(&self) -> Option<u32> {
-        let seconds = |call: Call| match call.fault {
-            Some(Fault::OverBudget(seconds)) => Some(seconds),
-            _ => None,
-        };
-        self.calls.so_far().into_iter().find_map(seconds)
+        self.calls.so_far().into_iter().filter_map(|call| call.retry_after).max()
     }
 
     /// The tool calls, as telemetry names them.
@@ -114,9 +111,10 @@ fn failure(fault: Fault) -> ToolFailure {
             upstream_status: Some(status),
             setting: (status == 404).then_some("PLAUSIBLE_BASE_URL"),
         },
-        Fault::OverBudget(_) => {
+        Fault::OverBudget => {
             ToolFailure { kind: ErrorKind::Budget, cause: "budget", setting: Some("PLAUSIBLE_HOURLY_BUDGET"), ..plain }
         }
+        Fault::NotAsked(cause) => ToolFailure { kind: ErrorKind::NotAsked, cause, ..plain },
         Fault::Unexpected(cause, setting) => ToolFailure { kind: ErrorKind::Unexpected, cause, setting, ..plain },
     }
 }

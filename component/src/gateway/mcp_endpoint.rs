@@ -43,7 +43,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
         return Err(Refusal::mcp_method_not_allowed());
     }
     let key = PlausibleKey::of(&request.headers)?;
-    let stats = Client::new(ports.http(), &setup.config.plausible_base_url, key.expose());
+    let stats = Client::new(ports.http(), &setup.config.plausible_base_url, key.expose()).at(ports.clock().now());
     let caller = Caller {
         stats: &stats.traced(journal.trace.header()),
         identity: &key_hash(&key),

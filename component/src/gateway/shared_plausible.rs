@@ -1,10 +1,16 @@
 //! Plausible as `/internal` asks it, with one key for everybody: what is remembered is not asked again, and what is
 //! asked comes out of the hour's budget.
+//!
+//! ```text
+//! remembered ──> told to wait? ──> host would not send? ──> budget ──> Plausible ──> remembered
+//!                                          └─ out of service: a remembered answer that is over, marked with its age
+//! ```
 
-use super::answer_cache::{self, AnswerCache};
+use super::answer_cache::{self, AnswerCache, Remembered};
 use super::plausible_budget::PlausibleBudget;
 use crate::plausible::{Answer, Client, LegalQuery, QueryError, StatsApi};
-use crate::ports::{Ports, Timestamp};
+use crate::ports::{HttpError, Ports, Timestamp};
+use crate::tools::remembered_note;
 
 /// Plausible with the shared key, on behalf of one user.
 pub struct SharedPlausible<'a, P: Ports> {
@@ -19,18 +25,54 @@ pub struct SharedPlausible<'a, P: Ports> {
 }
 
 impl<P: Ports> StatsApi for SharedPlausible<'_, P> {
-    /// Errors are never remembered.
+    /// Errors are never remembered, but for how long Plausible asks to wait.
     async fn query(&self, query: &LegalQuery) -> Result<Answer, QueryError> {
         let store_key = self.cache.store_key(&query.json().to_string());
-        let remembered = self.cache.recall(&store_key, self.now).await;
-        if let Some(answer) = remembered.and_then(|body| Answer::read(&body)) {
+        let remembered = self.cache.recall(&store_key).await;
+        if let Some(remembered) = remembered.as_ref().filter(|remembered| remembered.holds(self.now))
+            && let Some(answer) = Answer::read(&remembered.body)
+        {
             return Ok(answer);
         }
+        match self.ask(query, &store_key).await {
+            Err(QueryError::Unreachable(HttpError::OutOfService { since, retry_after })) => {
+                let over = remembered.and_then(|remembered| self.over(query, &remembered, since));
+                over.ok_or(QueryError::Unreachable(HttpError::OutOfService { since, retry_after }))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl<P: Ports> SharedPlausible<'_, P> {
+    async fn ask(&self, query: &LegalQuery, store_key: &str) -> Result<Answer, QueryError> {
+        if let Some(refusal) = self.client.refusal(query).await {
+            return Err(refusal);
+        }
+        if let Some(retry_after) = self.cache.asked_to_wait(self.now).await {
+            return Err(QueryError::Unreachable(HttpError::AskedToWait { retry_after }));
+        }
         self.budget.spend().await?;
-        let body = self.client.body(query).await?;
+        let outcome = self.client.body(query).await;
+        if let Err(QueryError::AskedToWait { retry_after, .. }) = outcome {
+            self.cache.ask_to_wait(retry_after, self.now).await;
+        }
+        let body = outcome?;
         let answer = Answer::read(&body).ok_or(QueryError::UnexpectedAnswer)?;
         let lifetime = answer_cache::lifetime(query.query(), &answer, self.now);
-        self.cache.remember(&store_key, &body, lifetime, self.now).await;
+        self.cache.remember(store_key, &body, lifetime, self.now).await;
         Ok(answer)
+    }
+
+    /// An answer that is over, for a Plausible that has not answered for `silence` seconds.
+    fn over(&self, query: &LegalQuery, remembered: &Remembered, silence: u32) -> Option<Answer> {
+        if !remembered.may_stand_in(self.now) {
+            return None;
+        }
+        let mut answer = Answer::read(&remembered.body)?;
+        let given = remembered.given(query.query(), &answer);
+        let silent_since = Timestamp(self.now.0.saturating_sub(u64::from(silence) * 1000));
+        answer.warnings.insert(0, remembered_note(given, silent_since, self.now));
+        Some(Answer { given: Some(given), ..answer })
     }
 }

@@ -12,6 +12,7 @@ mod headers;
 mod logins;
 mod nothing_personal;
 mod older_reader;
+mod outages;
 mod quota;
 mod record_versions;
 mod registrations;

@@ -2,7 +2,7 @@
 
 use super::bindings::plausible_mcp::host::outbound_http as host;
 use super::wait;
-use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, Upstream};
 
 /// The host's HTTP client.
 pub struct HostHttp;
@@ -14,10 +14,20 @@ impl OutboundHttp for HostHttp {
         wait::for_the_others().await;
         exchange.response().map(response).map_err(error)
     }
+
+    async fn refusal(&self, request: &HttpRequest) -> Option<HttpError> {
+        host::refusal(&host_request(request.clone())).map(error)
+    }
 }
 
 fn host_request(request: HttpRequest) -> host::Request {
     host::Request {
+        upstream: match request.upstream {
+            Upstream::Plausible => host::Upstream::Plausible,
+            Upstream::IdentityProvider => host::Upstream::IdentityProvider,
+            Upstream::ClientDocument => host::Upstream::ClientDocument,
+            Upstream::Telemetry => host::Upstream::Telemetry,
+        },
         method: match request.method {
             HttpMethod::Get => host::Method::Get,
             HttpMethod::Post => host::Method::Post,
@@ -51,6 +61,10 @@ fn error(error: host::Error) -> HttpError {
         host::Error::TimedOut => HttpError::TimedOut,
         host::Error::ResponseTooLarge => HttpError::ResponseTooLarge,
         host::Error::MalformedResponse => HttpError::MalformedResponse,
-        host::Error::Busy => HttpError::Busy,
+        host::Error::Busy(retry_after) => HttpError::Busy { retry_after },
+        host::Error::OutOfService(host::Outage { since_seconds, retry_after_seconds }) => {
+            HttpError::OutOfService { since: since_seconds, retry_after: retry_after_seconds }
+        }
+        host::Error::AskedToWait(retry_after) => HttpError::AskedToWait { retry_after },
     }
 }

@@ -25,6 +25,8 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// The dimensions that Plausible resolved the query's to.
     pub dimensions: Vec<String>,
+    /// When Plausible gave it, where that is longer ago than answers are used for.
+    pub given: Option<Timestamp>,
 }
 
 /// One row: the values of the query's dimensions and metrics, in the query's order.
@@ -70,7 +72,13 @@ impl Answer {
             total_rows: meta.get("total_rows").and_then(Value::as_u64),
             warnings: warnings(&meta),
             dimensions: strings(query.get("dimensions")),
+            given: None,
         })
+    }
+
+    /// The time until which things are counted in it.
+    pub fn counted_until(&self, now: Timestamp) -> Timestamp {
+        self.given.unwrap_or(now)
     }
 }
 

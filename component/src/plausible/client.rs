@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Answer;
 use super::query::LegalQuery;
+use super::retry_after;
 use crate::legible::legible;
-use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach};
+use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, Timestamp, Upstream};
 
 /// Answers queries. The tools ask through it, so that the gateway may put something between them and Plausible.
 #[expect(async_fn_in_trait, reason = "a component instance is single-threaded: futures need not be Send")]
@@ -23,6 +24,7 @@ pub struct Client<'a, H> {
     base_url: &'a str,
     key: &'a str,
     traceparent: Option<String>,
+    now: Option<Timestamp>,
 }
 
 /// Why a query has no answer.
@@ -38,6 +40,15 @@ pub enum QueryError {
     NotFound,
     /// 429: too many requests. Plausible's words.
     RateLimited(Option<String>),
+    /// 429 or 503 with the header `Retry-After`.
+    AskedToWait {
+        /// The status.
+        status: u16,
+        /// Plausible's words.
+        words: Option<String>,
+        /// The seconds that Plausible asks to wait, at most an hour.
+        retry_after: u32,
+    },
     /// 3xx: the address is not Plausible's own.
     Redirected,
     /// 5xx: Plausible.
@@ -66,15 +77,39 @@ pub enum Spender {
     Everybody,
 }
 
+impl QueryError {
+    /// The seconds after which it is worth to ask again, where that is known.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            QueryError::AskedToWait { retry_after, .. } | QueryError::OverBudget { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            QueryError::Unreachable(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
 impl<'a, H: OutboundHttp> Client<'a, H> {
     /// Plausible at `base_url`, asked with `key`.
     pub fn new(http: &'a H, base_url: &'a str, key: &'a str) -> Self {
-        Client { http, base_url, key, traceparent: None }
+        Client { http, base_url, key, traceparent: None, now: None }
     }
 
     /// The same, with the header `traceparent` in every request.
     pub fn traced(self, traceparent: String) -> Self {
         Client { traceparent: Some(traceparent), ..self }
+    }
+
+    /// The same at a known time, from which dates are counted.
+    pub fn at(self, now: Timestamp) -> Self {
+        Client { now: Some(now), ..self }
+    }
+
+    /// Why the host would not send a query now, where it would not: Plausible does not answer, or has asked to wait.
+    pub async fn refusal(&self, query: &LegalQuery) -> Option<QueryError> {
+        let refusal = self.http.refusal(&self.request(query.json().to_string())).await;
+        refusal.map(QueryError::Unreachable)
     }
 
     /// Asks, and returns the body of a 200 as it came. A fault of the connection is tried once more: a query changes
@@ -85,7 +120,7 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
             Err(HttpError::ConnectFailed | HttpError::Interrupted) => self.http.send(request).await,
             outcome => outcome,
         };
-        body_of(response.map_err(QueryError::Unreachable)?)
+        body_of(response.map_err(QueryError::Unreachable)?, self.now)
     }
 
     fn request(&self, body: String) -> HttpRequest {
@@ -97,6 +132,7 @@ impl<'a, H: OutboundHttp> Client<'a, H> {
         ];
         let traceparent = self.traceparent.iter().map(|value| ("traceparent", value.clone()));
         HttpRequest {
+            upstream: Upstream::Plausible,
             method: HttpMethod::Post,
             url: format!("{}/api/v2/query", self.base_url),
             headers: headers.into_iter().chain(traceparent).map(|(name, value)| (name.to_owned(), value)).collect(),
@@ -127,7 +163,10 @@ impl<H: OutboundHttp> StatsApi for Client<'_, H> {
     }
 }
 
-fn body_of(response: HttpResponse) -> Result<Vec<u8>, QueryError> {
+fn body_of(response: HttpResponse, now: Option<Timestamp>) -> Result<Vec<u8>, QueryError> {
+    if let (status @ (429 | 503), Some(retry_after)) = (response.status, retry_after::seconds(&response, now)) {
+        return Err(QueryError::AskedToWait { status, words: words(&response.body), retry_after });
+    }
     match response.status {
         200 => Ok(response.body),
         400 => Err(QueryError::Refused(words(&response.body))),

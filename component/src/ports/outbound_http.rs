@@ -1,6 +1,6 @@
 //! HTTP requests to upstreams.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 /// The methods in use.
@@ -21,9 +21,24 @@ pub enum Reach {
     PublicInternet,
 }
 
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// The Stats API of Plausible.
+    Plausible,
+    /// Cloudflare Access, or another OpenID provider.
+    IdentityProvider,
+    /// A metadata document of a client.
+    ClientDocument,
+    /// Reports about this server.
+    Telemetry,
+}
+
 /// One request. It holds credentials, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
+    /// What it is for.
+    pub upstream: Upstream,
     /// The method.
     pub method: HttpMethod,
     /// An absolute URL.
@@ -76,8 +91,23 @@ pub enum HttpError {
     ResponseTooLarge,
     /// The answer is not HTTP.
     MalformedResponse,
-    /// The host has no place for another request of this reach at the moment.
-    Busy,
+    /// The host has no place for another request to this upstream at the moment.
+    Busy {
+        /// The seconds after which a place is likely.
+        retry_after: u32,
+    },
+    /// The upstream does not answer, and the host asks it again only now and then.
+    OutOfService {
+        /// The seconds since the first request that it did not answer.
+        since: u32,
+        /// The seconds until the host asks again.
+        retry_after: u32,
+    },
+    /// The upstream has asked by `Retry-After` not to be asked before this time is over.
+    AskedToWait {
+        /// The seconds that are left of it.
+        retry_after: u32,
+    },
 }
 
 impl HttpError {
@@ -94,7 +124,9 @@ impl HttpError {
             HttpError::TimedOut => "http_timed_out",
             HttpError::ResponseTooLarge => "http_response_too_large",
             HttpError::MalformedResponse => "http_malformed_response",
-            HttpError::Busy => "http_busy",
+            HttpError::Busy { .. } => "http_busy",
+            HttpError::OutOfService { .. } => "http_out_of_service",
+            HttpError::AskedToWait { .. } => "http_asked_to_wait",
         }
     }
 
@@ -111,7 +143,19 @@ impl HttpError {
             HttpError::TimedOut => "it took too long",
             HttpError::ResponseTooLarge => "its answer is too large",
             HttpError::MalformedResponse => "its answer is not HTTP",
-            HttpError::Busy => "too many such requests are under way",
+            HttpError::Busy { .. } => "too many such requests are under way",
+            HttpError::OutOfService { .. } => "it has not answered for a while",
+            HttpError::AskedToWait { .. } => "it has asked not to be asked yet",
+        }
+    }
+
+    /// The seconds after which it is worth to ask again, where the host has sent nothing and knows.
+    pub fn retry_after(self) -> Option<u32> {
+        match self {
+            HttpError::Busy { retry_after }
+            | HttpError::OutOfService { retry_after, .. }
+            | HttpError::AskedToWait { retry_after } => Some(retry_after),
+            _ => None,
         }
     }
 }
@@ -123,6 +167,12 @@ pub trait OutboundHttp {
     /// Sends a request and waits for its answer. Futures that are polled together run at the same time: every
     /// implementation starts the request at the first poll.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+
+    /// What `send` would answer at once, if it would send nothing now: [`HttpError::OutOfService`] or
+    /// [`HttpError::AskedToWait`]. Who pays for requests asks before paying. `None` promises nothing.
+    async fn refusal(&self, _request: &HttpRequest) -> Option<HttpError> {
+        None
+    }
 }
 
 /// Answers requests from a script, in order, and keeps what it was sent.
@@ -132,6 +182,8 @@ pub struct ScriptedHttp {
     pub answers: RefCell<VecDeque<Result<HttpResponse, HttpError>>>,
     /// The requests so far.
     pub requests: RefCell<Vec<HttpRequest>>,
+    /// What is said before anything is sent, and sent nothing for.
+    pub refusal: Cell<Option<HttpError>>,
 }
 
 impl std::fmt::Debug for ScriptedHttp {
@@ -160,5 +212,9 @@ impl OutboundHttp for ScriptedHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.requests.borrow_mut().push(request);
         self.answers.borrow_mut().pop_front().unwrap_or(Err(HttpError::ConnectFailed))
+    }
+
+    async fn refusal(&self, _request: &HttpRequest) -> Option<HttpError> {
+        self.refusal.get()
     }
 }

@@ -31,6 +31,8 @@ pub enum ErrorKind {
     PlausibleApi,
     /// This server's share of Plausible's limit is used up.
     Budget,
+    /// Plausible was not asked: it does not answer, has asked to wait, or enough others wait for it.
+    NotAsked,
     /// Nobody expects it: no answer, or one that is not Plausible's.
     Unexpected,
 }
@@ -50,6 +52,7 @@ impl ErrorKind {
             ErrorKind::UserInput => "user_input",
             ErrorKind::PlausibleApi => "plausible_api",
             ErrorKind::Budget => "budget",
+            ErrorKind::NotAsked => "not_asked",
             ErrorKind::Unexpected => "unexpected",
         }
     }

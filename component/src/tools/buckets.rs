@@ -119,6 +119,7 @@ mod tests {
             total_rows: None,
             warnings: vec![],
             dimensions: vec![],
+            given: None,
         }
     }
 

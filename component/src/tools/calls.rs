@@ -17,6 +17,8 @@ pub struct Call {
     pub tool: &'static str,
     /// How it failed; `None` when it did not.
     pub fault: Option<Fault>,
+    /// The seconds after which it is worth to call again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// How a call failed.
@@ -26,8 +28,10 @@ pub enum Fault {
     Arguments,
     /// Plausible answered with this status.
     Plausible(u16),
-    /// The hour's budget is used up; the seconds until the next hour.
-    OverBudget(u32),
+    /// The hour's budget is used up.
+    OverBudget,
+    /// Nothing was sent to Plausible, for now: a few words.
+    NotAsked(&'static str),
     /// Nobody expects it: a few words, and the setting that may mend it.
     Unexpected(&'static str, Option<&'static str>),
 }
@@ -40,7 +44,8 @@ impl Calls {
 
     /// Notes a call that ended.
     pub(super) fn note(&self, tool: &'static str, failure: Option<&Failure>) {
-        self.0.borrow_mut().push(Call { tool, fault: failure.map(Failure::fault) });
+        let retry_after = failure.and_then(Failure::retry_after);
+        self.0.borrow_mut().push(Call { tool, fault: failure.map(Failure::fault), retry_after });
     }
 }
 
@@ -51,6 +56,13 @@ impl Failure {
             Failure::Arguments { .. } | Failure::Illegal { .. } => Fault::Arguments,
             Failure::Plausible { error, .. } => of_query(error),
             Failure::FeedbackClosed => Fault::Unexpected("Sentry does not answer", Some("SENTRY_DSN")),
+        }
+    }
+
+    fn retry_after(&self) -> Option<u32> {
+        match self {
+            Failure::Plausible { error, .. } => error.retry_after(),
+            _ => None,
         }
     }
 }
@@ -65,7 +77,9 @@ fn of_query(error: &QueryError) -> Fault {
         QueryError::ServerFault(status) | QueryError::UnexpectedStatus(status, _) => Fault::Plausible(*status),
         QueryError::Redirected => Fault::Unexpected("it redirects", Some("PLAUSIBLE_BASE_URL")),
         QueryError::UnexpectedAnswer => Fault::Unexpected("its answer is not the documented JSON", None),
-        QueryError::OverBudget { retry_after, .. } => Fault::OverBudget(*retry_after),
+        QueryError::OverBudget { .. } => Fault::OverBudget,
+        QueryError::AskedToWait { status, .. } => Fault::Plausible(*status),
+        QueryError::Unreachable(error) if error.retry_after().is_some() => Fault::NotAsked(error.words()),
         QueryError::Unreachable(error) => Fault::Unexpected(error.words(), None),
     }
 }

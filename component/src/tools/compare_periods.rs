@@ -93,7 +93,8 @@ impl Comparison<'_> {
     /// Why the difference may not mean what it seems to, and what Plausible warns of.
     fn doubts(&self, now: Timestamp) -> Vec<String> {
         let periods = [("period_a", &self.a), ("period_b", &self.b)];
-        let unfinished = periods.map(|(name, answer)| report::unfinished(name, answer.period.as_ref(), now));
+        let unfinished =
+            periods.map(|(name, answer)| report::unfinished(name, answer.period.as_ref(), answer.counted_until(now)));
         let mut doubts: Vec<String> = unfinished.into_iter().flatten().chain(self.different_lengths()).collect();
         for warning in self.a.warnings.iter().chain(&self.b.warnings) {
             if !doubts.contains(warning) {

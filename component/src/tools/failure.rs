@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::remembered::{age, moment};
 use crate::legible::legible;
 use crate::plausible::{QueryError, Spender, Violation};
-use crate::ports::HttpError;
+use crate::ports::{HttpError, Timestamp};
 
 /// Why a call has no answer.
 #[derive(Debug, PartialEq)]
@@ -37,6 +38,8 @@ pub enum Failure {
         instead: Instead,
         /// Why.
         error: QueryError,
+        /// The time of the call.
+        now: Timestamp,
     },
     /// Sentry failed a moment ago, so a report would be lost.
     FeedbackClosed,
@@ -70,8 +73,8 @@ impl fmt::Display for Failure {
                 let violation = legible(&violation);
                 write!(formatter, "{violation} Nothing was sent to Plausible.\nA call that works: {tool} {instead}")
             }
-            Failure::Plausible { site_id, has_pattern, instead, error } => {
-                plausible(formatter, site_id, error)?;
+            Failure::Plausible { site_id, has_pattern, instead, error, now } => {
+                plausible(formatter, site_id, error, *now)?;
                 match error {
                     QueryError::Unauthorized => other_site(formatter, instead),
                     QueryError::ServerFault(500) if *has_pattern => write!(
@@ -91,7 +94,7 @@ impl fmt::Display for Failure {
     }
 }
 
-fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryError) -> fmt::Result {
+fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryError, now: Timestamp) -> fmt::Result {
     match error {
         QueryError::Refused(words) => refused(formatter, words.as_deref()),
         QueryError::Unauthorized => write!(
@@ -118,6 +121,11 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
                 " Its usual limit is 600 an hour for a team. Wait a few minutes, then ask with fewer calls."
             )
         }
+        QueryError::AskedToWait { status, words, retry_after } => {
+            write!(formatter, "Plausible answers no queries with this API key for now ({status}).")?;
+            said(formatter, words.as_deref())?;
+            write!(formatter, " It asks to wait: try again in {}, with fewer calls.", waiting_time(*retry_after))
+        }
         QueryError::Redirected => write!(
             formatter,
             "Plausible's address answered with a redirect, which is not followed. Another call will not help: whoever \
@@ -137,7 +145,7 @@ fn plausible(formatter: &mut fmt::Formatter<'_>, site_id: &str, error: &QueryErr
             "Plausible's answer was not the documented JSON. Try again once; if it stays, whoever runs this server \
              should check that PLAUSIBLE_BASE_URL is a Plausible."
         ),
-        QueryError::Unreachable(error) => unreachable(formatter, *error),
+        QueryError::Unreachable(error) => unreachable(formatter, *error, now),
         QueryError::OverBudget { spender, retry_after } => over_budget(formatter, *spender, *retry_after),
     }
 }
@@ -202,8 +210,28 @@ fn over_budget(formatter: &mut fmt::Formatter<'_>, spender: Spender, retry_after
     )
 }
 
-fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Result {
+fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError, now: Timestamp) -> fmt::Result {
     match error {
+        HttpError::Busy { retry_after } => write!(
+            formatter,
+            "Nothing was sent to Plausible: as many questions as may be are waiting for its answer, so it is probably \
+             slow. Try again in {}, with fewer calls at a time.",
+            waiting_time(retry_after)
+        ),
+        HttpError::OutOfService { since, retry_after } => write!(
+            formatter,
+            "Plausible has not answered since {} ({}), so nothing was sent. Try again in {}. If it stays so, tell the \
+             user that Plausible is away; another question will not help.",
+            moment(before(now, since)),
+            age(since),
+            waiting_time(retry_after)
+        ),
+        HttpError::AskedToWait { retry_after } => write!(
+            formatter,
+            "Plausible has asked not to be asked with this API key for a while, so nothing was sent. Try again in {}, \
+             with fewer calls.",
+            waiting_time(retry_after)
+        ),
         HttpError::TimedOut => write!(
             formatter,
             "Plausible took too long to answer. Ask for a shorter date range, fewer metrics or a coarser granularity."
@@ -217,6 +245,20 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Res
              check PLAUSIBLE_BASE_URL and the network.",
             error.words()
         ),
+    }
+}
+
+/// The moment so many seconds before `now`.
+fn before(now: Timestamp, seconds: u32) -> Timestamp {
+    Timestamp(now.0.saturating_sub(u64::from(seconds) * 1000))
+}
+
+/// Whole minutes above two, rounded up: who comes too early is refused again.
+fn waiting_time(seconds: u32) -> String {
+    match seconds {
+        1 => "a second".to_owned(),
+        0..=120 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
     }
 }
 

@@ -80,7 +80,7 @@ fn order(granularity: Granularity) -> Vec<(OrderKey, Direction)> {
 
 fn series<'a, H>(tools: &Tools<'_, H>, query: &'a LegalQuery, answer: Answer, mut warnings: Vec<String>) -> Report<'a> {
     let query = query.query();
-    let series = buckets::complete(&answer, query, tools.now);
+    let series = buckets::complete(&answer, query, answer.counted_until(tools.now));
     if series.to_come > 0 {
         warnings.push(format!("{} buckets that begin after now are left out.", series.to_come));
     }

@@ -38,7 +38,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report of an answer's rows as they are. Whether there are more follows from the page that was asked for.
     pub fn of_page(query: &'a LegalQuery, answer: Answer, warnings: Vec<String>, now: Timestamp) -> Self {
-        let query = query.query();
+        let (query, now) = (query.query(), answer.counted_until(now));
         let shown = answer.rows.len() as u64;
         let truncated = query.page.is_some_and(|page| match answer.total_rows {
             Some(total) => u64::from(page.offset) + shown < total,

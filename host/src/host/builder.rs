@@ -12,7 +12,7 @@ use super::{Host, HostError, Running};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentSource};
 use crate::guest_output::{self, LineSink};
-use crate::in_flight::{FETCHING_REQUESTS, Permits};
+use crate::in_flight::Permits;
 use crate::instance::{self, Services};
 use crate::limits::Limits;
 use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
@@ -135,7 +135,7 @@ impl HostBuilder {
     /// # Errors
     /// When the component, the settings' files or the engine cannot be used.
     pub async fn build(mut self) -> Result<Host, HostError> {
-        let engine = component::engine(&self.instances()).map_err(HostError::Component)?;
+        let engine = component::engine(&self.limits).map_err(HostError::Component)?;
         let component =
             component::load(&engine, &self.component, self.code_cache.as_deref()).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
@@ -152,12 +152,6 @@ impl HostBuilder {
         let workers = Workers::new(engine.clone(), services.clone(), proxy);
         let stage = Stage::default();
         Ok(Host(Arc::new(Running { engine, services, operator, workers, permits, body_room, traces, stage, surface })))
-    }
-
-    /// Limits with room in the engine for the requests that wait for addresses of outsiders as well.
-    fn instances(&self) -> Limits {
-        let concurrent_requests = self.limits.concurrent_requests.saturating_add(FETCHING_REQUESTS);
-        Limits { concurrent_requests, ..self.limits }
     }
 
     /// What the component has while it is asked for its surface: the settings as they are, and nothing that anybody
@@ -179,7 +173,11 @@ impl HostBuilder {
 
     fn services(self) -> Result<Services, HostError> {
         let metrics = Metrics::new();
-        let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http);
+        let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http)
+            .map_err(HostError::Outbound)?
+            .of_host(&self.limits, self.wall_clock.clone())
+            .counted(&metrics);
+        metrics.upstreams().is(outbound_http.upstreams());
         let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
         let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
         Ok(Services {
@@ -188,7 +186,7 @@ impl HostBuilder {
             wall_clock: self.wall_clock,
             limits: self.limits,
             oauth_store: OauthStoreState::new(Arc::new(oauth_store)),
-            outbound_http: outbound_http.map_err(HostError::Outbound)?.counted(&metrics),
+            outbound_http,
             rate_limit: RateLimitState::new(Arc::new(rate_limit)),
             secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
             metrics,

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use hyper_util::client::legacy;
 
 use super::resolver::ResolveError;
+use super::upstreams::BUSY;
 use crate::bindings::outbound_http::Error;
 
 /// The error for a request that got no response head.
@@ -13,7 +14,7 @@ pub(super) fn of_request(error: &legacy::Error) -> Error {
         return match cause {
             ResolveError::NotResolved => Error::NameNotResolved,
             ResolveError::AddressRefused => Error::AddressRefused,
-            ResolveError::Busy => Error::Busy,
+            ResolveError::Busy => BUSY,
         };
     }
     if error.is_connect() {

@@ -24,17 +24,18 @@ pub(super) struct Flight {
 }
 
 impl Flights {
-    /// Joins the exchange under way with an equal `coalesce`, or starts the one that `begin` makes, where it does.
+    /// Joins the exchange under way with an equal `coalesce`, or starts the one that `begin` makes. The error is that of
+    /// `begin`.
     pub(super) fn start<Exchange>(
         self: &Arc<Self>,
         coalesce: Option<String>,
-        begin: impl FnOnce() -> Option<Exchange>,
-    ) -> Option<Arc<Flight>>
+        begin: impl FnOnce() -> Result<Exchange, Error>,
+    ) -> Result<Arc<Flight>, Error>
     where
         Exchange: Future<Output = Outcome> + Send + 'static,
     {
         let Some(key) = coalesce else {
-            return Some(Arc::new(launch(begin()?, None)));
+            return Ok(Arc::new(launch(begin()?, None)));
         };
         // Declared before the guard, so that it is dropped after it: dropping the last holder of a flight locks again.
         let found;
@@ -43,11 +44,11 @@ impl Flights {
         if let Some(flight) = &found
             && flight.is_under_way()
         {
-            return Some(flight.clone());
+            return Ok(flight.clone());
         }
         let flight = Arc::new(launch(begin()?, Some((self.clone(), key.clone()))));
         flights.insert(key, Arc::downgrade(&flight));
-        Some(flight)
+        Ok(flight)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Flight>>> {
@@ -119,7 +120,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 answer()
             };
-            flights.start(key.map(str::to_owned), || Some(exchange)).unwrap()
+            flights.start(key.map(str::to_owned), || Ok(exchange)).unwrap()
         };
         let (first, second) = (start(first), start(second));
         assert_eq!(first.outcome().await.unwrap().body, second.outcome().await.unwrap().body);
@@ -138,9 +139,9 @@ mod tests {
     #[tokio::test]
     async fn a_finished_exchange_is_not_shared() {
         let flights = Arc::new(Flights::default());
-        let first = flights.start(Some("a".into()), || Some(async { answer() })).unwrap();
+        let first = flights.start(Some("a".into()), || Ok(async { answer() })).unwrap();
         first.outcome().await.unwrap();
-        let second = flights.start(Some("a".into()), || Some(async { Err(Error::ConnectFailed) })).unwrap();
+        let second = flights.start(Some("a".into()), || Ok(async { Err(Error::ConnectFailed) })).unwrap();
         assert!(second.outcome().await.is_err());
         assert!(first.outcome().await.is_ok(), "a second call returns the same result");
     }
@@ -148,9 +149,9 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_under_way_is_joined_also_where_none_can_begin() {
         let flights = Arc::new(Flights::default());
-        let none = || None::<std::future::Ready<Outcome>>;
-        assert!(flights.start(Some("a".into()), none).is_none() && flights.start(None, none).is_none());
-        let first = flights.start(Some("a".into()), || Some(std::future::pending())).unwrap();
+        let none = || Err::<std::future::Ready<Outcome>, _>(Error::Busy(1));
+        assert!(flights.start(Some("a".into()), none).is_err() && flights.start(None, none).is_err());
+        let first = flights.start(Some("a".into()), || Ok(std::future::pending())).unwrap();
         assert!(Arc::ptr_eq(&first, &flights.start(Some("a".into()), none).unwrap()));
     }
 
@@ -162,8 +163,8 @@ mod tests {
             let _held = sender;
             std::future::pending().await
         };
-        let flight = flights.start(Some("a".into()), || Some(held)).unwrap();
-        let other = flights.start(Some("a".into()), || Some(async { answer() })).unwrap();
+        let flight = flights.start(Some("a".into()), || Ok(held)).unwrap();
+        let other = flights.start(Some("a".into()), || Ok(async { answer() })).unwrap();
         tokio::task::yield_now().await;
         drop(flight);
         tokio::task::yield_now().await;

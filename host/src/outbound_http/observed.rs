@@ -85,7 +85,9 @@ fn name(outcome: &Result<wit::Response, wit::Error>) -> &'static str {
         Err(wit::Error::TimedOut) => "timed_out",
         Err(wit::Error::ResponseTooLarge) => "response_too_large",
         Err(wit::Error::MalformedResponse) => "malformed_response",
-        Err(wit::Error::Busy) => "busy",
+        Err(wit::Error::Busy(_)) => "busy",
+        Err(wit::Error::OutOfService(_)) => "out_of_service",
+        Err(wit::Error::AskedToWait(_)) => "asked_to_wait",
     }
 }
 
@@ -127,6 +129,7 @@ mod tests {
 
     fn request(reach: wit::Reach, headers: &[(&str, &str)]) -> wit::Request {
         wit::Request {
+            upstream: wit::Upstream::Plausible,
             method: wit::Method::Get,
             url: "https://secret.example/secret?secret".into(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),

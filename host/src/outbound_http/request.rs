@@ -65,6 +65,7 @@ mod tests {
 
     fn request(url: &str, headers: &[(&str, &str)]) -> wit::Request {
         wit::Request {
+            upstream: wit::Upstream::Plausible,
             method: wit::Method::Post,
             url: url.into(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),

@@ -12,7 +12,6 @@ use tokio::task::spawn_blocking;
 use tower_service::Service;
 
 use super::address::is_global;
-use super::fetches::FETCHES;
 
 /// Which addresses count as the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,8 +86,8 @@ async fn look_up(name: String, places: &'static Semaphore) -> Result<Vec<SocketA
 
 /// Invariant: a name that never answers holds at most these threads, whatever becomes of those who asked for it.
 static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_AT_A_TIME);
-/// Twice as many as wait for one at a time; the pool has 512 threads.
-const LOOKUPS_AT_A_TIME: usize = 2 * FETCHES;
+/// Twice as many as wait for one at a time by default; the pool has 512 threads.
+const LOOKUPS_AT_A_TIME: usize = 32;
 
 /// Names under `invalid` never resolve, and a resolver "SHOULD always return immediate negative responses" (RFC 6761,
 /// section 6.4). The component asks for one to learn whether this host checks addresses.

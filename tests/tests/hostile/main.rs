@@ -8,6 +8,7 @@ mod documents;
 mod guests;
 mod http2;
 mod memory;
+mod outages;
 mod raw_http2;
 mod raw_upstream;
 mod smuggling;

@@ -86,6 +86,11 @@ fn error(error: StoreError) -> oauth_store::Error {
 impl outbound_http::Guest for Adapter {
     type Exchange = Exchange;
 
+    /// No account is kept of upstreams: nothing outlives a request here.
+    fn refusal(_: outbound_http::Request) -> Option<outbound_http::Error> {
+        None
+    }
+
     fn send(request: outbound_http::Request) -> outbound_http::Exchange {
         outbound_http::Exchange::new(Exchange::start(request))
     }

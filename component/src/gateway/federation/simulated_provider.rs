@@ -250,5 +250,5 @@ const NOWHERE: [(&str, HttpError); 5] = [
     ("https://192.0.2.1/", HttpError::AddressRefused),
     ("https://private.example/", HttpError::AddressRefused),
     ("https://untrusted.example/", HttpError::TlsFailed),
-    ("https://busy.example/", HttpError::Busy),
+    ("https://busy.example/", HttpError::Busy { retry_after: 1 }),
 ];

@@ -9,7 +9,7 @@ use super::{Federation, FederationError, no_answer, redirect_uri};
 use crate::config::AuthorizationServer;
 use crate::oauth::form::{encode, percent_encode};
 use crate::oauth::transaction::Login;
-use crate::ports::{HttpMethod, HttpRequest, OutboundHttp, Ports, Reach};
+use crate::ports::{HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Upstream};
 
 /// Exchanges a code for the id_token. Nothing else of the answer is of use.
 pub(super) async fn id_token<P: Ports>(
@@ -37,6 +37,7 @@ pub(super) async fn id_token<P: Ports>(
         headers.push(("authorization".to_owned(), basic(&server.client_id, client_secret)));
     }
     let request = HttpRequest {
+        upstream: Upstream::IdentityProvider,
         method: HttpMethod::Post,
         url: provider.token_endpoint.clone(),
         headers,

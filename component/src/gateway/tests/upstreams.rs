@@ -1,6 +1,6 @@
 //! What the server in memory asks: the identity provider, a Plausible and a Sentry that answer as they are told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::super::federation::simulated_provider::SimulatedProvider;
 use crate::ports::{HttpError, HttpRequest, HttpResponse, OutboundHttp};
@@ -14,6 +14,10 @@ pub(super) struct Upstreams {
     pub(super) provider: SimulatedProvider,
     /// What Plausible answers.
     pub(super) plausible: RefCell<Told>,
+    /// What Plausible says in `Retry-After`, if anything.
+    pub(super) retry_after: RefCell<Option<String>>,
+    /// What the host answers in place of Plausible, without sending anything.
+    pub(super) refusal: Cell<Option<HttpError>>,
     /// What Sentry answers.
     pub(super) sentry: RefCell<Told>,
     sent: RefCell<Vec<HttpRequest>>,
@@ -26,7 +30,8 @@ impl Upstreams {
     pub(super) fn new(provider: SimulatedProvider) -> Upstreams {
         let plausible = RefCell::new(Ok((200, r#"{"results":[]}"#.to_owned())));
         let sentry = RefCell::new(Ok((200, "{}".to_owned())));
-        Upstreams { provider, plausible, sentry, sent: RefCell::default() }
+        let (retry_after, refusal) = (RefCell::default(), Cell::default());
+        Upstreams { provider, plausible, retry_after, refusal, sentry, sent: RefCell::default() }
     }
 
     /// The queries that reached Plausible.
@@ -47,13 +52,25 @@ impl Upstreams {
 
 impl OutboundHttp for Upstreams {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let mut headers = Vec::new();
         let told = match () {
-            () if request.url.contains(PLAUSIBLE) => self.plausible.borrow().clone(),
+            () if request.url.contains(PLAUSIBLE) => {
+                if let Some(refusal) = self.refusal.get() {
+                    return Err(refusal);
+                }
+                headers.extend(self.retry_after.borrow().iter().map(|value| ("retry-after".to_owned(), value.clone())));
+                self.plausible.borrow().clone()
+            }
             () if request.url.contains(SENTRY) => self.sentry.borrow().clone(),
             () => return self.provider.send(request).await,
         };
         self.sent.borrow_mut().push(request);
-        told.map(|(status, body)| HttpResponse { status, headers: Vec::new(), body: body.into_bytes() })
+        told.map(|(status, body)| HttpResponse { status, headers, body: body.into_bytes() })
+    }
+
+    async fn refusal(&self, request: &HttpRequest) -> Option<HttpError> {
+        let refusal = self.refusal.get().filter(|_| request.url.contains(PLAUSIBLE));
+        refusal.filter(|error| !matches!(error, HttpError::Busy { .. }))
     }
 }
 

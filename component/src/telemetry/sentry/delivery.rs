@@ -4,7 +4,9 @@
 //! be asked without taking from it. A pause costs a read per envelope and a write per failure, both after the caller has
 //! the answer.
 
-use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, Timestamp};
+use crate::ports::{
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, Timestamp, Upstream,
+};
 
 /// Where envelopes go. It holds the DSN's key, so it has no `Debug`.
 pub struct Destination<'a> {
@@ -19,7 +21,7 @@ pub struct Destination<'a> {
 pub enum Delivery {
     /// Sentry has it.
     Sent,
-    /// Sentry failed a while ago, so nothing was sent.
+    /// Sentry failed a while ago, or the host has no place for another report, so nothing was sent.
     Paused,
     /// Sentry refused it with this status; a pause begins.
     Refused(u16),
@@ -58,6 +60,8 @@ pub async fn deliver(
             pause(store, asked_to_wait(&response)).await;
             Delivery::Refused(response.status)
         }
+        // That many reports are under way says nothing about Sentry.
+        Err(HttpError::Busy { .. }) => Delivery::Paused,
         Err(error) => {
             pause(store, PAUSE_SECONDS).await;
             Delivery::Failed(error)
@@ -79,6 +83,7 @@ fn request(destination: &Destination<'_>, envelope: String) -> HttpRequest {
     let key = destination.public_key;
     let authentication = format!("Sentry sentry_version=7, sentry_client={CLIENT}, sentry_key={key}");
     HttpRequest {
+        upstream: Upstream::Telemetry,
         method: HttpMethod::Post,
         url: destination.url.to_owned(),
         headers: vec![
@@ -142,6 +147,16 @@ mod tests {
         assert_eq!((request.url.as_str(), request.timeout_milliseconds), (DESTINATION.url, 2_000));
         assert!(request.headers.iter().any(|(_, value)| value.ends_with("sentry_key=abc")));
         assert!(store.dump().is_empty(), "success leaves nothing behind");
+    }
+
+    #[test]
+    fn a_host_without_a_place_says_nothing_about_sentry() {
+        let (http, store) = (ScriptedHttp::default(), MemoryStore::new(FixedClock::default()));
+        http.fail(HttpError::Busy { retry_after: 1 });
+        assert_eq!(send(&http, &store), Delivery::Paused);
+        assert!(store.dump().is_empty(), "no pause begins");
+        http.answer(200, "{}");
+        assert_eq!(send(&http, &store), Delivery::Sent);
     }
 
     #[test]

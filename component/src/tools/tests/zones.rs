@@ -107,6 +107,7 @@ fn answer(zone: Zone, (from, to): (i64, i64), time_labels: Vec<String>) -> Answe
         total_rows: None,
         warnings: vec![],
         dimensions: vec![],
+        given: None,
     }
 }
 

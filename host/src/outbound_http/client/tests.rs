@@ -26,6 +26,7 @@ async fn upstream(answer: &'static str, close: bool) -> String {
 
 fn request(url: String, reach: wit::Reach) -> wit::Request {
     wit::Request {
+        upstream: wit::Upstream::Plausible,
         method: wit::Method::Get,
         url,
         headers: Vec::new(),
