@@ -7,6 +7,7 @@
 mod calls;
 mod connections;
 mod instances;
+mod parts;
 mod rate_limit;
 mod requests;
 mod store;
@@ -22,6 +23,7 @@ use calls::Calls;
 use connections::Connections;
 use instances::Instances;
 pub(crate) use instances::{End, LiveInstance};
+use parts::PartStates;
 pub(crate) use rate_limit::CountedRateLimit;
 use rate_limit::Refusals;
 pub(crate) use requests::RequestLabels;
@@ -41,6 +43,7 @@ struct Parts {
     calls: Calls,
     connections: Connections,
     rate_limit: Refusals,
+    parts: PartStates,
 }
 
 impl Metrics {
@@ -57,7 +60,8 @@ impl Metrics {
         let calls = Calls::registered(&mut registry);
         let connections = Connections::registered(&mut registry);
         let rate_limit = Refusals::registered(&mut registry);
-        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit }))
+        let parts = PartStates::registered(&mut registry);
+        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit, parts }))
     }
 
     /// Everything that was counted, in the text format of Prometheus, version 0.0.4.
@@ -78,6 +82,10 @@ impl Metrics {
 
     pub(crate) fn connections(&self) -> &Connections {
         &self.0.connections
+    }
+
+    pub(crate) fn parts(&self) -> &PartStates {
+        &self.0.parts
     }
 
     fn instances(&self) -> &Instances {
@@ -144,7 +152,7 @@ mod tests {
         let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
         assert_eq!(store.get("a").await, Ok(None));
         let text = metrics.encode();
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 15, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 16, "{text}");
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
             let name = line.split(' ').next().unwrap();
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
@@ -161,6 +169,8 @@ mod tests {
             "plausible_mcp_refusals_total{reason=\"deadline\"} 0",
             "plausible_mcp_connections_displaced_total 0",
             "plausible_mcp_rate_limit_refusals_total 0",
+            "plausible_mcp_part_state{part=\"store\",state=\"unknown\"} 1",
+            "plausible_mcp_part_state{part=\"disk\",state=\"away\"} 0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }

@@ -21,6 +21,7 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use crate::bindings::outbound_http as wit;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
+use crate::parts::{self, Parts};
 use crate::traces::RequestSpan;
 use client::Clients;
 pub(crate) use fetches::WAITS;
@@ -40,6 +41,9 @@ pub struct OutboundHttpState {
     flights: Arc<Flights>,
     fetches: Arc<Fetches>,
     metrics: Option<Metrics>,
+    parts: Option<Parts>,
+    /// Nothing is sent.
+    is_unplugged: bool,
 }
 
 /// A request under way, as the component holds it. Dropping the last holder gives the request up.
@@ -73,12 +77,25 @@ impl OutboundHttpState {
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
         let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
-        Ok(Self { clients, flights: Arc::default(), fetches: Arc::default(), metrics: None })
+        let (flights, fetches) = (Arc::default(), Arc::default());
+        Ok(Self { clients, flights, fetches, metrics: None, parts: None, is_unplugged: false })
     }
 
     /// The same with its exchanges counted.
     pub(crate) fn counted(mut self, metrics: &Metrics) -> Self {
         self.metrics = Some(metrics.clone());
+        self
+    }
+
+    /// The same, which tells `parts` what its exchanges come to.
+    pub(crate) fn watched(mut self, parts: &Parts) -> Self {
+        self.parts = Some(parts.clone());
+        self
+    }
+
+    /// The same without a network: nothing is sent, and nobody is waited for.
+    pub(crate) fn unplugged(mut self) -> Self {
+        self.is_unplugged = true;
         self
     }
 
@@ -100,6 +117,7 @@ impl<'a> OutboundHttpView<'a> {
         let host = outsiders_host(request);
         let (clients, fetches) = (self.state.clients.clone(), self.state.fetches.clone());
         let (metrics, span) = (self.state.metrics.clone(), self.caller.and_then(|caller| caller.span.clone()));
+        let parts = self.state.parts.clone();
         self.state.flights.start(request.coalesce.clone(), || {
             let place = match &host {
                 Some(host) => Some(fetches.begin(client, host)?),
@@ -110,8 +128,12 @@ impl<'a> OutboundHttpView<'a> {
                 // Not before: an exchange that is shared instead does not come here.
                 let observed = Observed::start(metrics, span.as_deref(), &request);
                 let request = observed.sent(request);
+                let exchange = parts::Exchange::of(&request);
                 let outcome = clients.exchange(request).await;
                 observed.ended(&outcome);
+                if let Some(parts) = parts {
+                    parts.ended(&exchange, &outcome);
+                }
                 if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
                     fetches.answered(&host);
                 }
@@ -141,6 +163,10 @@ fn outsiders_host(request: &wit::Request) -> Option<String> {
 
 impl wit::Host for OutboundHttpView<'_> {
     fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
+        if self.state.is_unplugged {
+            let exchange = self.refused(&request, wit::Error::NameNotResolved);
+            return Ok(self.table.push(exchange)?);
+        }
         let client = self.caller.and_then(|caller| caller.client);
         let place = outsiders_host(&request).map(|host| self.state.fetches.wait(client, &host));
         let started = match place {
