@@ -1,4 +1,4 @@
-//! The operator's listener: `GET /metrics` and `GET /readyz`, and nothing else. It is apart from the one for clients, so
+//! The operator's listener: `GET /metrics`, `GET /readyz` and `GET /readyz/internal`, and nothing else. It is apart from the one for clients, so
 //! that what it says stays inside. A page in the operator's browser could reach it by a name of its own that it lets
 //! point here (DNS rebinding), so names are answered only where they are this machine's or the operator lists them.
 
@@ -118,7 +118,7 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
         return response(StatusCode::FORBIDDEN, TEXT, "ask by an IP address, or list the name in --admin-hosts\n");
     }
     let path = request.uri().path();
-    if !matches!(path, METRICS | READINESS) {
+    if !matches!(path, METRICS | READINESS | READINESS_OF_INTERNAL) {
         return response(StatusCode::NOT_FOUND, TEXT, "not found\n");
     }
     if request.method() != Method::GET {
@@ -129,10 +129,8 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
     if path == METRICS {
         return response(StatusCode::OK, Metrics::CONTENT_TYPE, host.metrics().encode());
     }
-    match host.ready().await {
-        Ok(()) => response(StatusCode::OK, TEXT, "ready\n"),
-        Err(reason) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
-    }
+    let report = if path == READINESS { host.report().await } else { host.report_for_internal().await };
+    response(report.status, JSON, format!("{}\n", report.body))
 }
 
 /// Whether the request names this listener by an IP address, a name of this machine, or one of `names`. The address of
@@ -178,6 +176,8 @@ fn response(status: StatusCode, content_type: &'static str, text: impl Into<Stri
 
 const METRICS: &str = "/metrics";
 const READINESS: &str = "/readyz";
+const READINESS_OF_INTERNAL: &str = "/readyz/internal";
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// A few scrapers and probes. A further one gets the place of the one that has been quiet for the longest time.
 const CONNECTIONS: usize = 16;

@@ -3,8 +3,10 @@
 mod builder;
 mod health;
 mod observed;
+mod probe;
 mod readiness;
 mod service;
+mod watch;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,9 +34,12 @@ use crate::surface::{Answers, Surface};
 use crate::traces::{RequestSpan, Traces};
 use crate::worker::{self, Workers};
 pub use builder::HostBuilder;
+pub(crate) use health::is_liveness;
 use observed::Observed;
+use probe::Probe;
 pub use readiness::NotReady;
 use readiness::Stage;
+use watch::SettingsRead;
 
 /// Why a host cannot start, or cannot ask the component.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,12 +79,16 @@ pub struct Host(Arc<Running>);
 struct Running {
     engine: Engine,
     services: Arc<Services>,
+    /// For questions that nobody else is asked about.
+    alone: Arc<Services>,
     operator: OperatorPre<Instance>,
     workers: Workers,
     permits: Permits,
     body_room: BodyRoom,
     traces: Option<Arc<dyn Traces>>,
     stage: Stage,
+    probe: Probe,
+    settings_read: SettingsRead,
     surface: Surface,
 }
 
@@ -206,6 +215,11 @@ impl Host {
 
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
+    }
+
+    /// What an instance has that asks nobody.
+    pub(crate) fn alone(&self) -> &Arc<Services> {
+        &self.0.alone
     }
 }
 

@@ -71,6 +71,11 @@ impl Permits {
         })
     }
 
+    /// Whether there is one for another request now.
+    pub(crate) fn has_place(&self) -> bool {
+        self.waited_for.semaphore.available_permits() > 0
+    }
+
     /// Waits until no request is under way.
     pub(crate) async fn all_returned(&self) {
         // Semaphores that are never closed give what they are asked for in the end. Each is kept while the next is

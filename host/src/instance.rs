@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::metrics::{End, LiveInstance, Metrics};
 use crate::oauth_store::{self, OauthStoreState, ReadAhead};
 use crate::outbound_http::{self, Caller, OutboundHttpState};
+use crate::parts::Parts;
 use crate::rate_limit::{self, RateLimitState};
 use crate::secrets::{self, SecretsState};
 use crate::wall_clock::{HostClock, WallClock};
@@ -27,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) wall_clock: WallClock,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    pub(crate) parts: Parts,
     pub(crate) oauth_store: OauthStoreState,
     pub(crate) outbound_http: OutboundHttpState,
     pub(crate) rate_limit: RateLimitState,

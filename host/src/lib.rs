@@ -23,6 +23,7 @@ mod in_flight;
 mod instance;
 mod limits;
 mod metrics;
+mod parts;
 mod refusal;
 mod request_body;
 mod seldom;

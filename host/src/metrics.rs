@@ -7,6 +7,7 @@
 mod calls;
 mod connections;
 mod instances;
+mod parts;
 mod rate_limit;
 mod requests;
 mod store;
@@ -23,6 +24,7 @@ use calls::Calls;
 use connections::Connections;
 use instances::Instances;
 pub(crate) use instances::{End, LiveInstance};
+use parts::PartStates;
 pub(crate) use rate_limit::CountedRateLimit;
 use rate_limit::Refusals;
 pub(crate) use requests::RequestLabels;
@@ -44,6 +46,7 @@ struct Parts {
     connections: Connections,
     rate_limit: Refusals,
     upstreams: Source,
+    parts: PartStates,
 }
 
 impl Metrics {
@@ -61,7 +64,18 @@ impl Metrics {
         let connections = Connections::registered(&mut registry);
         let rate_limit = Refusals::registered(&mut registry);
         let upstreams = Source::registered(&mut registry);
-        Self(Arc::new(Parts { registry, requests, instances, operations, calls, connections, rate_limit, upstreams }))
+        let parts = PartStates::registered(&mut registry);
+        Self(Arc::new(Parts {
+            registry,
+            requests,
+            instances,
+            operations,
+            calls,
+            connections,
+            rate_limit,
+            upstreams,
+            parts,
+        }))
     }
 
     /// Everything that was counted, in the text format of Prometheus, version 0.0.4.
@@ -87,6 +101,10 @@ impl Metrics {
     /// Where the upstreams are that are told of.
     pub(crate) fn upstreams(&self) -> &Source {
         &self.0.upstreams
+    }
+
+    pub(crate) fn parts(&self) -> &PartStates {
+        &self.0.parts
     }
 
     fn instances(&self) -> &Instances {
@@ -156,7 +174,7 @@ mod tests {
         let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
         assert_eq!(store.get("a").await, Ok(None));
         let text = metrics.encode();
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 21, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 22, "{text}");
         drop(http);
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
             let name = line.split(' ').next().unwrap();
@@ -174,6 +192,8 @@ mod tests {
             "plausible_mcp_refusals_total{reason=\"deadline\"} 0",
             "plausible_mcp_connections_displaced_total 0",
             "plausible_mcp_rate_limit_refusals_total 0",
+            "plausible_mcp_part_state{part=\"store\",state=\"unknown\"} 1",
+            "plausible_mcp_part_state{part=\"disk\",state=\"away\"} 0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }

@@ -5,11 +5,13 @@ pub mod contract;
 mod file;
 mod location;
 mod memory;
+mod opening;
 mod read_ahead;
 #[cfg(feature = "redis")]
 mod redis;
 mod self_test;
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::operator::Finding;
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
+pub use opening::OpeningStore;
 use read_ahead::Links;
 pub(crate) use read_ahead::ReadAhead;
 #[cfg(feature = "redis")]
@@ -69,6 +72,14 @@ pub trait OauthStore: Send + Sync + 'static {
     /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+    /// Why an operation failed last, by the name that the log has; `None` where the error of the operation says it all.
+    fn cause(&self) -> Option<&'static str> {
+        None
+    }
+    /// The file in which the records are, where they are in one.
+    fn file(&self) -> Option<PathBuf> {
+        None
     }
 }
 
@@ -206,6 +217,20 @@ impl wit::Host for OauthStoreView<'_> {
         let limit = usize::try_from(limit)?;
         self.notes(|ahead, _| ahead.is_over());
         Ok(self.store.keys(&prefix, after.as_deref(), limit).await.map_err(wit::Error::from))
+    }
+}
+
+impl StoreError {
+    /// The name of the cause where a store does not say anything, for the log.
+    pub(crate) const SILENT: &str = "store_unanswered";
+
+    /// The name of the cause, for the log.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::Unavailable => "store_unavailable",
+            Self::TooLarge => "store_too_large",
+            Self::UnknownOutcome => "store_unknown_outcome",
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 
 pub(crate) mod json;
 
+use std::sync::Arc;
+
 use wasmtime::Store;
 
 use crate::bindings::operator::Guest;
 pub use crate::bindings::operator::{Finding, Grant, GrantPage, Level, OperatorError, Origin, Revocation, Selector};
 use crate::host::{Host, HostError};
-use crate::instance::{Instance, new_store};
+use crate::instance::{Instance, Services, new_store};
 
 impl Host {
     /// Reads the settings, asks each upstream one harmless question, and tests the store. Never empty.
@@ -18,6 +20,18 @@ impl Host {
         let (mut store, operator) = self.operator().await?;
         let mut findings = self.in_time(operator.call_check(&mut store)).await?;
         findings.extend(self.store().findings().await);
+        Ok(findings)
+    }
+
+    /// Reads the settings and nothing else: no upstream is asked, nor the store.
+    ///
+    /// # Errors
+    /// When the component fails, which no setting should make it.
+    pub async fn check_settings(&self) -> Result<Vec<Finding>, HostError> {
+        let (mut store, operator) = self.operator_with(self.alone()).await?;
+        let mut findings = self.in_time(operator.call_check(&mut store)).await?;
+        // What it says of an upstream is that there is no network.
+        findings.retain(|finding| finding.origin == Origin::Settings);
         Ok(findings)
     }
 
@@ -44,7 +58,12 @@ impl Host {
     }
 
     async fn operator(&self) -> Result<(Store<Instance>, Guest), HostError> {
-        let (engine, services, component) = self.parts();
+        let (_, services, _) = self.parts();
+        self.operator_with(services).await
+    }
+
+    async fn operator_with(&self, services: &Arc<Services>) -> Result<(Store<Instance>, Guest), HostError> {
+        let (engine, _, component) = self.parts();
         let mut store = new_store(engine, services);
         let instance = self.in_time(component.instantiate_async(&mut store)).await?;
         Ok((store, instance.plausible_mcp_host_operator().clone()))

@@ -27,6 +27,7 @@ use crate::bindings::outbound_http as wit;
 use crate::in_flight::InFlight;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::parts::{self, Parts};
 use crate::traces::RequestSpan;
 use crate::wall_clock::WallClock;
 use client::Clients;
@@ -49,6 +50,9 @@ pub struct OutboundHttpState {
     flights: Arc<Flights>,
     upstreams: Arc<Upstreams>,
     metrics: Option<Metrics>,
+    parts: Option<Parts>,
+    /// Nothing is sent.
+    is_unplugged: bool,
 }
 
 /// A request under way, as the component holds it. Dropping the last holder gives the request up.
@@ -83,7 +87,8 @@ impl OutboundHttpState {
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
         let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
         let upstreams = Arc::new(Upstreams::new(&Limits::default()));
-        Ok(Self { clients, flights: Arc::default(), upstreams, metrics: None })
+        let flights = Arc::default();
+        Ok(Self { clients, flights, upstreams, metrics: None, parts: None, is_unplugged: false })
     }
 
     /// The same with as many requests under way as `limits` say.
@@ -104,6 +109,18 @@ impl OutboundHttpState {
     /// The same with its exchanges counted.
     pub(crate) fn counted(mut self, metrics: &Metrics) -> Self {
         self.metrics = Some(metrics.clone());
+        self
+    }
+
+    /// The same, which tells `parts` what its exchanges come to.
+    pub(crate) fn watched(mut self, parts: &Parts) -> Self {
+        self.parts = Some(parts.clone());
+        self
+    }
+
+    /// The same without a network: nothing is sent, and nobody is waited for.
+    pub(crate) fn unplugged(mut self) -> Self {
+        self.is_unplugged = true;
         self
     }
 
@@ -128,13 +145,18 @@ impl<'a> OutboundHttpView<'a> {
         let flight = self.state.flights.start(request.coalesce.clone(), || {
             let begun = asked.map(|asked| upstreams.begin(asked, is_crowded)).transpose()?;
             let (clients, metrics) = (self.state.clients.clone(), self.state.metrics.clone());
+            let parts = self.state.parts.clone();
             let (request, span) = (request.clone(), self.caller.and_then(|caller| caller.span.clone()));
             Ok(async move {
                 // Not before: an exchange that is shared instead does not come here.
                 let observed = Observed::start(metrics, span.as_deref(), &request);
                 let request = observed.sent(request);
+                let exchange = parts::Exchange::of(&request);
                 let outcome = clients.exchange(request).await;
                 observed.ended(&outcome);
+                if let Some(parts) = parts {
+                    parts.ended(&exchange, &outcome);
+                }
                 if let Some(begun) = begun {
                     begun.ended(outcome.as_ref());
                 }
@@ -155,6 +177,9 @@ impl<'a> OutboundHttpView<'a> {
         }
         let span = self.caller.and_then(|caller| caller.span.as_deref());
         let outcome = Err(error);
+        if let Some(parts) = &self.state.parts {
+            parts.ended(&parts::Exchange::of(request), &outcome);
+        }
         Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
         Exchange { flight: Flight::over(outcome), waiting: None }
     }
@@ -167,6 +192,10 @@ impl wit::Host for OutboundHttpView<'_> {
     }
 
     fn send(&mut self, request: wit::Request) -> wasmtime::Result<Resource<Exchange>> {
+        if self.state.is_unplugged {
+            let exchange = self.refused(&request, None, wit::Error::NameNotResolved);
+            return Ok(self.table.push(exchange)?);
+        }
         let asked = Asked::of(&request, self.caller.map(|caller| Client::of(caller.client)));
         let upstream = asked.as_ref().map(|asked| asked.upstream);
         let exchange = self.start(&request, asked).unwrap_or_else(|error| self.refused(&request, upstream, error));

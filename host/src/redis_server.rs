@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use crate::outbound_http::{OutboundError, client_tls};
 pub use address::{RedisAddress, RedisAddressError};
 pub(crate) use connection::{Connection, Script, text_of};
-pub(crate) use fault::Fault;
+pub(crate) use fault::{EVICTS, Fault};
 
 /// A server and how to reach it. Clones are the same server.
 #[derive(Clone)]

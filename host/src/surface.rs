@@ -1,6 +1,7 @@
 //! What the component tells the host when it starts: which paths it serves, the largest body of each, the headers that
-//! answers there have, the names that it answers for, and where the client's address stands. The host asks once, by a
-//! request of its own (`component/src/gateway/surface.rs` says how), and knows the grammar of no setting.
+//! answers there have, the names that it answers for, where the client's address stands, and which neighbours it
+//! needs. The host asks once, by a request of its own (`component/src/gateway/surface.rs` says how), and knows the
+//! grammar of no setting.
 //!
 //! Of a component that does not tell, nothing is known: bodies are read whatever path they are for, and refusals have
 //! the headers that are good everywhere.
@@ -28,6 +29,28 @@ pub(crate) struct Surface {
     /// The names that the server answers for, in lower case; `None`: any may be one.
     hosts: Option<Vec<String>>,
     proxy: Option<Proxy>,
+    uses: Uses,
+}
+
+/// What the component uses besides the store and Plausible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// How people sign in at `/internal`; `None`: they do not.
+    pub(crate) sign_in: Option<SignIn>,
+    /// Whether it fetches documents of clients.
+    pub(crate) documents: bool,
+    /// Whether it reports to Sentry.
+    pub(crate) sentry: bool,
+}
+
+/// How people sign in at `/internal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SignIn {
+    /// With tokens of the component's own, which need no provider once they are issued.
+    Tokens,
+    /// With assertions of a provider alone.
+    Assertions,
 }
 
 /// What is the same for every answer to requests for one path.
@@ -59,6 +82,12 @@ struct Told {
     elsewhere: Vec<(String, String)>,
     hosts: Option<Vec<String>>,
     client: Option<ToldProxy>,
+    #[serde(default)]
+    sign_in: Option<SignIn>,
+    #[serde(default)]
+    documents: bool,
+    #[serde(default)]
+    sentry: bool,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +108,8 @@ impl Default for Surface {
     fn default() -> Self {
         let headers = SECURITY_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
         let elsewhere = Answers { headers: headers.into_iter().collect(), are_for_oauth: false };
-        Self { routes: None, elsewhere, hosts: None, proxy: None }
+        let uses = Uses { sign_in: None, documents: true, sentry: true };
+        Self { routes: None, elsewhere, hosts: None, proxy: None, uses }
     }
 }
 
@@ -100,7 +130,18 @@ impl Surface {
             elsewhere: Answers { headers: header_map(&told.elsewhere)?, are_for_oauth: false },
             hosts: told.hosts,
             proxy: told.client.map(proxy).transpose()?,
+            uses: Uses { sign_in: told.sign_in, documents: told.documents, sentry: told.sentry },
         })
+    }
+
+    /// What the component uses; `None` where it does not tell.
+    pub(crate) fn uses(&self) -> Option<Uses> {
+        self.routes.as_ref().map(|_| self.uses)
+    }
+
+    /// How people sign in at `/internal`, as far as that is known.
+    pub(crate) fn sign_in(&self) -> Option<SignIn> {
+        self.uses.sign_in
     }
 
     /// What answers to requests for `path` have.
@@ -202,6 +243,8 @@ pub(crate) mod tests {
             "elsewhere": headers(false),
             "hosts": ["mcp.example.com", "[::1]"],
             "client": { "header": "x-forwarded-for", "hops": 2 },
+            "sign_in": "assertions",
+            "sentry": true,
         });
         Surface::told(body.to_string().as_bytes()).unwrap()
     }
@@ -264,6 +307,13 @@ pub(crate) mod tests {
         let mut direct = head("GET", "/", &[("x-forwarded-for", "192.0.2.1")]);
         direct.extensions.insert(ClientAddress([192, 0, 2, 7].into()));
         assert_eq!(Surface::default().client(&direct), Some([192, 0, 2, 7].into()));
+    }
+
+    #[test]
+    fn neighbours_are_known_where_the_component_tells() {
+        let uses = Uses { sign_in: Some(SignIn::Assertions), documents: false, sentry: true };
+        assert_eq!(told().uses(), Some(uses));
+        assert_eq!((Surface::default().uses(), Surface::default().sign_in()), (None, None));
     }
 
     #[test]

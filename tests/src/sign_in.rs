@@ -8,8 +8,10 @@ mod access;
 mod browser;
 mod client;
 mod deployment;
+mod moody_access;
 
 pub use access::Access;
 pub use browser::{Browser, Form, Page};
 pub use client::{Client, Tokens, VERIFIER};
 pub use deployment::{Deployment, sent_back_to};
+pub use moody_access::{Mood, MoodyAccess};

@@ -50,7 +50,7 @@ async fn whoever_waits_for_a_place_is_answered_too_and_the_host_says_at_once_tha
         waiting.push(stream);
     }
     host.begin_stop();
-    while host.host().ready().await != Err(NotReady::Draining) {
+    while host.host().ready() != Err(NotReady::Draining) {
         tokio::task::yield_now().await;
     }
     held.release(1);

@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! {"routes": [{"path", "body": bytes, 0 where none is read, "oauth": whether errors are OAuth's, "headers": [[name, value]]}],
-//!  "elsewhere": [[name, value]], "hosts": [name] or null, "client": {"header", "hops"} or null}
+//!  "elsewhere": [[name, value]], "hosts": [name] or null, "client": {"header", "hops"} or null,
+//!  "sign_in": "tokens", "assertions" or null, "documents": whether those of clients are fetched, "sentry": whether there is one}
 //! ```
 
 use serde_json::{Value, json};
@@ -43,13 +44,23 @@ pub(super) fn answer(setup: &Result<Setup, ConfigError>) -> Response {
         let header = config.client_ip.header.as_deref()?;
         Some(json!({ "header": header, "hops": config.client_ip.hops }))
     });
+    let server = config.and_then(|config| config.sign_in.as_ref()?.authorization_server.as_ref());
     let answer = json!({
         "routes": Route::ALL.iter().map(|route| describe(*route, config)).collect::<Vec<_>>(),
         "elsewhere": headers(None),
         "hosts": config.map(|config| &config.allowed_hostnames),
         "client": client,
+        "sign_in": config.and_then(sign_in),
+        "documents": server.is_some_and(|server| server.documents.are_on),
+        "sentry": config.is_some_and(|config| config.telemetry.sentry),
     });
     Response::json(200, answer.to_string())
+}
+
+/// How people sign in: with tokens of this server, where it issues any, for which no provider is asked.
+fn sign_in(config: &Config) -> Option<&'static str> {
+    let sign_in = config.sign_in.as_ref()?;
+    Some(if sign_in.authorization_server.is_some() { "tokens" } else { "assertions" })
 }
 
 fn describe(route: Route, config: Option<&Config>) -> Value {
@@ -175,6 +186,30 @@ mod tests {
         ]);
         assert_eq!(proxied["hosts"], json!(["a.example", "b.example"]));
         assert_eq!(proxied["client"], json!({ "header": "x-forwarded-for", "hops": 2 }));
+    }
+
+    #[test]
+    fn the_host_is_told_which_neighbours_the_server_needs() {
+        let needed = |settings: &[(&str, &str)]| {
+            let told = told(settings);
+            [told["sign_in"].clone(), told["documents"].clone(), told["sentry"].clone()]
+        };
+        let assertions = [
+            ("PUBLIC_URL", "https://mcp.example.com"),
+            ("CF_ACCESS_TEAM_DOMAIN", "team"),
+            ("CF_ACCESS_AUD", "tag"),
+            ("ALLOWED_EMAIL_DOMAIN", "example.com"),
+        ];
+        assert_eq!(needed(&SIGN_IN), [json!("tokens"), json!(true), json!(false)]);
+        assert_eq!(needed(&[&SIGN_IN[..], &assertions[1..3]].concat()), [json!("tokens"), json!(true), json!(false)]);
+        assert_eq!(needed(&assertions), [json!("assertions"), json!(false), json!(false)]);
+        assert_eq!(
+            needed(&[("MCP_ALLOWED_HOSTNAMES", "localhost"), ("SENTRY_DSN", "https://key@sentry.example/1")]),
+            [Value::Null, json!(false), json!(true)]
+        );
+        assert_eq!(needed(&[("PUBLIC_URL", "nonsense")]), [Value::Null, json!(false), json!(false)]);
+        let without = [&SIGN_IN[..], &[("CLIENT_METADATA_DOCUMENTS", "off")]].concat();
+        assert_eq!(needed(&without), [json!("tokens"), json!(false), json!(false)]);
     }
 
     #[test]

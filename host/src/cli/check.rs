@@ -25,19 +25,18 @@ pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) ->
     }
 }
 
-/// Refuses to serve with settings that do not work. An upstream that does not answer now may answer later.
+/// Refuses to serve with settings that do not work. Nobody is asked: what neighbours say is found by [`Host::watch`],
+/// which runs beside the server.
 pub(super) async fn before_serving(host: &Host) -> Result<(), CliError> {
-    let mut findings = host.check().await.map_err(failed)?;
-    findings.retain(|finding| finding.level != Level::Ok);
-    for finding in &mut findings {
-        if finding.origin == Origin::Unreachable {
-            finding.level = Level::Warn;
-        }
+    let mut wrong = host.check_settings().await.map_err(failed)?;
+    wrong.retain(|finding| finding.level == Level::Error);
+    for Finding { setting, text, advice, .. } in &wrong {
+        tracing::error!(event = "check", setting, text, advice, "a setting is wrong");
     }
-    eprint!("{}", lines_of(&findings));
-    match findings.iter().any(|finding| finding.level == Level::Error) {
-        true => Err(CliError::Failed("not serving with these settings".to_owned())),
-        false => Ok(()),
+    let settings: Vec<_> = wrong.iter().map(|finding| finding.setting.as_str()).collect();
+    match settings.as_slice() {
+        [] => Ok(()),
+        _ => Err(CliError::Failed(format!("not serving with these settings: {}", settings.join(", ")))),
     }
 }
 

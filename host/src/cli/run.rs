@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,7 @@ use crate::control::{self, ControlSocket};
 use crate::demo::{Demo, announcement};
 use crate::host::{Host, HostBuilder};
 use crate::limits::Limits;
+use crate::oauth_store::OpeningStore;
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -39,20 +41,29 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
     let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
-    let opened = arguments.store.open(&settings).await?;
+    let opened = arguments.store.begin(&settings)?;
     let limits = Limits { instance_requests: arguments.instance_requests, ..Limits::default() };
     let builder = builder(settings, arguments.listen)?.limits(limits);
     let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(exporter.attach(builder)).await?;
+    if let Some(opening) = &opened.opening {
+        // A file that cannot be used is found at once, mostly; one that takes long to open is used as soon as it is.
+        let tried = tokio::time::timeout(OPENING_TIME, opening.tried()).await;
+        tried.unwrap_or(Ok(())).map_err(failed)?;
+    }
     let admin = admin_server(arguments.admin.0, &host).await?.map(|admin| admin.named(arguments.admin_hosts.0));
     let control = arguments.control.as_deref();
     let serving = listen_and_serve(host, arguments.listen, control, told, arguments.drain.0);
-    let served = match admin {
-        Some(admin) => tokio::select! {
-            served = serving => served,
-            never = admin.run() => match never {},
-        },
-        None => serving.await,
+    let admin = async {
+        match admin {
+            Some(admin) => admin.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        error = refused(opened.opening) => Err(error),
+        never = admin => match never {},
     };
     exporter.finish().await;
     served
@@ -79,13 +90,18 @@ async fn listen_and_serve(
         time_to_drain(drain).await;
         drop(stop);
     };
+    let watched = host.clone();
     let control = async {
         if let Some(control) = control {
             // An error says that the sender is gone, which is the sign to stop.
             control.run(host, async move { drop(stopping.changed().await) }).await;
         }
     };
-    let (drained, ()) = tokio::join!(server.run_in_steps(leave, stopped), control);
+    let served = async { tokio::join!(server.run_in_steps(leave, stopped), control) };
+    let (drained, ()) = tokio::select! {
+        served = served => served,
+        never = watched.watch() => match never {},
+    };
     tracing::info!(event = "stopped", drained, "stopped");
     Ok(())
 }
@@ -101,6 +117,17 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
     })?;
     let host = source.host(settings).await?;
     stdio::serve(host, &key, tokio::io::stdin(), tokio::io::stdout()).await.map_err(failed)
+}
+
+/// Ready when the store turns out to be one that cannot be used as it is set up.
+async fn refused(opening: Option<Arc<OpeningStore>>) -> CliError {
+    match opening {
+        Some(opening) => match opening.tried().await {
+            Err(error) => failed(error),
+            Ok(()) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
 }
 
 /// The operator's listener, where one is asked for. It is there before the server listens, and says so.
@@ -170,3 +197,6 @@ fn told_to_stop() -> Result<impl Future<Output = ()>, CliError> {
         }
     })
 }
+
+/// A server listens within a second of its start, whatever the disk does.
+const OPENING_TIME: Duration = Duration::from_millis(300);

@@ -44,10 +44,10 @@ pub(super) struct Looked {
 }
 
 impl StoreArgument {
-    /// Opens the store, and makes it where it is missing.
-    pub(super) async fn open(&self, settings: &Settings) -> Result<Opened, CliError> {
+    /// Begins to open the store, and to make it where it is missing.
+    pub(super) fn begin(&self, settings: &Settings) -> Result<Opened, CliError> {
         match self.location() {
-            Ok(location) => location.open(settings.value(EXTRA_CA_FILE)).await.map_err(failed),
+            Ok(location) => location.begin(settings.value(EXTRA_CA_FILE)).map_err(failed),
             Err(error) => Err(refusal(&error)),
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+use super::probe::Probe;
 use super::readiness::Stage;
+use super::watch::SettingsRead;
 use super::{Host, HostError, Running};
 use crate::bindings::OperatorPre;
 use crate::component::{self, ComponentSource};
@@ -18,11 +20,12 @@ use crate::limits::Limits;
 use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
+use crate::parts::{Part, Parts, WatchedStore};
 use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
 use crate::request_body::BodyRoom;
 use crate::secrets::{Secrets, SecretsState};
 use crate::settings::Settings;
-use crate::surface;
+use crate::surface::{self, Surface};
 use crate::traces::Traces;
 use crate::wall_clock::{self, WallClock};
 use crate::worker::Workers;
@@ -142,43 +145,68 @@ impl HostBuilder {
         let body_room = BodyRoom::new(self.limits.request_bodies_bytes);
         let traces = self.traces.take();
         let token = surface::token();
-        let question = Arc::new(self.services_for_question(&token)?);
+        let (question, alone) = self.services_for_questions(&token)?;
         let services = Arc::new(self.services()?);
         let linked = instance::link(&engine, &component).map_err(mismatch)?;
         let operator = OperatorPre::new(linked.clone()).map_err(mismatch)?;
         let proxy = ProxyPre::new(linked).map_err(mismatch)?;
         tick_epochs(&engine);
         let surface = surface::ask(&proxy, &question, &token).await;
+        mark_what_is_off(&services, &surface);
         let workers = Workers::new(engine.clone(), services.clone(), proxy);
-        let stage = Stage::default();
-        Ok(Host(Arc::new(Running { engine, services, operator, workers, permits, body_room, traces, stage, surface })))
+        let (stage, probe, settings_read) = (Stage::default(), Probe::default(), SettingsRead::default());
+        Ok(Host(Arc::new(Running {
+            engine,
+            services,
+            alone,
+            operator,
+            workers,
+            permits,
+            body_room,
+            traces,
+            stage,
+            probe,
+            settings_read,
+            surface,
+        })))
     }
 
-    /// What the component has while it is asked for its surface: the settings as they are, and nothing that anybody
-    /// else uses or counts.
-    fn services_for_question(&self, token: &str) -> Result<Services, HostError> {
-        let secrets = self.secrets.clone().unwrap_or_else(|| Arc::new(self.settings.clone()));
-        Ok(Services {
-            environment: self.settings.environment(),
-            log: self.log.clone(),
-            wall_clock: self.wall_clock.clone(),
-            limits: self.limits,
-            oauth_store: OauthStoreState::new(Arc::new(MemoryStore::default())),
-            outbound_http: OutboundHttpState::new(None, HttpPolicy::default()).map_err(HostError::Outbound)?,
-            rate_limit: RateLimitState::new(Arc::new(MemoryBuckets::default())),
-            secrets: SecretsState::new(secrets).with_control_token(token),
-            metrics: Metrics::new(),
-        })
+    /// What the component has while it is asked for its surface, and while its settings are read: the settings as they
+    /// are, and nothing that anybody else uses or counts, nor a network. Only the first of the two has the token.
+    fn services_for_questions(&self, token: &str) -> Result<(Arc<Services>, Arc<Services>), HostError> {
+        let outbound_http = OutboundHttpState::new(None, HttpPolicy::default()).map_err(HostError::Outbound)?;
+        let services = || {
+            let metrics = Metrics::new();
+            let secrets = self.secrets.clone().unwrap_or_else(|| Arc::new(self.settings.clone()));
+            Services {
+                environment: self.settings.environment(),
+                log: self.log.clone(),
+                wall_clock: self.wall_clock.clone(),
+                limits: self.limits,
+                parts: Parts::new(metrics.clone()),
+                metrics,
+                oauth_store: OauthStoreState::new(Arc::new(MemoryStore::default())),
+                outbound_http: outbound_http.clone().unplugged(),
+                rate_limit: RateLimitState::new(Arc::new(MemoryBuckets::default())),
+                secrets: SecretsState::new(secrets),
+            }
+        };
+        let (mut question, alone) = (services(), services());
+        question.secrets = question.secrets.with_control_token(token);
+        Ok((Arc::new(question), Arc::new(alone)))
     }
 
     fn services(self) -> Result<Services, HostError> {
         let metrics = Metrics::new();
+        let parts = Parts::new(metrics.clone());
         let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http)
             .map_err(HostError::Outbound)?
             .of_host(&self.limits, self.wall_clock.clone())
-            .counted(&metrics);
+            .counted(&metrics)
+            .watched(&parts);
         metrics.upstreams().is(outbound_http.upstreams());
         let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
+        let oauth_store = WatchedStore::new(Arc::new(oauth_store), parts.clone());
         let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
         Ok(Services {
             environment: self.settings.environment(),
@@ -189,8 +217,25 @@ impl HostBuilder {
             outbound_http,
             rate_limit: RateLimitState::new(Arc::new(rate_limit)),
             secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
+            parts,
             metrics,
         })
+    }
+}
+
+/// Parts that this host does not have.
+fn mark_what_is_off(services: &Services, surface: &Surface) {
+    let parts = &services.parts;
+    if services.oauth_store.store().file().is_none() {
+        parts.off(Part::Disk);
+    }
+    let Some(uses) = surface.uses() else { return };
+    for (part, is_used) in
+        [(Part::SignIn, uses.sign_in.is_some()), (Part::Documents, uses.documents), (Part::Sentry, uses.sentry)]
+    {
+        if !is_used {
+            parts.off(part);
+        }
     }
 }
 

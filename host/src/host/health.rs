@@ -12,7 +12,7 @@ use crate::surface::Surface;
 /// The answer, if the request is for that path. No name of a host is asked for, and nothing else is told.
 pub(super) fn answer(head: &Parts, surface: &Surface) -> Option<Response<ResponseBody>> {
     let path = head.uri.path();
-    if path.strip_suffix('/').unwrap_or(path) != "/healthz" {
+    if !is_liveness(path) {
         return None;
     }
     let (status, text) = match head.method {
@@ -32,6 +32,11 @@ pub(super) fn answer(head: &Parts, surface: &Surface) -> Option<Response<Respons
     }
     tracing::info!(event = "request", route = "/healthz", method = %head.method, status = status.as_u16(), "answered");
     Some(response)
+}
+
+/// Whether that is the path. One slash at the end is the same.
+pub(crate) fn is_liveness(path: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path) == "/healthz"
 }
 
 const ALIVE: &str = r#"{"status":"ok"}"#;

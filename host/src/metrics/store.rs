@@ -1,5 +1,6 @@
 //! Operations of the store, counted around it.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,6 +130,14 @@ impl OauthStore for CountedStore {
 
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         self.store.findings()
+    }
+
+    fn cause(&self) -> Option<&'static str> {
+        self.store.cause()
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        self.store.file()
     }
 }
 

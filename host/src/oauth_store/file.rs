@@ -228,6 +228,10 @@ impl OauthStore for FileStore {
             findings
         })
     }
+
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
 }
 
 impl FileStore {

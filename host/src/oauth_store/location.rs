@@ -8,13 +8,14 @@ mod redis_url;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::{FileStore, MemoryStore, OauthStore, OpenError};
+use super::{FileStore, MemoryStore, OauthStore, OpenError, OpeningStore};
 use crate::component::BUILD_WITH_ALL;
 use crate::outbound_http::OutboundError;
 use crate::rate_limit::{MemoryBuckets, RateLimit};
@@ -39,6 +40,8 @@ pub struct Opened {
     pub store: Arc<dyn OauthStore>,
     /// The limiter that goes with it: what several machines share their records through, they limit through.
     pub rate_limit: Arc<dyn RateLimit>,
+    /// What opens the store, where that may take time.
+    pub opening: Option<Arc<OpeningStore>>,
 }
 
 /// Why there is no such location, or no store at it. The texts say what to do, and show nothing of what was written,
@@ -102,17 +105,48 @@ impl StoreLocation {
     /// # Errors
     /// When it cannot be used as it is now.
     pub async fn open(&self, extra_ca_file: Option<&str>) -> Result<Opened, LocationError> {
-        let store: Arc<dyn OauthStore> = match self {
-            Self::Memory => Arc::new(MemoryStore::default()),
-            Self::File(path) => open_file(path.clone()).await?,
-            Self::StateFolder(folder) => {
-                let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
-                made.map_err(|error| LocationError::NoStateFolder(folder.clone(), error.to_string()))?;
-                open_file(folder.join(FILE)).await?
-            }
-            Self::Redis(url) => return url.open(extra_ca_file),
-        };
-        Ok(Opened { store, rate_limit: Arc::new(MemoryBuckets::default()) })
+        let Some(path) = self.path() else { return self.open_without_file(extra_ca_file) };
+        let (location, shown) = (self.clone(), path.clone());
+        let opened = spawn_blocking(move || location.open_file(&path)).await;
+        let failed = |error: tokio::task::JoinError| OpenError::Failed(shown, error.to_string());
+        let store = opened.map_err(|error| LocationError::File(failed(error))).and_then(|store| store)?;
+        Ok(Opened { store, rate_limit: Arc::new(MemoryBuckets::default()), opening: None })
+    }
+
+    /// The same for a server that starts whatever its neighbours do: a file is opened while the store is used already,
+    /// and tried again while another process holds it, or its disk is full or broken. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the location cannot be used as it is written. [`OpeningStore::tried`] tells of a file that cannot be used.
+    pub fn begin(&self, extra_ca_file: Option<&str>) -> Result<Opened, LocationError> {
+        let Some(path) = self.path() else { return self.open_without_file(extra_ca_file) };
+        let (location, file) = (self.clone(), path.clone());
+        let opening = Arc::new(OpeningStore::begin(path, Arc::new(move || location.open_file(&file))));
+        Ok(Opened { store: opening.clone(), rate_limit: Arc::new(MemoryBuckets::default()), opening: Some(opening) })
+    }
+
+    fn open_without_file(&self, extra_ca_file: Option<&str>) -> Result<Opened, LocationError> {
+        if let Self::Redis(url) = self {
+            return url.open(extra_ca_file);
+        }
+        let (store, rate_limit) = (Arc::new(MemoryStore::default()), Arc::new(MemoryBuckets::default()));
+        Ok(Opened { store, rate_limit, opening: None })
+    }
+
+    /// Opens the file at `path`, in the folder that is made where it is this program's own. Blocks.
+    fn open_file(&self, path: &Path) -> Result<Arc<dyn OauthStore>, LocationError> {
+        if let Self::StateFolder(folder) = self {
+            let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
+            made.map_err(|error| match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    LocationError::File(OpenError::Full(path.to_owned()))
+                }
+                _ => LocationError::NoStateFolder(folder.clone(), error.to_string()),
+            })?;
+        }
+        let store = FileStore::open(path).map_err(LocationError::File)?;
+        Ok(Arc::new(store))
     }
 
     /// The file, where there is one or will be.
@@ -125,11 +159,23 @@ impl StoreLocation {
     }
 }
 
-async fn open_file(path: PathBuf) -> Result<Arc<dyn OauthStore>, LocationError> {
-    let shown = path.clone();
-    let opened = spawn_blocking(move || FileStore::open(&path)).await;
-    let opened = opened.map_err(|error| OpenError::Failed(shown, error.to_string()));
-    Ok(Arc::new(opened.and_then(|store| store).map_err(LocationError::File)?))
+impl LocationError {
+    /// Whether it is a fault of what the operator has set up, and does not pass by itself.
+    pub fn is_of_settings(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_of_settings(),
+            _ => true,
+        }
+    }
+
+    /// The name of the cause, for the log.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.cause(),
+            Self::NoStateFolder(..) => "store_no_folder",
+            _ => "misconfigured",
+        }
+    }
 }
 
 impl std::fmt::Display for LocationError {

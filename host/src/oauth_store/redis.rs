@@ -13,12 +13,14 @@
 //! had. So where there are or should be replicas, what can write is answered when they have what it did or found; else
 //! its outcome is unknown. Where too few follow, nothing is written, and what is to be removed is removed without being
 //! acknowledged. A server that has become a replica is not read either: it may not know yet what its new primary was told.
+//! Nor is one that evicts the sets above: a revocation would miss grants.
 
 mod findings;
 mod pool;
 mod replicas;
 
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::Value;
@@ -36,6 +38,8 @@ pub struct RedisStore {
     pool: Pool,
     scripts: Scripts,
     complaints: Seldom,
+    /// Why an operation failed last.
+    cause: Mutex<Option<&'static str>>,
 }
 
 struct Scripts {
@@ -81,7 +85,12 @@ struct Page {
 impl RedisStore {
     /// The records on `server`. Connects when it is first asked for something, and again whenever that is needed.
     pub fn new(server: RedisServer) -> Self {
-        Self { pool: Pool::new(server), scripts: Scripts::default(), complaints: Seldom::default() }
+        Self {
+            pool: Pool::new(server),
+            scripts: Scripts::default(),
+            complaints: Seldom::default(),
+            cause: Mutex::default(),
+        }
     }
 
     /// Runs a script that may change the record `key`. Never runs it twice: it may have been executed.
@@ -170,6 +179,7 @@ impl RedisStore {
 
     /// Says in the log, once in a while, what is wrong.
     fn complain(&self, fault: &Fault) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.cause());
         if self.complaints.is_due(Instant::now()) {
             let server = self.pool.server().address();
             tracing::warn!(event = "store_failed", %server, cause = %fault, "the store does not work");
@@ -262,6 +272,10 @@ impl OauthStore for RedisStore {
 
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(findings::of(self))
+    }
+
+    fn cause(&self) -> Option<&'static str> {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,6 +17,20 @@ pub(crate) enum Fault {
     Unconfirmed(String),
 }
 
+/// What a fault is about, as far as it makes a difference to an operator.
+enum Trouble {
+    Unreachable,
+    Unanswered,
+    Replicas,
+    Full,
+    IsReplica,
+    Evicts,
+    SignIn,
+    Busy,
+    Disk,
+    Other,
+}
+
 impl Fault {
     /// What the answer `error` of the library means for a command that was sent.
     pub(super) fn of(error: &RedisError) -> Self {
@@ -54,6 +68,41 @@ impl Fault {
     /// Whether the server works, and its replicas are missing.
     pub(crate) fn is_of_replicas(&self) -> bool {
         matches!(self, Self::Unconfirmed(_)) || self.has_code("NOREPLICAS")
+    }
+
+    /// The name of the cause, for the log.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self.trouble() {
+            Trouble::Unreachable => "store_unreachable",
+            Trouble::Unanswered => "store_unanswered",
+            Trouble::Replicas => "store_replicas_missing",
+            Trouble::Full => "store_full",
+            Trouble::IsReplica => "store_is_replica",
+            Trouble::Evicts => "store_evicts",
+            Trouble::SignIn => "store_sign_in",
+            Trouble::Busy => "store_busy",
+            Trouble::Disk => "store_disk_failed",
+            Trouble::Other => "store_refuses",
+        }
+    }
+
+    fn trouble(&self) -> Trouble {
+        let code = match self {
+            Self::Unreachable(_) => return Trouble::Unreachable,
+            Self::Unanswered(_) => return Trouble::Unanswered,
+            Self::Unconfirmed(_) => return Trouble::Replicas,
+            Self::Refused(words) | Self::Failed(words) => words.split(' ').next().unwrap_or_default(),
+        };
+        match code {
+            "OOM" => Trouble::Full,
+            "NOREPLICAS" => Trouble::Replicas,
+            "READONLY" | "MASTERDOWN" => Trouble::IsReplica,
+            EVICTS => Trouble::Evicts,
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => Trouble::SignIn,
+            "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => Trouble::Busy,
+            "MISCONF" => Trouble::Disk,
+            _ => Trouble::Other,
+        }
     }
 
     /// Whether the server answered with this code.
@@ -96,6 +145,9 @@ const REFUSALS: [&str; 16] = [
     "WRONGPASS",
 ];
 
+/// The code of our own refusal of a server that evicts what must not be evicted.
+pub(crate) const EVICTS: &str = "EVICTS";
+
 /// Those of them that end without anybody's help.
 const PASSING: [&str; 6] = ["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"];
 
@@ -137,6 +189,23 @@ mod tests {
         assert!(Fault::of_connecting(&error).has_code("WRONGPASS"));
         let closed = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         assert!(matches!(Fault::of_connecting(&closed.into()), Fault::Unreachable(_)));
+    }
+
+    #[test]
+    fn a_cause_is_named_by_the_servers_code() {
+        for (reply, cause) in [
+            ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", "store_full"),
+            ("-READONLY You can't write against a read only replica.\r\n", "store_is_replica"),
+            ("-WRONGPASS invalid username-password pair\r\n", "store_sign_in"),
+            ("-LOADING Redis is loading the dataset in memory\r\n", "store_busy"),
+            ("-NOREPLICAS Not enough good replicas to write.\r\n", "store_replicas_missing"),
+            ("-MISCONF Redis is configured to save RDB snapshots\r\n", "store_disk_failed"),
+            ("-ERR something\r\n", "store_refuses"),
+        ] {
+            assert_eq!(fault(reply).cause(), cause);
+        }
+        assert_eq!(Fault::Refused(format!("{EVICTS} allkeys-lru")).cause(), "store_evicts");
+        assert_eq!(Fault::Unreachable("EVICTS".to_owned()).cause(), "store_unreachable");
     }
 
     #[test]

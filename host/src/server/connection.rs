@@ -24,7 +24,7 @@ use super::bare_answers::BareAnswers;
 use super::http2_streams::Http2Streams;
 use super::places::Activity;
 use super::timed_stream::TimedStream;
-use crate::host::{ClientAddress, Host};
+use crate::host::{ClientAddress, Host, is_liveness};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, ResponseBody};
 
@@ -133,6 +133,9 @@ impl Connection {
         if !header_fits(request.headers(), target_bytes, self.host.limits()) {
             return self.host.refuse(&request, Refusal::LargeHeader);
         }
+        if self.activity.is_extra() && !is_liveness(request.uri().path()) {
+            return self.host.refuse(&request, Refusal::Busy);
+        }
         request.extensions_mut().insert(ClientAddress(self.peer));
         let arrival = Arc::new(self.activity.request());
         let request = request.map(|body| Arriving::new(body, arrival.clone()));
@@ -143,7 +146,7 @@ impl Connection {
 async fn answer(connection: Connection, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let is_http1 = request.version() < http::Version::HTTP_2;
     let mut answer = connection.handle(request).await;
-    if is_http1 && connection.host.is_draining() {
+    if is_http1 && (connection.host.is_draining() || connection.activity.is_extra()) {
         // RFC 9112, section 9.6: a client that has read this sends its next request over another connection.
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

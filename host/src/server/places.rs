@@ -25,6 +25,8 @@ pub(crate) struct Places(Arc<Shared>);
 struct Shared {
     free: Arc<Semaphore>,
     all: usize,
+    /// For those who come while all connections are at work.
+    extra: Arc<Semaphore>,
     taken: Mutex<BTreeMap<u64, Activity>>,
     /// The moments so far: they are counted, not measured.
     moments: AtomicU64,
@@ -44,6 +46,8 @@ pub(crate) struct Activity(Arc<State>);
 
 struct State {
     shared: Arc<Shared>,
+    /// Whether it has an extra place, in which nothing is asked of the component.
+    is_extra: bool,
     /// The moment of the last sign of its client.
     last_sign: AtomicU64,
     /// Those whose head is there, and of them those that are whole.
@@ -66,17 +70,22 @@ pub(crate) struct Request {
 impl Places {
     /// So many places, all of them free. Connections that are displaced are counted in `metrics`.
     pub(crate) fn new(all: usize, metrics: Metrics) -> Self {
-        let free = Arc::new(Semaphore::new(all));
-        Self(Arc::new(Shared { free, all, taken: Mutex::default(), moments: AtomicU64::new(0), metrics }))
+        let (free, extra) = (Arc::new(Semaphore::new(all)), Arc::new(Semaphore::new(EXTRA)));
+        Self(Arc::new(Shared { free, all, extra, taken: Mutex::default(), moments: AtomicU64::new(0), metrics }))
     }
 
-    /// Takes a place, if need be that of another connection; waits while all of them are at work.
+    /// Takes a place, if need be that of another connection. While all of them are at work it is an extra one, so that
+    /// who asks whether the server is alive is told; while these are taken too, it is waited for.
     pub(crate) async fn take(&self) -> Place {
         loop {
             if let Ok(permit) = self.0.free.clone().try_acquire_owned() {
                 return Place::taken(&self.0, permit);
             }
-            self.0.displace();
+            if !self.0.displace()
+                && let Ok(permit) = self.0.extra.clone().try_acquire_owned()
+            {
+                return Place::extra(&self.0, permit);
+            }
             if let Ok(Ok(permit)) = timeout(PAUSE, self.0.free.clone().acquire_owned()).await {
                 return Place::taken(&self.0, permit);
             }
@@ -93,20 +102,24 @@ impl Places {
     /// Waits until no place is taken.
     pub(crate) async fn all_free(&self) {
         let all = u32::try_from(self.0.all).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
+        let extra = u32::try_from(EXTRA).unwrap_or(u32::MAX);
+        // The semaphores are never closed. Nobody gets an extra place any more.
         let _all = self.0.free.acquire_many(all).await;
+        let _extra = self.0.extra.acquire_many(extra).await;
     }
 }
 
 impl Shared {
-    /// Asks the connection to go that has been quiet for the longest time, if one is quiet.
-    fn displace(&self) {
+    /// Asks the connection to go that has been quiet for the longest time; whether one is quiet, and about to go.
+    fn displace(&self) -> bool {
         let taken = self.taken();
-        let quiet = taken.values().filter(|activity| activity.is_quiet() && !activity.is_asked_to_go());
-        if let Some(activity) = quiet.min_by_key(|activity| activity.0.last_sign.load(Ordering::Relaxed)) {
+        let quiet = || taken.values().filter(|activity| activity.is_quiet());
+        let staying = quiet().filter(|activity| !activity.is_asked_to_go());
+        if let Some(activity) = staying.min_by_key(|activity| activity.0.last_sign.load(Ordering::Relaxed)) {
             activity.0.is_asked_to_go.store(true, Ordering::Relaxed);
             activity.0.asked_to_go.notify_one();
         }
+        quiet().next().is_some()
     }
 
     fn moment(&self) -> u64 {
@@ -120,9 +133,18 @@ impl Shared {
 
 impl Place {
     fn taken(shared: &Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        Self::new(shared, permit, false)
+    }
+
+    fn extra(shared: &Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        Self::new(shared, permit, true)
+    }
+
+    fn new(shared: &Arc<Shared>, permit: OwnedSemaphorePermit, is_extra: bool) -> Self {
         let number = shared.moment();
         let activity = Activity(Arc::new(State {
             shared: shared.clone(),
+            is_extra,
             last_sign: AtomicU64::new(number),
             requests: AtomicUsize::new(0),
             requests_at_work: AtomicUsize::new(0),
@@ -187,6 +209,12 @@ impl Activity {
         Request { activity: self.clone(), is_whole: AtomicBool::new(false) }
     }
 
+    /// Whether its place is an extra one: all others are at work, and there is room for no request that needs an answer of
+    /// the component.
+    pub(crate) fn is_extra(&self) -> bool {
+        self.0.is_extra
+    }
+
     /// Whether there is no request, and no answer left to send.
     pub(crate) fn is_idle(&self) -> bool {
         self.0.requests.load(Ordering::Relaxed) == 0 && !self.0.is_sending.load(Ordering::Relaxed)
@@ -224,6 +252,8 @@ impl Drop for Request {
     }
 }
 
+/// A few probes, and those who are told that the server is busy.
+const EXTRA: usize = 8;
 /// Whoever is asked to go is gone sooner; where nobody could be asked, somebody may be quiet after it.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -331,19 +361,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_is_waited_for_while_all_are_at_work() {
+    async fn there_are_a_few_extra_places_while_all_are_at_work() {
         let places = places(1);
         let place = places.take().await;
+        assert!(!place.activity().is_extra());
         let request = place.activity().request();
         request.arrived();
-        let mut waiting = std::pin::pin!(places.take());
-        assert!(timeout(PAUSE * 3, waiting.as_mut()).await.is_err());
-        drop(request);
+        let mut extra = Vec::new();
+        for _ in 0..EXTRA {
+            let place = timeout(PATIENCE, places.take()).await.expect("an extra place");
+            assert!(place.activity().is_extra());
+            let request = place.activity().request();
+            request.arrived();
+            extra.push((place, request));
+        }
+        assert!(timeout(PAUSE * 3, places.take()).await.is_err(), "they are at work too");
+        assert!(!is_displaced(&place));
+        drop(extra);
+        assert!(timeout(PATIENCE, places.take()).await.is_ok());
+        assert!(places.all_free().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_an_extra_place_while_somebody_is_quiet() {
+        let places = places(1);
+        let place = places.take().await;
         let making_room = async {
             place.displaced().await;
             drop(place);
         };
-        let both = timeout(PATIENCE, async { tokio::join!(waiting, making_room) });
-        assert!(both.await.is_ok(), "nobody is asked to go");
+        let (next, ()) = timeout(PATIENCE, async { tokio::join!(places.take(), making_room) }).await.expect("a place");
+        assert!(!next.activity().is_extra());
     }
 }

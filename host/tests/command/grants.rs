@@ -29,7 +29,7 @@ impl Served {
         let environment: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (listen, socket) = (address.to_string(), folder.file("socket"));
         let arguments = ["serve", "--store", "memory", "--listen", &listen, "--control", &socket];
-        // The process asks the provider before it listens, so the waiting must leave this thread to the provider.
+        // The process asks the provider when it starts, so the waiting must leave this thread to the provider.
         let arguments = arguments.map(str::to_owned);
         let environment: Vec<_> = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let process = tokio::task::spawn_blocking(move || {

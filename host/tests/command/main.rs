@@ -10,6 +10,7 @@ mod grants;
 mod health;
 mod process;
 mod serve;
+mod starting;
 mod stdio;
 mod store;
 mod upstream;

@@ -28,8 +28,14 @@ impl Process {
     /// compiled in a folder of the tests, and `serve` stops when it is told to, unless the environment or the arguments
     /// say otherwise.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"))
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"));
+        command.args(arguments);
+        Self::start_command(command, environment)
+    }
+
+    /// The same with a command that starts it.
+    pub(crate) fn start_command(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_clear()
             .env("PLAUSIBLE_MCP_STORE", "memory")
             .env("PLAUSIBLE_MCP_DRAIN", "0")

@@ -27,7 +27,7 @@ fn a_request_in_flight_is_answered_before_the_server_stops() {
     let (release, released) = channel::<()>();
     let (arrived, released) = (Mutex::new(arrived), Mutex::new(released));
     let base_url = upstream::start(move |body| {
-        // `serve` may ask something of its own before it listens; only the call of this test waits.
+        // `serve` asks something of its own; only the call of this test waits.
         if body.contains("event:page") {
             arrived.lock().unwrap().send(()).unwrap();
             released.lock().unwrap().recv().unwrap();

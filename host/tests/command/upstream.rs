@@ -1,13 +1,18 @@
 //! A server in Plausible's place, on a loopback port of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
 /// The address of the server, as a value of `PLAUSIBLE_BASE_URL`. It lives as long as the test process.
 pub(crate) fn start(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    start_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer)
+}
+
+/// The same at an address of one's choice.
+pub(crate) fn start_at(address: SocketAddr, answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind(address).expect("a loopback port");
     let address = listener.local_addr().expect("a bound listener has an address");
     let answer = Arc::new(answer);
     thread::spawn(move || {

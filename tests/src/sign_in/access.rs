@@ -44,19 +44,24 @@ impl Access {
 
     /// What the host is set up with, secrets included: addresses at `example.com` are let in.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("PUBLIC_URL", format!("http://{}", self.host)),
-            ("ACCESS_CLIENT_ID", APPLICATION.to_owned()),
-            ("ACCESS_CLIENT_SECRET", ACCESS_SECRET.to_owned()),
-            ("ACCESS_ISSUER", self.provider.issuer()),
-            ("CF_ACCESS_TEAM_DOMAIN", self.provider.team_domain().to_owned()),
-            ("COOKIE_ENCRYPTION_KEY", SERVER_KEY.to_owned()),
-            ("ALLOWED_EMAIL_DOMAIN", "example.com".to_owned()),
-            ("PLAUSIBLE_API_KEY", DEMO_KEY.to_owned()),
-            ("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE.to_owned()),
-            ("LOG_LEVEL", "debug".to_owned()),
-        ]
+        settings_at(&self.provider, self.host)
     }
+}
+
+/// What a host that listens at `host` is set up with to sign in at `provider`.
+pub(super) fn settings_at(provider: &SimulatedAccess, host: SocketAddr) -> Vec<(&'static str, String)> {
+    vec![
+        ("PUBLIC_URL", format!("http://{host}")),
+        ("ACCESS_CLIENT_ID", APPLICATION.to_owned()),
+        ("ACCESS_CLIENT_SECRET", ACCESS_SECRET.to_owned()),
+        ("ACCESS_ISSUER", provider.issuer()),
+        ("CF_ACCESS_TEAM_DOMAIN", provider.team_domain().to_owned()),
+        ("COOKIE_ENCRYPTION_KEY", SERVER_KEY.to_owned()),
+        ("ALLOWED_EMAIL_DOMAIN", "example.com".to_owned()),
+        ("PLAUSIBLE_API_KEY", DEMO_KEY.to_owned()),
+        ("PLAUSIBLE_DEFAULT_SITE_ID", DEMO_SITE.to_owned()),
+        ("LOG_LEVEL", "debug".to_owned()),
+    ]
 }
 
 /// The application at Access that stands for the host.

@@ -1,9 +1,11 @@
 //! The operator's listener of a host, and what asks it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use plausible_mcp_host::{AdminServer, Host};
 use plausible_mcp_tests::http_client::{self, Answer, Request};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -60,10 +62,37 @@ impl Operator {
         value(&self.metrics().await, name)
     }
 
-    /// Status and text of the readiness.
+    /// Status of the readiness, and its word in the body.
     pub(crate) async fn readiness(&self) -> (u16, String) {
-        let answer = self.ask("GET", "/readyz").await;
-        (answer.status, answer.text().trim_end().to_owned())
+        let (status, body) = self.report("/readyz").await;
+        (status, body["status"].as_str().expect("a word").to_owned())
+    }
+
+    /// Status and body of the answer at `/readyz` or `/readyz/internal`.
+    pub(crate) async fn report(&self, path: &str) -> (u16, Value) {
+        let answer = self.ask("GET", path).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        (answer.status, answer.json())
+    }
+
+    /// State and cause of a part, as `/readyz` tells them.
+    pub(crate) async fn part(&self, name: &str) -> (String, Option<String>) {
+        let (_, body) = self.report("/readyz").await;
+        let text = |member: &str| body[name][member].as_str().map(str::to_owned);
+        (text("state").expect("a state"), text("cause"))
+    }
+
+    /// Waits until `/readyz` or `/readyz/internal` is answered with `status`; the body of that answer.
+    pub(crate) async fn until(&self, path: &str, status: u16) -> Value {
+        let soon = async {
+            loop {
+                match self.report(path).await {
+                    (found, body) if found == status => return body,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, soon).await.unwrap_or_else(|_| panic!("{path} is not {status}"))
     }
 }
 
@@ -72,3 +101,6 @@ pub(crate) fn value(metrics: &str, name: &str) -> f64 {
     let rest = |line: &'_ str| line.strip_prefix("plausible_mcp_")?.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     metrics.lines().find_map(rest).unwrap_or(0.0)
 }
+
+/// Longer than a busy machine takes to find out.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ mod hosts;
 mod limits;
 mod partition;
 mod replication;
+mod starting;
 mod tls;
 
 use std::time::Duration;

@@ -227,7 +227,8 @@ fn the_operators_guide_lists_every_cause() {
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
         .map(|(cause, _)| cause.to_owned())
         .collect();
-    let causes = causes_below(&source.join("src"));
+    let mut causes = causes_below(&source.join("src"));
+    causes.extend(causes_below(&source.join("../host/src")));
     assert!(causes.len() > 80, "{}", causes.len());
     let missing: Vec<_> = causes.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/operate.md, Troubleshooting, does not say what to do about {missing:?}");
@@ -243,7 +244,7 @@ fn causes_below(folder: &Path) -> BTreeSet<String> {
             causes.extend(causes_below(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("causes.rs") {
             let text = fs::read_to_string(&entry).expect("a source file");
-            for start in ["pub fn reason(", "pub fn cause("] {
+            for start in ["pub fn reason(", "pub fn cause(", "pub(crate) fn cause("] {
                 for body in text.split(start).skip(1) {
                     let body = body.split("\n    }\n").next().unwrap_or_default();
                     causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));

@@ -20,6 +20,8 @@ pub enum OpenError {
     NoFolder(PathBuf),
     /// It must not be written; the cause.
     Denied(PathBuf, String),
+    /// Its disk has no room for it.
+    Full(PathBuf),
     /// The system failed; the cause.
     Failed(PathBuf, String),
 }
@@ -34,6 +36,7 @@ impl OpenError {
             }
             // redb says so of a file that does not begin with its mark.
             ErrorKind::InvalidData | ErrorKind::IsADirectory => Self::NotAStore(path.to_owned()),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path.to_owned()),
             ErrorKind::UnexpectedEof => Self::Damaged(path.to_owned(), "it is cut off".to_owned()),
             _ => Self::Failed(path.to_owned(), error.to_string()),
         }
@@ -51,6 +54,33 @@ impl OpenError {
             redb::Error::Corrupted(cause) => Self::Damaged(path.to_owned(), cause),
             redb::Error::Io(error) => Self::of_system(path, &error),
             error => Self::Failed(path.to_owned(), error.to_string()),
+        }
+    }
+}
+
+impl OpenError {
+    /// Whether the store cannot be used as it is set up. The others pass by themselves, or when the disk is well.
+    pub fn is_of_settings(&self) -> bool {
+        match self {
+            Self::NotAStore(_) | Self::OtherVersion(_) | Self::Damaged(..) | Self::NoFolder(_) | Self::Denied(..) => {
+                true
+            }
+            Self::InUse(_) | Self::Gone(_) | Self::Full(_) | Self::Failed(..) => false,
+        }
+    }
+
+    /// The name of the cause, for the log.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::InUse(_) => "store_in_use",
+            Self::NotAStore(_) => "store_foreign_file",
+            Self::OtherVersion(_) => "store_other_version",
+            Self::Damaged(..) => "store_damaged",
+            Self::Gone(_) => "store_gone",
+            Self::NoFolder(_) => "store_no_folder",
+            Self::Denied(..) => "store_denied",
+            Self::Full(_) => "store_full",
+            Self::Failed(..) => "store_not_opened",
         }
     }
 }
@@ -96,6 +126,11 @@ impl std::fmt::Display for OpenError {
                 out,
                 "the store {} cannot be written ({cause}); let the server's user write to the file and its folder, or \
                  choose another path with --store file:PATH",
+                path.display()
+            ),
+            Self::Full(path) => write!(
+                out,
+                "the disk of the store {} is full; make room, or choose another path with --store file:PATH",
                 path.display()
             ),
             Self::Failed(path, cause) => write!(

@@ -212,6 +212,7 @@ async fn every_refusal_names_the_file_and_what_to_do() {
         OpenError::Gone(path.clone()),
         OpenError::NoFolder(path.clone()),
         OpenError::Denied(path.clone(), cause.clone()),
+        OpenError::Full(path.clone()),
         OpenError::Failed(path, cause),
     ] {
         let text = error.to_string();

@@ -34,7 +34,7 @@ impl RedisUrl {
     pub(super) fn open(&self, extra_ca_file: Option<&str>) -> Result<Opened, LocationError> {
         let server = RedisServer::new(self.address()?, extra_ca_file).map_err(LocationError::RedisTls)?;
         let rate_limit = Arc::new(RedisBuckets::new(server.clone()));
-        Ok(Opened { store: Arc::new(RedisStore::new(server)), rate_limit })
+        Ok(Opened { store: Arc::new(RedisStore::new(server)), rate_limit, opening: None })
     }
 
     #[cfg(not(feature = "redis"))]

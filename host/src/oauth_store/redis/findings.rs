@@ -142,22 +142,30 @@ fn durability(info: &str, appendfsync: Option<&str>) -> Option<Finding> {
 }
 
 /// Every record has a time to live, so `volatile-*` may evict it: its sign-in ends early, and that is all, for what is
-/// missing is refused. `allkeys-*` may also evict the sets that list the records: grants would be missed by a
-/// revocation, and that must not be.
+/// missing is refused.
 fn eviction(info: &str) -> Option<Finding> {
-    let policy = field(info, "maxmemory_policy")?;
-    if policy == "noeviction" || field(info, "maxmemory") == Some("0") {
-        return None;
-    }
     let advice = "set maxmemory-policy noeviction";
-    Some(match policy.starts_with("volatile-") {
-        true => warn(format!("maxmemory-policy is {policy}: when memory is full, sign-ins end early"), advice),
-        false => error(
-            Origin::Answer,
-            format!("maxmemory-policy is {policy}: when memory is full, a revocation may miss grants"),
-            advice,
-        ),
-    })
+    if let Some(policy) = evicts_lists(info) {
+        let text = format!(
+            "maxmemory-policy is {policy}: when memory is full, a revocation may miss grants, so /internal is answered \
+             with 503 until that is changed"
+        );
+        return Some(error(Origin::Answer, text, advice));
+    }
+    let policy = evicting(info)?;
+    Some(warn(format!("maxmemory-policy is {policy}: when memory is full, sign-ins end early"), advice))
+}
+
+/// The policy of a server that may evict the sets that list the records, which have no time to live: grants would be
+/// missed by a revocation, and that must not be.
+pub(super) fn evicts_lists(info: &str) -> Option<&str> {
+    evicting(info).filter(|policy| !policy.starts_with("volatile-"))
+}
+
+/// The policy of a server that may evict anything.
+fn evicting(info: &str) -> Option<&str> {
+    let policy = field(info, "maxmemory_policy")?;
+    (policy != "noeviction" && field(info, "maxmemory") != Some("0")).then_some(policy)
 }
 
 fn unencrypted(address: &RedisAddress) -> Option<Finding> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use crate::redis_server::{Connection, Fault, text_of};
+use super::findings::evicts_lists;
+use crate::redis_server::{Connection, EVICTS, Fault, text_of};
 
 /// What a primary said over one connection. Another connection may lead to another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +44,13 @@ pub(super) struct Copies {
 
 impl Replicas {
     /// Asks the server at the other end of `connection` how many follow, and with that whether it is the primary: a
-    /// replica may not know yet what was revoked there.
+    /// replica may not know yet what was revoked there. Nor is one of use that evicts what lists the records.
     ///
     /// # Errors
-    /// Only with faults after which nothing was done; with the refusal `READONLY` where the server is a replica.
+    /// Only with faults after which nothing was done; with the refusal `READONLY` where the server is a replica, with
+    /// [`EVICTS`] where it evicts.
     pub(super) async fn of(connection: &Connection) -> Result<Self, Fault> {
-        let section = match connection.command(redis::cmd("INFO").arg("replication")).await {
+        let section = match connection.command(redis::cmd("INFO").arg("replication").arg("memory")).await {
             Ok(answer) => text_of(answer).unwrap_or_default(),
             Err(Fault::Failed(_)) => return Ok(Self::Hidden),
             Err(Fault::Unanswered(cause)) => return Err(Fault::Unreachable(cause)),
@@ -56,6 +58,9 @@ impl Replicas {
         };
         if is_replica(&section) {
             return Err(Fault::Refused("READONLY the server is a replica".to_owned()));
+        }
+        if let Some(policy) = evicts_lists(&section) {
+            return Err(Fault::Refused(format!("{EVICTS} its maxmemory-policy is {policy}; set noeviction")));
         }
         Ok(Self::Told(Instant::now(), following(&section)))
     }

@@ -115,9 +115,9 @@ async fn a_server_that_leaves_is_not_ready_serves_on_and_asks_clients_to_connect
     let InSteps { host, running, leave, stop } = in_steps(patient()).await;
     let mut before = TcpStream::connect(running.address).await.unwrap();
     answered(&mut before, &kept()).await;
-    assert_eq!(host.ready().await, Ok(()));
+    assert_eq!(host.ready(), Ok(()));
     leave.send(()).unwrap();
-    while host.ready().await != Err(NotReady::Draining) {
+    while host.ready() != Err(NotReady::Draining) {
         yield_now().await;
     }
     let mut anew = TcpStream::connect(running.address).await.unwrap();

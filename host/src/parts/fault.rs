@@ -1,0 +1,80 @@
+//! Why a part is not as it should be, by the names that the log has.
+
+use crate::bindings::outbound_http::Error;
+
+/// What is wrong with a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It gave no answer; the name of the cause.
+    Unanswered(&'static str),
+    /// It answered with a status that is of no use.
+    Status(u16),
+    /// The identity provider did.
+    ProviderStatus(u16),
+    /// Its answer is a page, or something else that is no JSON.
+    NotJson,
+    /// A setting of it is missing or malformed.
+    Misconfigured,
+    /// The store failed; the name of the cause.
+    Store(&'static str),
+    /// Hardly anything can be written.
+    DiskFull,
+    /// Not much can be written.
+    DiskLow,
+}
+
+impl Fault {
+    /// The name of the cause, for the log.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::Unanswered(cause) | Self::Store(cause) => cause,
+            Self::Status(_) => "upstream_status",
+            Self::ProviderStatus(300..400) => "provider_redirected",
+            Self::ProviderStatus(429) => "provider_too_many_requests",
+            Self::ProviderStatus(500..) => "provider_server_error",
+            Self::ProviderStatus(_) => "provider_unexpected_status",
+            Self::NotJson => "provider_malformed_answer",
+            Self::Misconfigured => "misconfigured",
+            Self::DiskFull => "disk_full",
+            Self::DiskLow => "disk_low",
+        }
+    }
+
+    /// The status that was answered, where that is the fault.
+    pub(crate) fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) | Self::ProviderStatus(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Self {
+        Self::Unanswered(Unanswered::cause(error))
+    }
+}
+
+/// Exchanges without an answer.
+struct Unanswered;
+
+impl Unanswered {
+    /// The name of the cause, as the component has it in its log.
+    pub(crate) fn cause(error: &Error) -> &'static str {
+        match error {
+            Error::InvalidRequest => "http_invalid_request",
+            Error::ReachUnsupported => "http_reach_unsupported",
+            Error::AddressRefused => "http_address_refused",
+            Error::NameNotResolved => "http_name_not_resolved",
+            Error::ConnectFailed => "http_connect_failed",
+            Error::TlsFailed => "http_tls_failed",
+            Error::Interrupted => "http_interrupted",
+            Error::TimedOut => "http_timed_out",
+            Error::ResponseTooLarge => "http_response_too_large",
+            Error::MalformedResponse => "http_malformed_response",
+            Error::Busy(_) => "http_busy",
+            Error::OutOfService(_) => "http_out_of_service",
+            Error::AskedToWait(_) => "http_asked_to_wait",
+        }
+    }
+}
