@@ -14,7 +14,7 @@ pub use oauth_store::{MemoryStore, OauthStore, StoreError};
 pub use outbound_http::{HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Reach, ScriptedHttp};
 pub use random::{Random, SeededRandom};
 pub use rate_limit::{CountingLimiter, Decision, Quota, RateLimit};
-pub use secrets::{FixedSecrets, Secrets};
+pub use secrets::{FixedSecrets, SecretUnavailable, Secrets};
 
 /// All ports together, as the gateway takes them.
 pub trait Ports {

@@ -4,7 +4,9 @@
 //! be asked without taking from it. A pause costs a read per envelope and a write per failure, both after the caller has
 //! the answer.
 
-use crate::ports::{HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, Timestamp};
+use crate::ports::{
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, SecretUnavailable, Timestamp,
+};
 
 /// Where envelopes go. It holds the DSN's key, so it has no `Debug`.
 pub struct Destination<'a> {
@@ -25,15 +27,18 @@ pub enum Delivery {
     Refused(u16),
     /// Sentry did not answer; a pause begins.
     Failed(HttpError),
+    /// Where Sentry is cannot be read at the moment, so nothing was sent.
+    NoDestination(SecretUnavailable),
 }
 
 impl Delivery {
-    /// A line for the log when a pause begins, without its end.
+    /// A line for the log when a pause begins or nothing could be sent, without its end.
     pub fn line(self, now: Timestamp) -> Option<String> {
         let what = match self {
             Delivery::Sent | Delivery::Paused => return None,
             Delivery::Refused(status) => format!("\"cause\":\"refused\",\"upstream_status\":{status}"),
             Delivery::Failed(error) => format!("\"cause\":\"{}\"", error.words()),
+            Delivery::NoDestination(unavailable) => format!("\"cause\":\"{}\"", unavailable.reason()),
         };
         let ts = now.iso();
         Some(format!(
