@@ -127,6 +127,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             user: journal.user(),
             unreadable_records: journal.unreadable.so_far(),
             left_out_redirect_uris: journal.left_out(),
+            calls: journal.tool_calls(),
+            shared: journal.shared.so_far(),
         };
         let (report, wanted) = match self.settings() {
             Some(setup) => {

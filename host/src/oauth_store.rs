@@ -10,6 +10,7 @@ mod read_ahead;
 mod redis;
 mod self_test;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,11 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// What the store holds; `None` where it cannot tell at the moment, or cannot tell without asking for every value.
+    /// It is asked once a minute at most.
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
     /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(std::future::ready(Vec::new()))
@@ -85,6 +91,34 @@ pub enum StoreError {
     /// The operation may or may not have taken effect, or not on as many copies as are needed.
     UnknownOutcome,
 }
+
+/// What a store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How many records there are of each of [`RECORD_KINDS`]; all others together are `other`. Some that have just ended
+    /// may be among them.
+    pub records: BTreeMap<&'static str, u64>,
+    /// How large the store is, as far as it knows.
+    pub bytes: Option<u64>,
+}
+
+/// The kinds of records that the component keeps: what the key of one begins with, before the first slash.
+pub const RECORD_KINDS: [&str; 14] = [
+    "access",
+    "answer",
+    "assertion",
+    "client",
+    "code",
+    "discovery",
+    "document",
+    "form",
+    "grant",
+    "keys",
+    "refresh",
+    "telemetry",
+    "transaction",
+    "unused",
+];
 
 /// The largest value of a record, in bytes.
 pub const VALUE_BYTES: usize = 256 << 10;

@@ -45,6 +45,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
         client: Client::new(ports.http(), base_url, key.trim()).traced(journal.trace.header()),
         cache: AnswerCache::new(ports, &ring, base_url, key.trim()),
         budget: PlausibleBudget::new(ports.limiter(), sign_in.hourly_budget, user.as_str(), now),
+        tally: &journal.shared,
         now,
     };
     let caller = Caller {

@@ -15,7 +15,7 @@ use crate::guest_output::{self, LineSink};
 use crate::in_flight::{FETCHING_REQUESTS, Permits};
 use crate::instance::{self, Services};
 use crate::limits::Limits;
-use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
+use crate::metrics::{CountedRateLimit, CountedStore, Metrics, request_lines};
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 use crate::rate_limit::{MemoryBuckets, RateLimit, RateLimitState};
@@ -182,9 +182,10 @@ impl HostBuilder {
         let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http);
         let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
         let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
+        let level = self.settings.value("LOG_LEVEL").map(str::to_owned);
         Ok(Services {
-            environment: self.settings.environment(),
-            log: self.log,
+            environment: environment(&self.settings),
+            log: request_lines::counting(&metrics, level.as_deref(), self.log),
             wall_clock: self.wall_clock,
             limits: self.limits,
             oauth_store: OauthStoreState::new(Arc::new(oauth_store)),
@@ -194,6 +195,19 @@ impl HostBuilder {
             metrics,
         })
     }
+}
+
+/// The component writes every line, whatever the log level is: what it says is counted, and the host leaves lines out.
+fn environment(settings: &Settings) -> Vec<(String, String)> {
+    let mut environment = settings.environment();
+    for (name, value) in &mut environment {
+        if name == "LOG_LEVEL"
+            && let Some(level) = request_lines::level_for_component(value)
+        {
+            level.clone_into(value);
+        }
+    }
+    environment
 }
 
 fn mismatch(error: wasmtime::Error) -> HostError {
