@@ -5,7 +5,7 @@
 //! where its labels are known beforehand, so that a first failure is seen as an increase.
 
 mod calls;
-pub(crate) mod census;
+mod census;
 mod connections;
 mod instances;
 mod process;

@@ -1,5 +1,6 @@
 //! `oauth-store`: the port that every store implements, and the adapter that links one to the component.
 
+mod census;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod file;
@@ -10,7 +11,6 @@ mod read_ahead;
 mod redis;
 mod self_test;
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
+use census::kind_of;
+pub use census::{Census, OTHER_KIND, RECORD_KINDS};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
@@ -91,34 +93,6 @@ pub enum StoreError {
     /// The operation may or may not have taken effect, or not on as many copies as are needed.
     UnknownOutcome,
 }
-
-/// What a store holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Census {
-    /// How many records there are of each of [`RECORD_KINDS`]; all others together are `other`. Some that have just ended
-    /// may be among them.
-    pub records: BTreeMap<&'static str, u64>,
-    /// How large the store is, as far as it knows.
-    pub bytes: Option<u64>,
-}
-
-/// The kinds of records that the component keeps: what the key of one begins with, before the first slash.
-pub const RECORD_KINDS: [&str; 14] = [
-    "access",
-    "answer",
-    "assertion",
-    "client",
-    "code",
-    "discovery",
-    "document",
-    "form",
-    "grant",
-    "keys",
-    "refresh",
-    "telemetry",
-    "transaction",
-    "unused",
-];
 
 /// The largest value of a record, in bytes.
 pub const VALUE_BYTES: usize = 256 << 10;

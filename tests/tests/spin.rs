@@ -185,8 +185,8 @@ async fn one_variable_that_cannot_be_read_ends_what_needs_it_and_nothing_else() 
 async fn check_names_what_spin_denied_and_the_variable_that_allows_it() {
     const TOKEN: &str = "an-administrator-token-of-at-least-32-bytes";
     let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
-    let issuer = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc"), ("ADMIN_TOKEN", TOKEN)];
-    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &issuer].concat()).await;
+    let more = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc"), ("ADMIN_TOKEN", TOKEN)];
+    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &more].concat()).await;
     let question = Request::new("POST", "/admin/operator").bearer(TOKEN).header("Content-Type", "application/json");
     let answer = send(spin.address(), &question.body(r#"{"action":"check"}"#)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

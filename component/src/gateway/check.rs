@@ -1,7 +1,10 @@
 //! What `plausible-mcp check` finds: every setting that is wrong, and whether Plausible answers.
 
+mod denied;
 mod sign_in;
 mod store;
+
+use denied::Denied;
 
 use super::setup::Setup;
 use crate::config::{Config, ConfigError, TelemetrySettings};
@@ -172,16 +175,9 @@ async fn ask_with_key<P: Ports>(ports: &P, config: &Config, key: &str) -> Findin
     }
 }
 
-/// An upstream that this host does not let the component connect to: nothing is wrong with the upstream, or the network.
-fn denied(setting: &'static str, upstream: &str, on_spin: &str) -> Finding {
-    let text = format!("this host does not let the component connect to {upstream}: not among allowed_outbound_hosts");
-    let advice = format!("{on_spin} (a variable of spin.toml), or add the address to what your host allows");
-    finding(Level::Error, Origin::Settings, setting, &text, &advice)
-}
-
 fn unreachable(error: HttpError) -> Finding {
     if error == HttpError::NotAllowed {
-        return denied(BASE_URL, "Plausible", "set plausible_base_url to Plausible's address, without a path");
+        return Denied::Plausible.finding(BASE_URL);
     }
     let text = format!("Plausible could not be reached: {}", error.words());
     let advice = "check the address, the network and the certificate (EXTRA_CA_FILE)";
@@ -253,8 +249,6 @@ mod tests {
         assert_eq!((last.level, last.origin, last.setting), (Level::Error, Origin::Settings, BASE_URL));
         assert!(last.text.contains("not among allowed_outbound_hosts"), "{}", last.text);
         assert!(last.advice.contains("set plausible_base_url"), "{}", last.advice);
-        let access = denied("ACCESS_ISSUER", "Access", "set access_host");
-        assert!(access.advice.contains("set access_host"), "{}", access.advice);
     }
 
     #[test]

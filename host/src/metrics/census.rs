@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::oauth_store::{Census, OauthStore, RECORD_KINDS};
+use crate::oauth_store::{Census, OTHER_KIND, OauthStore, RECORD_KINDS};
 
 /// The gauges, and when the store is asked again.
 pub(crate) struct StoreCensus {
@@ -50,7 +50,7 @@ impl StoreCensus {
         self.records.clear();
         self.bytes.clear();
         let Some(Census { records, bytes }) = census else { return };
-        for kind in RECORD_KINDS.into_iter().chain([OTHER]) {
+        for kind in RECORD_KINDS.into_iter().chain([OTHER_KIND]) {
             let count = records.get(kind).copied().unwrap_or(0);
             self.records.get_or_create(&KindLabels { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
@@ -74,13 +74,6 @@ impl StoreCensus {
     }
 }
 
-/// The kind of the record under `key`: what stands before the first slash, where it is one of ours.
-pub(crate) fn kind_of(key: &str) -> &'static str {
-    let kind = key.split('/').next().unwrap_or_default();
-    RECORD_KINDS.into_iter().find(|known| *known == kind).unwrap_or(OTHER)
-}
-
-const OTHER: &str = "other";
 /// Shorter than a scrape may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Numbers of records change slowly.

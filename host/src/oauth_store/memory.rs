@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Census, OauthStore, StoreError, VALUE_BYTES};
-use crate::metrics::census::kind_of;
+use super::{Answer, Census, OauthStore, StoreError, VALUE_BYTES, kind_of};
 
 /// Tells the time since some fixed moment; never goes back.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;

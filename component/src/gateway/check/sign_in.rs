@@ -1,6 +1,7 @@
 //! What `check` finds about sign-in: the secrets, the callback address, discovery and key sets.
 
-use super::{Finding, Level, Origin, denied, finding, malformed, store, unreadable};
+use super::denied::Denied;
+use super::{Finding, Level, Origin, finding, malformed, store, unreadable};
 use crate::config::{AssertionMode, AuthorizationServer};
 use crate::gateway::federation::{Federation, FederationError};
 use crate::gateway::issuer::{SecretError, key_ring, required};
@@ -130,9 +131,7 @@ fn failed(error: &FederationError, setting: &'static str, advice: &str) -> Findi
         FederationError::Store(_) => {
             finding(Level::Error, Origin::Unreachable, "COOKIE_ENCRYPTION_KEY", "the store does not answer", "")
         }
-        FederationError::Unavailable(HttpError::NotAllowed) => {
-            denied(setting, "Access", "set access_host to the scheme and host of the issuer or the team's domain")
-        }
+        FederationError::Unavailable(HttpError::NotAllowed) => Denied::Access.finding(setting),
         FederationError::Unavailable(_) => {
             finding(Level::Error, Origin::Unreachable, setting, "Access could not be reached", advice)
         }

@@ -17,7 +17,7 @@ use redb::{
     WriteTransaction,
 };
 
-use crate::metrics::census::kind_of;
+use crate::oauth_store::kind_of;
 
 /// What a database is to us.
 #[derive(Debug, PartialEq, Eq)]

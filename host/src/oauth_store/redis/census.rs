@@ -6,7 +6,7 @@ use redis::Value;
 use tokio::time::timeout;
 
 use super::{NAMES, OPERATION_TIME, RedisStore};
-use crate::oauth_store::{Census, RECORD_KINDS};
+use crate::oauth_store::{Census, OTHER_KIND, RECORD_KINDS};
 use crate::redis_server::{Connection, Fault, text_of};
 
 /// `None` where the server does not answer.
@@ -25,7 +25,7 @@ async fn count(connection: &Connection) -> Result<Census, Fault> {
         records.insert(kind, found);
     }
     let all = number(connection.command(redis::cmd("ZCARD").arg(NAMES)).await?);
-    records.insert("other", all.saturating_sub(of_ours));
+    records.insert(OTHER_KIND, all.saturating_sub(of_ours));
     // A managed service may forbid it. What it tells is the whole server's.
     let info = connection.command(redis::cmd("INFO").arg("memory")).await.ok().and_then(text_of);
     let bytes = info.as_deref().and_then(|info| info.lines().find_map(|line| line.strip_prefix("used_memory:")));
