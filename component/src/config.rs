@@ -1,6 +1,7 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod names;
 mod origins;
 mod sentry_dsn;
 mod sign_in;
@@ -9,6 +10,7 @@ pub mod url;
 
 use std::fmt;
 
+pub use names::{GROUPS, Group};
 pub use origins::{AllowedOrigins, PageOrigin};
 pub use sentry_dsn::SentryDsn;
 pub use sign_in::{AssertionMode, AuthorizationServer, ClientDocuments, EndpointOverrides, SignIn};

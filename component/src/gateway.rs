@@ -13,6 +13,7 @@ mod client_documents;
 mod clients;
 mod failed_login;
 pub mod federation;
+mod host_settings;
 mod internal_endpoint;
 mod issuer;
 mod journal;
@@ -37,10 +38,11 @@ mod token_endpoint;
 
 pub use crate::config::{Config, ConfigError};
 use crate::config::{LogLevel, SignIn};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, Ports, SecretUnavailable};
 use crate::telemetry::sentry::Report;
 use crate::telemetry::{Identifiers, Outcome, RequestRecord, Severity};
 pub use client_documents::StaleDocument;
+pub use host_settings::HostSettings;
 use issuer::Issuer;
 use journal::Journal;
 use limits::Limits;
@@ -53,7 +55,7 @@ pub use setup::Setup;
 /// Answers requests.
 pub struct Gateway<'a, P> {
     ports: &'a P,
-    setup: &'a Result<Setup, ConfigError>,
+    setup: Result<&'a Result<Setup, ConfigError>, SecretUnavailable>,
 }
 
 /// An answer and what the log says about it.
@@ -80,18 +82,25 @@ struct Served {
 impl<'a, P: Ports> Gateway<'a, P> {
     /// A gateway over `ports`. Settings that could not be read are told to whoever asks.
     pub fn new(ports: &'a P, setup: &'a Result<Setup, ConfigError>) -> Self {
-        Gateway { ports, setup }
+        Gateway { ports, setup: Ok(setup) }
+    }
+
+    /// A gateway whose settings the host cannot read at the moment: whoever asks is told to come back.
+    pub fn without_settings(ports: &'a P, unavailable: SecretUnavailable) -> Self {
+        Gateway { ports, setup: Err(unavailable) }
+    }
+
+    /// The settings, where they could be read and are in order.
+    fn settings(&self) -> Option<&'a Setup> {
+        self.setup.ok()?.as_ref().ok()
     }
 
     /// Answers a request. It never fails: whatever is wrong is a response.
     pub async fn handle<B: RequestBody>(&self, request: &Request, body: B) -> Answered {
-        if surface::is_asked_for(self.ports, request) {
-            return Answered {
-                response: surface::answer(self.setup),
-                record: None,
-                report: None,
-                stale_document: None,
-            };
+        if let Ok(setup) = self.setup
+            && surface::is_asked_for(self.ports, request)
+        {
+            return Answered { response: surface::answer(setup), record: None, report: None, stale_document: None };
         }
         let received = self.ports.clock().now();
         let request = &*request.without_copies();
@@ -118,12 +127,14 @@ impl<'a, P: Ports> Gateway<'a, P> {
             user: journal.user(),
             unreadable_records: journal.unreadable.so_far(),
             left_out_redirect_uris: journal.left_out(),
+            calls: journal.tool_calls(),
+            shared: journal.shared.so_far(),
         };
-        let (report, wanted) = match self.setup {
-            Ok(setup) => {
+        let (report, wanted) = match self.settings() {
+            Some(setup) => {
                 (reporting::report(setup, &record, &journal), is_logged(record.severity(), setup.config.log_level))
             }
-            Err(_) => (None, true),
+            None => (None, true),
         };
         let stale_document = journal.stale_document();
         Answered { response: served.response, record: wanted.then_some(record), report, stale_document }
@@ -132,7 +143,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
     /// Fetches a client's document anew, once. Nobody waits for it any more, and whatever comes of it is for the next
     /// request.
     pub async fn fetch_anew(&self, document: &StaleDocument) {
-        let Ok(setup) = self.setup else { return };
+        let Some(setup) = self.settings() else { return };
         let Ok(ring) = issuer::key_ring(self.ports.secrets()) else { return };
         if let Some(issuer) = Issuer::new(self.ports, setup, &ring) {
             // The last good copy serves on.
@@ -142,16 +153,16 @@ impl<'a, P: Ports> Gateway<'a, P> {
 
     /// Sends what a request left for Sentry. Nobody waits for it any more. A line for the log when Sentry failed.
     pub async fn report(&self, report: &Report) -> Option<String> {
-        let setup = self.setup.as_ref().ok()?;
+        let setup = self.settings()?;
         let delivery = reporting::send(self.ports, setup, report).await?;
         delivery.line(self.ports.clock().now()).filter(|_| setup.config.log_level >= LogLevel::Warn)
     }
 
     fn journal(&self, request: &Request) -> Journal {
         let random = self.ports.random();
-        match self.setup {
-            Ok(setup) => Journal::of(request, &setup.identifiers, random),
-            Err(_) => Journal::of(request, &Identifiers::default(), random),
+        match self.settings() {
+            Some(setup) => Journal::of(request, &setup.identifiers, random),
+            None => Journal::of(request, &Identifiers::default(), random),
         }
     }
 
@@ -168,7 +179,11 @@ impl<'a, P: Ports> Gateway<'a, P> {
         if route == Some(Route::Healthz) {
             return healthz(request);
         }
-        let setup = self.setup.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
+        let read = self.setup.map_err(|unavailable| match route {
+            Some(_) => Refusal::secret_unavailable(unavailable),
+            None => Refusal::not_found(),
+        })?;
+        let setup = read.as_ref().map_err(|error| Refusal::misconfigured(error, route))?;
         let config = &setup.config;
         origin::check_host(request, config)?;
         if !route.is_some_and(Route::is_page) {
@@ -202,7 +217,8 @@ impl<P: Ports> Gateway<'_, P> {
                 internal_endpoint::serve(self.ports, setup, sign_in, limits, request, body, journal).await
             }
             (Some(Route::Operator), ..) => {
-                operator_endpoint::serve(self.ports, self.setup, limits, request, body).await
+                let read = self.setup.map_err(Refusal::secret_unavailable)?;
+                operator_endpoint::serve(self.ports, read, limits, request, body).await
             }
             (Some(route @ (Route::ServerMetadata | Route::InternalMetadata | Route::McpMetadata)), _, Some(server)) => {
                 metadata::serve(self.ports, server, route, request).await
@@ -226,7 +242,7 @@ impl<P: Ports> Gateway<'_, P> {
         if request.method == "POST" {
             check_body_headers(&request.headers)?;
         }
-        let ring = issuer::key_ring(self.ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
+        let ring = issuer::key_ring(self.ports.secrets()).map_err(|error| issuer::without_secret(&error))?;
         let issuer = Issuer::new(self.ports, setup, &ring).ok_or_else(Refusal::not_found)?;
         let outcome = match route {
             Route::Authorize => authorize_endpoint::serve(&issuer, limits, request, body).await,

@@ -16,7 +16,7 @@ pub use outbound_http::{
 };
 pub use random::{Random, SeededRandom};
 pub use rate_limit::{CountingLimiter, Decision, Quota, RateLimit};
-pub use secrets::{FixedSecrets, Secrets};
+pub use secrets::{FixedSecrets, SecretUnavailable, Secrets};
 
 /// All ports together, as the gateway takes them.
 pub trait Ports {

@@ -9,6 +9,7 @@ mod identifiers;
 mod request_id;
 mod request_record;
 pub mod sentry;
+mod shared_use;
 mod tool_call;
 mod trace_context;
 
@@ -16,5 +17,6 @@ pub use client_family::ClientFamily;
 pub use identifiers::Identifiers;
 pub use request_id::RequestId;
 pub use request_record::{Outcome, RequestRecord, Severity, User};
+pub use shared_use::{SharedTally, SharedUse};
 pub use tool_call::{ErrorKind, ToolCall, ToolFailure};
 pub use trace_context::{SpanId, TraceContext, TraceId};

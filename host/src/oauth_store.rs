@@ -1,5 +1,6 @@
 //! `oauth-store`: the port that every store implements, and the adapter that links one to the component.
 
+mod census;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 mod file;
@@ -21,6 +22,8 @@ use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
+use census::kind_of;
+pub use census::{Census, OTHER_KIND, RECORD_KINDS};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
@@ -69,6 +72,11 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// What the store holds; `None` where it cannot tell at the moment, or cannot tell without asking for every value.
+    /// It is asked once a minute at most.
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
     /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(std::future::ready(Vec::new()))

@@ -139,11 +139,16 @@ impl Settings {
         self.plain.get(name).map(String::as_str)
     }
 
-    /// The current value of a secret setting, read again from where it stands. A file that has become unreadable is
-    /// told in the log and leaves the setting absent.
-    pub fn secret(&self, name: &str) -> Option<String> {
-        let setting = table::find(name).filter(|setting| setting.secret)?;
-        self.secret.read(setting.name)
+    /// The current value of a secret setting, read again from where it stands; `None` when it is absent or empty, or no
+    /// secret setting.
+    ///
+    /// # Errors
+    /// When its file, or the folder of secrets, has become unreadable.
+    pub fn secret(&self, name: &str) -> Result<Option<String>, SettingsError> {
+        match table::find(name).filter(|setting| setting.secret) {
+            Some(setting) => self.secret.read(setting.name),
+            None => Ok(None),
+        }
     }
 
     /// What the component finds in its environment: every value that is not secret.
@@ -198,8 +203,8 @@ mod tests {
         ]);
         let settings = settings.unwrap();
         assert_eq!(settings.environment(), [("PUBLIC_URL".to_owned(), "https://a.example".to_owned())]);
-        assert_eq!(settings.secret("PLAUSIBLE_API_KEY").as_deref(), Some("key-1"));
-        assert_eq!(settings.secret("PUBLIC_URL"), None);
+        assert_eq!(settings.secret("PLAUSIBLE_API_KEY"), Ok(Some("key-1".to_owned())));
+        assert_eq!(settings.secret("PUBLIC_URL"), Ok(None));
         assert_eq!(settings.value("PLAUSIBLE_API_KEY"), None);
         assert!(!format!("{settings:?}").contains("key-1"));
     }

@@ -19,6 +19,7 @@ pub use bindings::exports::outbound_http::{
     Upstream as HttpUpstream,
 };
 use bindings::exports::rate_limit::{Decision, Quota};
+pub use bindings::exports::secrets::Error as SecretError;
 use bindings::{Adapter as Instance, AdapterPre};
 
 /// An adapter, and how an instance of it comes to be. `T` is the data of a store.
@@ -62,10 +63,18 @@ impl<T: Send + 'static> Adapter<T> {
         self.clock.advance(time);
     }
 
-    /// What `secrets` answers.
+    /// What `secrets` answers about one setting, which can be read.
     pub async fn secret(&self, name: &str) -> Option<String> {
+        let [value] = self.secrets([name]).await.expect("it can be read");
+        value
+    }
+
+    /// What `secrets` answers about several settings; `Err` where one of them cannot be read.
+    pub async fn secrets<const N: usize>(&self, names: [&str; N]) -> Result<[Option<String>; N], SecretError> {
         let (mut store, adapter) = self.instance().await;
-        adapter.plausible_mcp_host_secrets().call_get(&mut store, name).await.expect("no trap")
+        let names = names.map(str::to_owned);
+        let values = adapter.plausible_mcp_host_secrets().call_get(&mut store, &names).await.expect("no trap");
+        values.map(|values| values.try_into().expect("one value for each name"))
     }
 
     /// What `rate-limit` answers: how much is left, or how many seconds to wait.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use plausible_mcp_host::embedded_component;
@@ -40,7 +41,9 @@ async fn the_adapter_keeps_the_contract_of_records_in_redis() {
     let adapter = SpinAdapter::new(&options).expect("an adapter");
     // The server's clock decides.
     contract::check(Arc::new(adapter), tokio::time::sleep).await;
-    assert!(!state.path().join("sqlite_db.db").exists(), "nothing was kept elsewhere");
+    let database = rusqlite::Connection::open(state.path().join("sqlite_db.db")).expect("the watch's");
+    let records = database.query_row("SELECT count(*) FROM plausible_mcp_records", [], |row| row.get::<_, i64>(0));
+    assert_eq!(records, Ok(0), "nothing was kept elsewhere");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +119,176 @@ async fn secrets_are_variables_of_the_settings_table_and_no_others() {
     for other in ["ACCESS_HOST", "REDIS_URL", "plausible_api_key", "EXTRA_CA_FILE", "", "not a name"] {
         assert_eq!(adapter.secret(other).await, None, "{other}");
     }
+    let several = adapter.secrets(["ADMIN_TOKEN", "PLAUSIBLE_API_KEY", "PATH"]).await;
+    assert_eq!(several.expect("they can be read"), [None, Some("k".to_owned()), None], "one for each, in their order");
+}
+
+#[tokio::test]
+async fn a_variable_whose_provider_is_away_is_neither_absent_nor_a_trap() {
+    let state = state_folder();
+    let options = SpinOptions::new(state.path()).with(&[("PLAUSIBLE_API_KEY", "k")]).unreadable(&["denied_emails"]);
+    let adapter = SpinAdapter::new(&options).expect("an adapter");
+    assert!(adapter.secrets(["DENIED_EMAILS"]).await.is_err());
+    assert!(adapter.secrets(["PLAUSIBLE_API_KEY", "DENIED_EMAILS"]).await.is_err());
+    assert_eq!(adapter.secret("PLAUSIBLE_API_KEY").await.as_deref(), Some("k"), "others can be read");
+}
+
+#[tokio::test]
+async fn records_go_nowhere_while_it_cannot_be_read_where_they_belong() {
+    let state = state_folder();
+    let adapter = SpinAdapter::new(&SpinOptions::new(state.path()).unreadable(&["redis_url"])).expect("an adapter");
+    let minute = Duration::from_secs(60);
+    assert_eq!(adapter.get("a").await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.create("a", b"1".to_vec(), minute).await, Err(StoreError::Unavailable));
+    assert_eq!(adapter.check("k", 1, 60, 1).await, Ok(0), "limits let through what nobody counts");
+    assert!(!state.path().join("sqlite_db.db").exists(), "SQLite is not taken in its place");
+}
+
+#[tokio::test]
+async fn without_its_variables_every_route_is_503_and_the_log_says_why() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let options = options(&state, &upstream, &SIGN_IN).unreadable(&["*"]);
+    let spin = Spin::start(&options).await.expect("Spin starts");
+    for request in [tool_call(), ping().path("/internal"), Request::new("GET", "/authorize")] {
+        let answer = send(spin.address(), &request).await;
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(send(spin.address(), &Request::new("GET", "/healthz")).await.status, 200);
+    let log = spin.output();
+    assert!(
+        log.contains(r#""event":"secret_unavailable","variable":"public_url","cause":"Failed to check Vault"#),
+        "{log}"
+    );
+    assert!(log.contains(r#""reason":"secret","cause":"secret_unavailable""#), "{log}");
+    spin.stop().await;
+}
+
+#[tokio::test]
+async fn one_variable_that_cannot_be_read_ends_what_needs_it_and_nothing_else() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let issuer = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc")];
+    let settings = [SIGN_IN.as_slice(), &issuer].concat();
+    for (variable, of_mcp, of_internal) in
+        [("cookie_encryption_key", 200, 503), ("sentry_dsn", 200, 401), ("denied_emails", 503, 503)]
+    {
+        let spin = Spin::start(&options(&state, &upstream, &settings).unreadable(&[variable])).await;
+        let spin = spin.expect("Spin starts");
+        assert_eq!(send(spin.address(), &ping()).await.status, of_mcp, "{variable}");
+        let internal = send(spin.address(), &ping().path("/internal")).await;
+        assert_eq!(internal.status, of_internal, "{variable}: {}", internal.text());
+        spin.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn check_names_what_spin_denied_and_the_variable_that_allows_it() {
+    const TOKEN: &str = "an-administrator-token-of-at-least-32-bytes";
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let more = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc"), ("ADMIN_TOKEN", TOKEN)];
+    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &more].concat()).await;
+    let question = Request::new("POST", "/admin/operator").bearer(TOKEN).header("Content-Type", "application/json");
+    let answer = send(spin.address(), &question.body(r#"{"action":"check"}"#)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let findings = answer.json();
+    let findings = findings["findings"].as_array().expect("findings");
+    let access = findings.iter().find(|finding| finding["setting"] == "ACCESS_ISSUER").expect("a finding");
+    assert!(access["text"].as_str().is_some_and(|text| text.contains("allowed_outbound_hosts")), "{access}");
+    assert!(access["advice"].as_str().is_some_and(|advice| advice.contains("access_host")), "{access}");
+    assert!(!access.to_string().contains("could not be reached"), "{access}");
+    spin.stop().await;
+}
+
+/// A server that takes connections and says nothing; how many it has taken.
+async fn silent_redis() -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("an address"));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            connections.push(connection);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (url, taken)
+}
+
+/// When somebody asked on behalf of all, if that stands in the database.
+fn asked_at(state: &Path) -> Option<i64> {
+    let database = rusqlite::Connection::open(state.join("sqlite_db.db")).ok()?;
+    database.query_row("SELECT asked FROM plausible_mcp_watch", [], |row| row.get(0)).ok()
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let soon = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), soon).await.expect("it becomes true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_redis_holds_one_call_and_no_more() {
+    let ((url, taken), state) = (silent_redis().await, state_folder());
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = Arc::new(SpinAdapter::new(&options).expect("an adapter"));
+    let first = tokio::spawn({
+        let adapter = Arc::clone(&adapter);
+        async move { adapter.get("a").await }
+    });
+    until(|| taken.load(Ordering::SeqCst) == 1).await;
+    adapter.pass_time(Duration::from_secs(5));
+    for number in 0..200 {
+        let minute = Duration::from_secs(60);
+        let refused = adapter.create(&format!("a/{number}"), b"1".to_vec(), minute).await;
+        assert_eq!(refused, Err(StoreError::Unavailable), "nothing was sent, so nothing is unknown");
+    }
+    assert_eq!(adapter.check("k", 1, 60, 1).await, Ok(0), "limits let through what nobody counts");
+    assert_eq!(taken.load(Ordering::SeqCst), 1, "one call waits, and no other was begun");
+    assert!(!first.is_finished());
+    first.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_speaks_again_is_asked_again() {
+    let Some(redis) = RedisProcess::start(&[]).await else { return };
+    let (state, url) = (state_folder(), format!("redis://{}", redis.address()));
+    let options = SpinOptions::new(state.path()).with(&[("REDIS_URL", &url), ("REDIS_HOST", &url)]);
+    let adapter = Arc::new(SpinAdapter::new(&options).expect("an adapter"));
+    redis.signal("STOP");
+    let first = tokio::spawn({
+        let adapter = Arc::clone(&adapter);
+        async move { adapter.get("a").await }
+    });
+    until(|| asked_at(state.path()).is_some()).await;
+    adapter.pass_time(Duration::from_secs(5));
+    assert_eq!(adapter.get("b").await, Err(StoreError::Unavailable));
+    redis.signal("CONT");
+    assert_eq!(first.await.expect("no panic"), Ok(None), "who waited is answered");
+    assert_eq!(adapter.get("b").await, Ok(None), "and so is everybody else");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_silent_redis_tools_answer_and_sign_in_waits() {
+    let (state, upstream) = (state_folder(), Upstream::answering(simulated()).await);
+    let (url, taken) = silent_redis().await;
+    let more = [("ACCESS_ISSUER", "https://team.cloudflareaccess.com/oidc"), ("REDIS_URL", &url), ("REDIS_HOST", &url)];
+    let spin = started(&state, &upstream, &[SIGN_IN.as_slice(), &more].concat()).await;
+    let address = spin.address();
+    let first = tokio::spawn(async move { send(address, &ping()).await });
+    until(|| taken.load(Ordering::SeqCst) == 1).await;
+    spin.pass_time(Duration::from_secs(5));
+    answers_a_tool(address).await;
+    let registration = json!({ "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none" });
+    let register = Request::new("POST", "/register").header("Content-Type", "application/json");
+    assert_eq!(send(address, &register.body(registration.to_string())).await.status, 503);
+    assert!(spin.output().contains(r#""event":"redis_silent""#), "{}", spin.output());
+    assert_eq!(taken.load(Ordering::SeqCst), 1);
+    first.abort();
+    spin.stop().await;
 }
 
 #[tokio::test]
@@ -126,7 +299,7 @@ async fn requests_go_where_the_application_and_the_runtime_configuration_allow()
     let open = SpinAdapter::new(&options).expect("an adapter");
     assert_eq!(open.status_of(&base, Reach::Configured).await, Ok(200), "private networks are open by default");
     let elsewhere = open.status_of("http://127.0.0.2:9/", Reach::Configured).await;
-    assert!(matches!(elsewhere, Err(HttpError::AddressRefused)), "{elsewhere:?}");
+    assert!(matches!(elsewhere, Err(HttpError::NotAllowed)), "not among allowed_outbound_hosts: {elsewhere:?}");
     let blocking = SpinOptions { block_networks: vec!["private".to_owned()], ..options };
     let closed = SpinAdapter::new(&blocking).expect("an adapter").status_of(&base, Reach::Configured).await;
     assert!(matches!(closed, Err(HttpError::AddressRefused)), "{closed:?}");

@@ -203,7 +203,9 @@ fn unusable_client(client_id: &str, failure: &DocumentFailure) -> Refusal {
     let fault = match failure {
         DocumentFailure::Off | DocumentFailure::Fetch(HttpError::ReachUnsupported) => DocumentFault::Off,
         DocumentFailure::Url(_) | DocumentFailure::OwnHost => DocumentFault::Address,
-        DocumentFailure::HostNotAllowed => DocumentFault::HostNotAllowed,
+        DocumentFailure::HostNotAllowed | DocumentFailure::Fetch(HttpError::NotAllowed) => {
+            DocumentFault::HostNotAllowed
+        }
         DocumentFailure::Fetch(HttpError::Busy { .. }) => DocumentFault::Busy,
         DocumentFailure::Fetch(HttpError::AddressRefused | HttpError::InvalidRequest | HttpError::ResponseTooLarge) => {
             DocumentFault::OutOfReach

@@ -1,12 +1,17 @@
 //! What `plausible-mcp check` finds: every setting that is wrong, and whether Plausible answers.
 
+mod denied;
 mod sign_in;
 mod store;
+
+use denied::Denied;
 
 use super::setup::Setup;
 use crate::config::{Config, ConfigError, TelemetrySettings};
 use crate::plausible::{Client, DateRange, Metric, Query, QueryError, StatsApi};
-use crate::ports::{HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Secrets, Upstream};
+use crate::ports::{
+    HttpError, HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, SecretUnavailable, Secrets, Upstream,
+};
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +60,34 @@ pub async fn run<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>) -> Vec
     let mut findings = settings(config);
     findings.extend(telemetry(&config.telemetry));
     findings.extend(sign_in::run(ports, setup).await);
-    findings.push(match ports.secrets().secret("PLAUSIBLE_API_KEY") {
-        Some(key) => ask_with_key(ports, config, &key).await,
-        None => ask_without_key(ports, config).await,
-    });
+    match ports.secrets().secret(KEY) {
+        Ok(Some(key)) => findings.push(ask_with_key(ports, config, &key).await),
+        Ok(None) => findings.push(ask_without_key(ports, config).await),
+        Err(_) => findings.extend([unreadable(KEY), ask_without_key(ports, config).await]),
+    }
+    findings.extend(unreadable_secrets(ports.secrets(), config));
     findings
+}
+
+/// What is found where the settings themselves cannot be read: nothing else is known.
+pub fn without_settings(_: SecretUnavailable) -> Finding {
+    unreadable("SETTINGS")
+}
+
+/// Of a secret that cannot be read.
+fn unreadable(setting: &'static str) -> Finding {
+    let text = "it cannot be read at the moment, so what needs it is answered with 503";
+    let advice =
+        "look into the host's log, which says what cannot be read and why; on Spin, see to the provider of variables";
+    finding(Level::Error, Origin::Unreachable, setting, text, advice)
+}
+
+/// Those of the secrets that nothing else of a check asks for.
+fn unreadable_secrets<S: Secrets>(secrets: &S, config: &Config) -> Vec<Finding> {
+    let mut names = vec!["ADMIN_TOKEN"];
+    // A DSN that could be read was told of already.
+    names.extend((!config.telemetry.sentry).then_some("SENTRY_DSN"));
+    names.into_iter().filter(|name| secrets.secret(name).is_err()).map(unreadable).collect()
 }
 
 fn malformed(error: &ConfigError) -> Finding {
@@ -151,6 +179,9 @@ async fn ask_with_key<P: Ports>(ports: &P, config: &Config, key: &str) -> Findin
 }
 
 fn unreachable(error: HttpError) -> Finding {
+    if error == HttpError::NotAllowed {
+        return Denied::Plausible.finding(BASE_URL);
+    }
     let text = format!("Plausible could not be reached: {}", error.words());
     let advice = "check the address, the network and the certificate (EXTRA_CA_FILE)";
     finding(Level::Error, Origin::Unreachable, BASE_URL, &text, advice)
@@ -209,6 +240,28 @@ mod tests {
         }
         let findings = found(&[], |ports| ports.http.fail(HttpError::ConnectFailed));
         assert_eq!(findings.last(), Some(&(Level::Error, Origin::Unreachable, "PLAUSIBLE_BASE_URL")));
+    }
+
+    #[test]
+    fn what_the_host_does_not_allow_is_named_with_the_variable_that_allows_it() {
+        let lookup = |name: &str| (name == "MCP_ALLOWED_HOSTNAMES").then(|| "localhost".to_owned());
+        let ports = MemoryPorts::default();
+        ports.http.fail(HttpError::NotAllowed);
+        let findings = run(&ports, &Setup::read(lookup)).now_or_never().expect("nothing waits");
+        let last = findings.last().unwrap();
+        assert_eq!((last.level, last.origin, last.setting), (Level::Error, Origin::Settings, BASE_URL));
+        assert!(last.text.contains("not among allowed_outbound_hosts"), "{}", last.text);
+        assert!(last.advice.contains("set plausible_base_url"), "{}", last.advice);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_no_missing_key() {
+        let findings = found(&[("PLAUSIBLE_API_KEY", FixedSecrets::UNREADABLE)], |ports| ports.http.answer(200, "{}"));
+        assert!(findings.contains(&(Level::Error, Origin::Unreachable, "PLAUSIBLE_API_KEY")));
+        assert!(
+            findings.contains(&(Level::Ok, Origin::Answer, "PLAUSIBLE_BASE_URL")),
+            "Plausible is asked without one"
+        );
     }
 
     #[test]

@@ -262,6 +262,7 @@ mod tests {
         for (failure, is_away) in [
             (Fetch(HttpError::NameNotResolved), true),
             (Fetch(HttpError::AddressRefused), true),
+            (Fetch(HttpError::NotAllowed), true),
             (Fetch(HttpError::ConnectFailed), true),
             (Fetch(HttpError::TlsFailed), true),
             (Fetch(HttpError::Interrupted), true),

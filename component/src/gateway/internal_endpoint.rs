@@ -35,16 +35,17 @@ pub async fn serve<P: Ports, B: RequestBody>(
     if request.method != "POST" {
         return Err(Refusal::mcp_method_not_allowed());
     }
-    let ring = issuer::key_ring(ports.secrets()).map_err(|error| issuer::misconfigured(&error))?;
+    let ring = issuer::key_ring(ports.secrets()).map_err(|error| issuer::without_secret(&error))?;
     let user = authenticate(ports, setup, sign_in, &ring, request, journal).await?;
     let key =
         issuer::required(ports.secrets(), "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys")
-            .map_err(|error| issuer::misconfigured(&error))?;
+            .map_err(|error| issuer::without_secret(&error))?;
     let (base_url, now) = (&setup.config.plausible_base_url, ports.clock().now());
     let shared = SharedPlausible {
         client: Client::new(ports.http(), base_url, key.trim()).at(now).traced(journal.trace.header()),
         cache: AnswerCache::new(ports, &ring, base_url, key.trim()),
         budget: PlausibleBudget::new(ports.limiter(), sign_in.hourly_budget, user.as_str(), now),
+        tally: &journal.shared,
         now,
     };
     let caller = Caller {

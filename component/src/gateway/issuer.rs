@@ -11,7 +11,7 @@ use crate::config::{AuthorizationServer, ConfigError, SignIn};
 use crate::oauth::keyring::{KeyRing, KeyRingError};
 use crate::oauth::resource::Resource;
 use crate::oauth::vault::{Unreadable, Vault};
-use crate::ports::{Clock, OauthStore, Ports, Random, Secrets, Timestamp};
+use crate::ports::{Clock, OauthStore, Ports, Random, SecretUnavailable, Secrets, Timestamp};
 
 /// The authorization server during one request.
 pub struct Issuer<'a, P: Ports> {
@@ -79,10 +79,25 @@ impl UnreadableRecords {
     }
 }
 
+/// Why a secret cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretError {
+    /// It cannot be read at the moment: nobody may go on as if it were absent.
+    Unavailable(SecretUnavailable),
+    /// It is missing or malformed.
+    Misconfigured(ConfigError),
+}
+
+impl From<SecretUnavailable> for SecretError {
+    fn from(unavailable: SecretUnavailable) -> SecretError {
+        SecretError::Unavailable(unavailable)
+    }
+}
+
 /// The server's keys, read anew for every request so that a rotation needs no restart.
-pub fn key_ring<S: Secrets>(secrets: &S) -> Result<KeyRing, ConfigError> {
+pub fn key_ring<S: Secrets>(secrets: &S) -> Result<KeyRing, SecretError> {
     let setting = required(secrets, "COOKIE_ENCRYPTION_KEY", "make one with: openssl rand -hex 32")?;
-    KeyRing::parse(&setting).map_err(no_ring)
+    KeyRing::parse(&setting).map_err(|error| SecretError::Misconfigured(no_ring(error)))
 }
 
 /// Each fault in words of its own: whoever reads that a key of 64 digits has not 64 digits looks in the wrong place.
@@ -102,14 +117,17 @@ fn no_ring(error: KeyRingError) -> ConfigError {
 }
 
 /// A secret that sign-in cannot do without.
-pub fn required<S: Secrets>(secrets: &S, setting: &'static str, advice: &'static str) -> Result<String, ConfigError> {
-    let value = secrets.secret(setting).filter(|value| !value.trim().is_empty());
-    value.ok_or(ConfigError { setting, problem: "is missing", advice })
+pub fn required<S: Secrets>(secrets: &S, setting: &'static str, advice: &'static str) -> Result<String, SecretError> {
+    let value = secrets.secret(setting)?.filter(|value| !value.trim().is_empty());
+    value.ok_or(SecretError::Misconfigured(ConfigError { setting, problem: "is missing", advice }))
 }
 
-/// The refusal for a secret that is missing or malformed.
-pub fn misconfigured(error: &ConfigError) -> Refusal {
-    Refusal::misconfigured(error, Some(super::route::Route::Internal))
+/// The refusal for a secret that cannot be read, is missing or malformed.
+pub fn without_secret(error: &SecretError) -> Refusal {
+    match error {
+        SecretError::Unavailable(unavailable) => Refusal::secret_unavailable(*unavailable),
+        SecretError::Misconfigured(error) => Refusal::misconfigured(error, Some(super::route::Route::Internal)),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::oauth::keyring::UserId;
 use crate::ports::Random;
 use crate::telemetry::sentry::{EventId, Feedback};
-use crate::telemetry::{ClientFamily, ErrorKind, Identifiers, RequestId, ToolCall, ToolFailure, TraceContext, User};
+use crate::telemetry::{
+    ClientFamily, ErrorKind, Identifiers, RequestId, SharedTally, ToolCall, ToolFailure, TraceContext, User,
+};
 use crate::tools::{Call, Calls, Fault, Outbox};
 
 /// The journal of one request.
@@ -25,6 +27,8 @@ pub struct Journal {
     pub unreadable: UnreadableRecords,
     /// The tool calls.
     pub calls: Calls,
+    /// What was asked with the shared key.
+    pub shared: SharedTally,
     /// The identifier of whatever is reported about the request.
     pub event_id: EventId,
     user: RefCell<Option<User>>,
@@ -42,6 +46,7 @@ impl Journal {
             client: ClientFamily::of(headers.value("user-agent").as_deref()),
             unreadable: UnreadableRecords::default(),
             calls: Calls::default(),
+            shared: SharedTally::default(),
             event_id: EventId(identifiers.next(random)),
             user: RefCell::default(),
             notes: RefCell::default(),

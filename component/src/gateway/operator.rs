@@ -1,6 +1,6 @@
 //! What the operator asks about grants: the list, and revocation.
 
-use super::issuer::{self, Issuer};
+use super::issuer::{self, Issuer, SecretError};
 use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::oauth::client_metadata::DocumentUrl;
@@ -61,6 +61,8 @@ pub enum OperatorError {
     NotConfigured,
     /// The store failed.
     StoreUnavailable,
+    /// The server's keys cannot be read at the moment.
+    SecretUnavailable,
     /// A newer version wrote a grant.
     NewerRecord,
     /// The cursor or the address is not of the right form.
@@ -75,7 +77,7 @@ pub async fn list_grants<P: Ports>(
     cursor: Option<&str>,
 ) -> Result<GrantPage, OperatorError> {
     let setup = setup.as_ref().map_err(|_| OperatorError::NotConfigured)?;
-    let ring = issuer::key_ring(ports.secrets()).map_err(|_| OperatorError::NotConfigured)?;
+    let ring = issuer::key_ring(ports.secrets()).map_err(without_keys)?;
     let issuer = Issuer::new(ports, setup, &ring).ok_or(OperatorError::NotConfigured)?;
     let whose = match selector {
         Selector::All => Whose::All,
@@ -96,7 +98,7 @@ pub async fn revoke<P: Ports>(
     selector: &Selector,
 ) -> Result<Revocation, OperatorError> {
     let setup = setup.as_ref().map_err(|_| OperatorError::NotConfigured)?;
-    let ring = issuer::key_ring(ports.secrets()).map_err(|_| OperatorError::NotConfigured)?;
+    let ring = issuer::key_ring(ports.secrets()).map_err(without_keys)?;
     let issuer = Issuer::new(ports, setup, &ring).ok_or(OperatorError::NotConfigured)?;
     let store = issuer.vault.store;
     let revoked = match selector {
@@ -117,6 +119,14 @@ pub async fn revoke<P: Ports>(
     }
     let is_confirmed = ended.unconfirmed == 0 && !ended.in_doubt;
     Ok(Revocation { revoked: ended.confirmed, unconfirmed: ended.unconfirmed, is_confirmed, notes })
+}
+
+fn without_keys(error: SecretError) -> OperatorError {
+    match error {
+        SecretError::Unavailable(_) => OperatorError::SecretUnavailable,
+        // `check` says what is wrong with the setting.
+        SecretError::Misconfigured(_) => OperatorError::NotConfigured,
+    }
 }
 
 /// What the operator has to do about a revocation that is not confirmed.

@@ -14,7 +14,7 @@ use super::setup::Setup;
 use crate::config::ConfigError;
 use crate::mcp::without_byte_order_mark;
 use crate::oauth::secret::{is_equal, sha256};
-use crate::ports::{Ports, Secrets, StoreError};
+use crate::ports::{Ports, SecretUnavailable, Secrets, StoreError};
 
 /// Serves a question: existence, method, limit, credential, body, answer.
 pub async fn serve<P: Ports, B: RequestBody>(
@@ -24,7 +24,8 @@ pub async fn serve<P: Ports, B: RequestBody>(
     request: &Request,
     body: B,
 ) -> Result<Served, Refusal> {
-    let secret = ports.secrets().secret("ADMIN_TOKEN").map(|secret| secret.trim().to_owned());
+    let secret = ports.secrets().secret("ADMIN_TOKEN").map_err(Refusal::secret_unavailable)?;
+    let secret = secret.map(|secret| secret.trim().to_owned());
     let Some(secret) = secret.filter(|secret| secret.len() >= MIN_TOKEN) else { return Err(Refusal::not_found()) };
     if request.method != "POST" {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
@@ -125,6 +126,9 @@ fn refused(error: OperatorError) -> Refusal {
     let (status, code, message) = match error {
         OperatorError::NotConfigured => (409, "not-configured", "Sign-in is not set up here, so there are no grants."),
         OperatorError::StoreUnavailable => (503, "store-unavailable", "The store does not answer. Try again."),
+        OperatorError::SecretUnavailable => {
+            (503, "secret-unavailable", "A secret cannot be read; the host's log says which and why. Try again.")
+        }
         OperatorError::NewerRecord => {
             (503, "newer-record", "A newer version of this server wrote some of the grants. Ask that version.")
         }
@@ -132,7 +136,11 @@ fn refused(error: OperatorError) -> Refusal {
             (400, "invalid-argument", "Write a whole e-mail address, and the cursor as it was given.")
         }
     };
-    let cause = (error == OperatorError::NewerRecord).then(|| StoreError::NewerRecord.reason());
+    let cause = match error {
+        OperatorError::NewerRecord => Some(StoreError::NewerRecord.reason()),
+        OperatorError::SecretUnavailable => Some(SecretUnavailable.reason()),
+        _ => None,
+    };
     let body = json!({ "error": code, "message": message }).to_string();
     Refusal::with_response(Response::json(status, body), "operator").because(cause)
 }

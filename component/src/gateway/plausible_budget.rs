@@ -4,6 +4,8 @@
 //! The rule: of the hour's budget everybody together may spend all and one user at most half. Queries that were not
 //! answered from memory count, each for its caller, also where the host sends equal ones once.
 
+use std::cell::Cell;
+
 use crate::plausible::{QueryError, Spender};
 use crate::ports::{Decision, Quota, RateLimit, Timestamp};
 
@@ -13,12 +15,18 @@ pub struct PlausibleBudget<'a, L> {
     hourly: Option<u32>,
     user: &'a str,
     now: Timestamp,
+    left: Cell<Option<u32>>,
 }
 
 impl<'a, L: RateLimit> PlausibleBudget<'a, L> {
     /// A budget of `hourly` queries; `None` is no limit.
     pub fn new(limiter: &'a L, hourly: Option<u32>, user: &'a str, now: Timestamp) -> Self {
-        PlausibleBudget { limiter, hourly, user, now }
+        PlausibleBudget { limiter, hourly, user, now, left: Cell::new(None) }
+    }
+
+    /// What the last query left of everybody's budget, and how large that is; `None` where it was not asked for.
+    pub fn left(&self) -> Option<(u32, u32)> {
+        self.left.get().zip(self.hourly)
     }
 
     /// Takes a query out of the budget: first out of the user's share, so that who has spent it takes nothing from the
@@ -32,7 +40,14 @@ impl<'a, L: RateLimit> PlausibleBudget<'a, L> {
 
     /// Each hour has buckets of its own, which hardly fill up again within it.
     async fn take(&self, key: &str, limit: u32, spender: Spender) -> Result<(), QueryError> {
-        match self.limiter.check(key, Quota { limit, window_seconds: WINDOW_SECONDS }, 1).await {
+        let decision = self.limiter.check(key, Quota { limit, window_seconds: WINDOW_SECONDS }, 1).await;
+        if spender == Spender::Everybody {
+            self.left.set(Some(match decision {
+                Decision::Allowed { remaining } => remaining,
+                Decision::Denied { .. } => 0,
+            }));
+        }
+        match decision {
             Decision::Allowed { .. } => Ok(()),
             Decision::Denied { .. } => {
                 let left = HOUR_SECONDS - self.now.seconds() % HOUR_SECONDS;
@@ -75,6 +90,21 @@ mod tests {
         assert_eq!(spend(&limiter, 10, "cleo", now), over(Spender::Everybody, 3000));
         assert_eq!(spend(&limiter, 10, "cleo", now + 2999), over(Spender::Everybody, 1));
         assert_eq!(spend(&limiter, 10, "cleo", now + 3000), Ok(()), "the next hour");
+    }
+
+    #[test]
+    fn what_is_left_for_everybody_is_known_where_it_was_asked_for() {
+        let limiter = CountingLimiter::default();
+        let after = |user: &str| {
+            let budget = PlausibleBudget::new(&limiter, Some(4), user, Timestamp(0));
+            budget.spend().now_or_never().unwrap().ok();
+            budget.left()
+        };
+        assert_eq!([after("ada"), after("ada"), after("ada")], [Some((3, 4)), Some((2, 4)), None], "over her share");
+        assert_eq!([after("bob"), after("bob"), after("cleo")], [Some((1, 4)), Some((0, 4)), Some((0, 4))]);
+        let unlimited = PlausibleBudget::new(&limiter, None, "ada", Timestamp(0));
+        unlimited.spend().now_or_never().unwrap().unwrap();
+        assert_eq!(unlimited.left(), None);
     }
 
     #[test]

@@ -25,7 +25,10 @@ pub fn report(setup: &Setup, record: &RequestRecord, journal: &Journal) -> Optio
 
 /// Sends a report; `None` when the DSN is gone since the settings were read.
 pub async fn send<P: Ports>(ports: &P, setup: &Setup, report: &Report) -> Option<Delivery> {
-    let dsn = ports.secrets().secret("SENTRY_DSN").and_then(|dsn| SentryDsn::parse(&dsn))?;
+    let dsn = match ports.secrets().secret("SENTRY_DSN") {
+        Ok(dsn) => SentryDsn::parse(&dsn?)?,
+        Err(unavailable) => return Some(Delivery::NoDestination(unavailable)),
+    };
     let telemetry = &setup.config.telemetry;
     let deployment =
         Deployment { release: telemetry.release.as_deref(), environment: telemetry.environment.as_deref() };

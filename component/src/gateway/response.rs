@@ -6,6 +6,7 @@ use super::route::Route;
 use crate::config::ConfigError;
 use crate::mcp::json_string;
 use crate::oauth::error::WireError;
+use crate::ports::SecretUnavailable;
 use crate::telemetry::Outcome;
 
 /// A response.
@@ -162,6 +163,13 @@ impl Refusal {
         Refusal { outcome: Outcome::Misconfigured { setting: error.setting, problem: error.problem }, ..refusal }
     }
 
+    /// A secret that the route needs cannot be read at the moment. Which one, only the host knows.
+    pub fn secret_unavailable(unavailable: SecretUnavailable) -> Refusal {
+        let text = "This server cannot read a part of its settings right now. Try again in a few seconds.";
+        let refusal = Refusal::new(503, text, "secret").because(unavailable.reason());
+        refusal.with_header("retry-after", RETRY_AFTER_SECONDS.to_string()).shown_as(Problem::SettingsUnavailable)
+    }
+
     /// Lets browsers be shown this page, of the same status.
     pub fn shown_as(mut self, page: Problem) -> Refusal {
         if let Some(words) = &mut self.words {
@@ -235,7 +243,7 @@ fn oauth_body(error: WireError, text: &str) -> String {
 /// The error of OAuth that is nearest to a status of HTTP.
 fn oauth_error(status: u16) -> WireError {
     match status {
-        429 => WireError::TemporarilyUnavailable,
+        429 | 503 => WireError::TemporarilyUnavailable,
         500.. => WireError::ServerError,
         _ => WireError::InvalidRequest,
     }

@@ -10,6 +10,7 @@ use super::answer_cache::{self, AnswerCache, Remembered};
 use super::plausible_budget::PlausibleBudget;
 use crate::plausible::{Answer, Client, LegalQuery, QueryError, StatsApi};
 use crate::ports::{HttpError, Ports, Timestamp};
+use crate::telemetry::SharedTally;
 use crate::tools::remembered_note;
 
 /// Plausible with the shared key, on behalf of one user.
@@ -20,6 +21,8 @@ pub struct SharedPlausible<'a, P: Ports> {
     pub cache: AnswerCache<'a, P>,
     /// What may still be asked.
     pub budget: PlausibleBudget<'a, P::Limiter>,
+    /// Counts what is asked and what is remembered.
+    pub tally: &'a SharedTally,
     /// When the request came.
     pub now: Timestamp,
 }
@@ -32,6 +35,7 @@ impl<P: Ports> StatsApi for SharedPlausible<'_, P> {
         if let Some(remembered) = remembered.as_ref().filter(|remembered| remembered.holds(self.now))
             && let Some(answer) = Answer::read(&remembered.body)
         {
+            self.tally.remembered();
             return Ok(answer);
         }
         match self.ask(query, &store_key).await {
@@ -52,7 +56,8 @@ impl<P: Ports> SharedPlausible<'_, P> {
         if let Some(retry_after) = self.cache.asked_to_wait(self.now).await {
             return Err(QueryError::Unreachable(HttpError::AskedToWait { retry_after }));
         }
-        self.budget.spend().await?;
+        self.spend().await?;
+        self.tally.asks();
         let outcome = self.client.body(query).await;
         if let Err(QueryError::AskedToWait { retry_after, .. }) = outcome {
             self.cache.ask_to_wait(retry_after, self.now).await;
@@ -72,7 +77,17 @@ impl<P: Ports> SharedPlausible<'_, P> {
         let mut answer = Answer::read(&remembered.body)?;
         let given = remembered.given(query.query(), &answer);
         let silent_since = Timestamp(self.now.0.saturating_sub(u64::from(silence) * 1000));
+        self.tally.remembered();
         answer.warnings.insert(0, remembered_note(given, silent_since, self.now));
         Some(Answer { given: Some(given), ..answer })
+    }
+
+    /// Takes a query out of the budget, and notes what is left.
+    async fn spend(&self) -> Result<(), QueryError> {
+        let spent = self.budget.spend().await;
+        if let Some((left, hourly)) = self.budget.left() {
+            self.tally.budget(left, hourly);
+        }
+        spent
     }
 }

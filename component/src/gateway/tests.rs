@@ -21,6 +21,7 @@ mod rotation;
 mod sign_in;
 mod token_requests;
 mod unconfirmed;
+mod unreadable_secrets;
 mod upstreams;
 mod world;
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::bindings::exports::wasi::http::incoming_handler::Guest;
 use super::bindings::wasi::http::types::{
-    Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    ErrorCode, Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::{Component, HostPorts, settings, wait};
@@ -13,22 +13,26 @@ use crate::gateway::{BodyError, Gateway, Headers, Request, RequestBody, Response
 impl Guest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let read = read_request(&request);
-        let answered = settings::with_setup(|setup| {
-            wait::until_ready(Gateway::new(&HostPorts, setup).handle(&read, Body(&request)))
-        });
+        let answered = with_gateway(|gateway| wait::until_ready(gateway.handle(&read, Body(&request))));
         write_response(answered.response, out);
         if let Some(record) = answered.record {
             write_log(record.json());
         }
         // The caller has the answer: what Sentry is told costs no caller time, however long it takes.
-        let line = answered.report.and_then(|report| {
-            settings::with_setup(|setup| wait::until_ready(Gateway::new(&HostPorts, setup).report(&report)))
-        });
+        let line =
+            answered.report.and_then(|report| with_gateway(|gateway| wait::until_ready(gateway.report(&report))));
         line.into_iter().for_each(write_log);
         if let Some(document) = answered.stale_document {
-            settings::with_setup(|setup| wait::until_ready(Gateway::new(&HostPorts, setup).fetch_anew(&document)));
+            with_gateway(|gateway| wait::until_ready(gateway.fetch_anew(&document)));
         }
     }
+}
+
+fn with_gateway<T>(work: impl FnOnce(&Gateway<'_, HostPorts>) -> T) -> T {
+    settings::with_setup(|setup| match setup {
+        Ok(setup) => work(&Gateway::new(&HostPorts, setup)),
+        Err(unavailable) => work(&Gateway::without_settings(&HostPorts, unavailable)),
+    })
 }
 
 /// One write per line, so that lines of instances that run at the same time never mix.
@@ -108,7 +112,7 @@ fn read_stream(stream: &InputStream, limit: usize) -> Result<Vec<u8>, BodyError>
 fn write_response(response: Response, out: ResponseOutparam) {
     let fields: Vec<(String, Vec<u8>)> =
         response.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-    let headers = Fields::from_list(&fields).unwrap_or_else(|_| Fields::new());
+    let headers = Fields::from_list(&fields).unwrap_or_else(|_| accepted(&fields));
     // So that the host need not chunk the body.
     let length = response.body.len().to_string().into_bytes();
     if !response.body.is_empty() {
@@ -116,7 +120,10 @@ fn write_response(response: Response, out: ResponseOutparam) {
     }
     let outgoing = OutgoingResponse::new(headers);
     let _ = outgoing.set_status_code(response.status);
-    let Ok(body) = outgoing.body() else { return };
+    let Ok(body) = outgoing.body() else {
+        let cause = Some("the host gives the response no body".to_owned());
+        return ResponseOutparam::set(out, Err(ErrorCode::InternalError(cause)));
+    };
     ResponseOutparam::set(out, Ok(outgoing));
     if let Ok(stream) = body.write()
         && write_all(&stream, &response.body).is_err()
@@ -124,6 +131,15 @@ fn write_response(response: Response, out: ResponseOutparam) {
         return;
     }
     let _ = OutgoingBody::finish(body, None);
+}
+
+/// The fields that the host takes: one that it refuses must not cost the response its security headers.
+fn accepted(fields: &[(String, Vec<u8>)]) -> Fields {
+    let headers = Fields::new();
+    for (name, value) in fields {
+        let _ = headers.append(name, value);
+    }
+    headers
 }
 
 /// Writes as much at once as the host takes: each call suspends the instance.

@@ -7,12 +7,15 @@ use crate::gateway::operator::{self, ListedGrant, OperatorError, Selector};
 
 impl wit::Guest for Component {
     fn check() -> Vec<wit::Finding> {
-        let findings = wait::until_ready(check::run(&HostPorts, &settings::read()));
+        let findings = match settings::read() {
+            Ok(settings) => wait::until_ready(check::run(&HostPorts, &settings.setup)),
+            Err(unavailable) => vec![check::without_settings(unavailable)],
+        };
         findings.into_iter().map(finding).collect()
     }
 
     fn list_grants(whose: wit::Selector, cursor: Option<String>) -> Result<wit::GrantPage, wit::OperatorError> {
-        let setup = settings::read();
+        let setup = settings::read().map_err(|_| wit::OperatorError::SecretUnavailable)?.setup;
         let whose = selector(whose);
         let page = operator::list_grants(&HostPorts, &setup, &whose, cursor.as_deref());
         let page = wait::until_ready(page).map_err(error)?;
@@ -20,7 +23,7 @@ impl wit::Guest for Component {
     }
 
     fn revoke(whose: wit::Selector) -> Result<wit::Revocation, wit::OperatorError> {
-        let setup = settings::read();
+        let setup = settings::read().map_err(|_| wit::OperatorError::SecretUnavailable)?.setup;
         let revoked = wait::until_ready(operator::revoke(&HostPorts, &setup, &selector(whose))).map_err(error)?;
         Ok(wit::Revocation {
             revoked: revoked.revoked,
@@ -52,6 +55,7 @@ fn error(error: OperatorError) -> wit::OperatorError {
     match error {
         OperatorError::NotConfigured => wit::OperatorError::NotConfigured,
         OperatorError::StoreUnavailable => wit::OperatorError::StoreUnavailable,
+        OperatorError::SecretUnavailable => wit::OperatorError::SecretUnavailable,
         OperatorError::NewerRecord => wit::OperatorError::NewerRecord,
         OperatorError::InvalidArgument => wit::OperatorError::InvalidArgument,
     }

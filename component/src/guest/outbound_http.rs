@@ -54,6 +54,7 @@ fn error(error: host::Error) -> HttpError {
         host::Error::InvalidRequest => HttpError::InvalidRequest,
         host::Error::ReachUnsupported => HttpError::ReachUnsupported,
         host::Error::AddressRefused => HttpError::AddressRefused,
+        host::Error::NotAllowed => HttpError::NotAllowed,
         host::Error::NameNotResolved => HttpError::NameNotResolved,
         host::Error::ConnectFailed => HttpError::ConnectFailed,
         host::Error::TlsFailed => HttpError::TlsFailed,

@@ -5,25 +5,30 @@
 use std::cell::OnceCell;
 
 use super::secrets::HostSecrets;
-use crate::gateway::{ConfigError, Setup};
-use crate::ports::Secrets;
+use crate::gateway::{ConfigError, HostSettings, Setup};
+use crate::ports::SecretUnavailable;
 
 thread_local! {
     static SETUP: OnceCell<Result<Setup, ConfigError>> = const { OnceCell::new() };
 }
 
-/// Calls `use_setup` with the settings.
-pub fn with_setup<T>(use_setup: impl FnOnce(&Result<Setup, ConfigError>) -> T) -> T {
-    SETUP.with(|setup| use_setup(setup.get_or_init(read)))
+/// Calls `use_setup` with the settings; `Err` where the host cannot read them at the moment.
+pub fn with_setup<T>(use_setup: impl FnOnce(Result<&Result<Setup, ConfigError>, SecretUnavailable>) -> T) -> T {
+    SETUP.with(|kept| {
+        if let Some(setup) = kept.get() {
+            return use_setup(Ok(setup));
+        }
+        match read() {
+            Ok(HostSettings { setup, is_whole: true }) => use_setup(Ok(kept.get_or_init(|| setup))),
+            Ok(HostSettings { setup, is_whole: false }) => use_setup(Ok(&setup)),
+            Err(unavailable) => use_setup(Err(unavailable)),
+        }
+    })
 }
 
 /// Reads the settings anew.
-pub fn read() -> Result<Setup, ConfigError> {
+pub fn read() -> Result<HostSettings, SecretUnavailable> {
     // All at once: each lookup by the standard library copies the name and the value.
     let environment: Vec<(String, String)> = std::env::vars().filter(|(_, value)| !value.is_empty()).collect();
-    let in_environment = |wanted: &str| environment.iter().find(|(name, _)| name == wanted);
-    Setup::read(|name| match in_environment(name) {
-        Some((_, value)) => Some(value.clone()),
-        None => HostSecrets.secret(name),
-    })
+    HostSettings::read(&environment, &HostSecrets)
 }

@@ -77,6 +77,8 @@ pub enum HttpError {
     ReachUnsupported,
     /// The name resolves to an address outside the request's reach.
     AddressRefused,
+    /// The host does not let the component connect there: the operator has not allowed it.
+    NotAllowed,
     /// The name does not resolve.
     NameNotResolved,
     /// No connection could be made.
@@ -117,6 +119,7 @@ impl HttpError {
             HttpError::InvalidRequest => "http_invalid_request",
             HttpError::ReachUnsupported => "http_reach_unsupported",
             HttpError::AddressRefused => "http_address_refused",
+            HttpError::NotAllowed => "http_not_allowed",
             HttpError::NameNotResolved => "http_name_not_resolved",
             HttpError::ConnectFailed => "http_connect_failed",
             HttpError::TlsFailed => "http_tls_failed",
@@ -136,6 +139,7 @@ impl HttpError {
             HttpError::InvalidRequest => "the request cannot be sent as HTTP",
             HttpError::ReachUnsupported => "this host cannot check addresses",
             HttpError::AddressRefused => "its address is not allowed",
+            HttpError::NotAllowed => "this host does not allow connections to it",
             HttpError::NameNotResolved => "its name does not resolve",
             HttpError::ConnectFailed => "no connection",
             HttpError::TlsFailed => "no trusted TLS connection",

@@ -2,7 +2,8 @@
 
 use super::client_family::ClientFamily;
 use super::request_id::RequestId;
-use super::tool_call::ToolFailure;
+use super::shared_use::SharedUse;
+use super::tool_call::{ToolCall, ToolFailure};
 use super::trace_context::TraceContext;
 use crate::legible::legible;
 use crate::ports::Timestamp;
@@ -42,6 +43,10 @@ pub struct RequestRecord {
     pub unreadable_records: usize,
     /// Why redirect URIs of a client were left out, with their numbers.
     pub left_out_redirect_uris: Option<String>,
+    /// The calls of tools, in the order they ended.
+    pub calls: Vec<ToolCall>,
+    /// How it used the shared Plausible key.
+    pub shared: SharedUse,
 }
 
 /// A user of `/internal`.
@@ -141,6 +146,11 @@ impl RequestRecord {
         if let Some(causes) = &self.left_out_redirect_uris {
             line.push_str(&format!(",\"left_out_redirect_uris\":\"{causes}\""));
         }
+        if !self.calls.is_empty() {
+            let calls: Vec<_> = self.calls.iter().map(|call| format!("{} {}", call.tool, call.outcome())).collect();
+            line.push_str(&format!(",\"calls\":\"{}\"", calls.join(", ")));
+        }
+        line.push_str(&self.shared.members());
         line.push('}');
         // Each value is harmless already; none that is added later can be forgotten.
         legible(&line).into_owned()
@@ -249,6 +259,8 @@ mod tests {
             user: None,
             unreadable_records: 0,
             left_out_redirect_uris: None,
+            calls: Vec::new(),
+            shared: SharedUse::default(),
         }
     }
 
@@ -306,6 +318,18 @@ mod tests {
         let user = User { id: "ab12".into(), email: Some("ann\u{202e}\u{200b}@example.com".into()) };
         let line = RequestRecord { user: Some(user), ..record() }.json();
         assert!(line.contains("ann\u{fffd}\u{fffd}@example.com"), "{line}");
+    }
+
+    #[test]
+    fn each_call_of_a_tool_is_there_with_how_it_ended() {
+        let failure = ToolFailure { kind: ErrorKind::Budget, cause: "budget", upstream_status: None, setting: None };
+        let calls = vec![
+            ToolCall { tool: "get_breakdown", failure: None },
+            ToolCall { tool: "get_timeseries", failure: Some(failure) },
+        ];
+        let shared = SharedUse { remembered: 1, ..SharedUse::default() };
+        let line = RequestRecord { calls, shared, ..record() }.json();
+        assert!(line.ends_with(r#","calls":"get_breakdown served, get_timeseries budget","remembered":1}"#), "{line}");
     }
 
     #[test]

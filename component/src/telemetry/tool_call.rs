@@ -37,6 +37,13 @@ pub enum ErrorKind {
     Unexpected,
 }
 
+impl ToolCall {
+    /// How it ended, in one word.
+    pub fn outcome(&self) -> &'static str {
+        self.failure.map_or("served", |failure| failure.kind.name())
+    }
+}
+
 impl ToolFailure {
     /// Whether somebody should look at it: what callers do wrong is only counted.
     pub fn is_fault(&self) -> bool {

@@ -112,7 +112,7 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
     if settings.value("RATE_LIMIT_PER_MINUTE").is_none() {
         settings = settings.with("RATE_LIMIT_PER_MINUTE", "0").map_err(failed)?;
     }
-    let key = settings.secret("PLAUSIBLE_API_KEY").ok_or_else(|| {
+    let key = settings.secret("PLAUSIBLE_API_KEY").map_err(failed)?.ok_or_else(|| {
         CliError::Failed("PLAUSIBLE_API_KEY is not set; `stdio` asks Plausible with this key".to_owned())
     })?;
     let host = source.host(settings).await?;

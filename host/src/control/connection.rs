@@ -83,7 +83,9 @@ fn outcome<T, A: From<T> + Serialize>(outcome: Result<Result<T, OperatorError>, 
     };
     let status = match error {
         OperatorError::NotConfigured => StatusCode::CONFLICT,
-        OperatorError::StoreUnavailable | OperatorError::NewerRecord => StatusCode::SERVICE_UNAVAILABLE,
+        OperatorError::StoreUnavailable | OperatorError::SecretUnavailable | OperatorError::NewerRecord => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         OperatorError::InvalidArgument => StatusCode::BAD_REQUEST,
     };
     let (code, message) = json::error_text(error);

@@ -17,7 +17,7 @@ use crate::guest_output::{self, LineSink};
 use crate::in_flight::Permits;
 use crate::instance::{self, Services};
 use crate::limits::Limits;
-use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
+use crate::metrics::{CountedRateLimit, CountedStore, Metrics, request_lines};
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
 use crate::outbound_http::{HttpPolicy, OutboundHttpState};
 use crate::parts::{Part, Parts, WatchedStore};
@@ -208,9 +208,10 @@ impl HostBuilder {
         let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
         let oauth_store = WatchedStore::new(Arc::new(oauth_store), parts.clone());
         let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
+        let level = self.settings.value("LOG_LEVEL").map(str::to_owned);
         Ok(Services {
-            environment: self.settings.environment(),
-            log: self.log,
+            environment: environment(&self.settings),
+            log: request_lines::counting(&metrics, level.as_deref(), self.log),
             wall_clock: self.wall_clock,
             limits: self.limits,
             oauth_store: OauthStoreState::new(Arc::new(oauth_store)),
@@ -237,6 +238,19 @@ fn mark_what_is_off(services: &Services, surface: &Surface) {
             parts.off(part);
         }
     }
+}
+
+/// The component writes every line, whatever the log level is: what it says is counted, and the host leaves lines out.
+fn environment(settings: &Settings) -> Vec<(String, String)> {
+    let mut environment = settings.environment();
+    for (name, value) in &mut environment {
+        if name == "LOG_LEVEL"
+            && let Some(level) = request_lines::level_for_component(value)
+        {
+            level.clone_into(value);
+        }
+    }
+    environment
 }
 
 fn mismatch(error: wasmtime::Error) -> HostError {

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::oauth_store::{Answer, OauthStore, StoreError};
+use crate::oauth_store::{Answer, Census, OauthStore, StoreError};
 use crate::operator::Finding;
 
 /// The counters.
@@ -128,6 +128,10 @@ impl OauthStore for CountedStore {
         self.counted("keys", self.store.keys(prefix, after, limit))
     }
 
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        self.store.census()
+    }
+
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         self.store.findings()
     }
@@ -175,7 +179,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        assert!(!text.contains("secret"), "{text}");
+        assert!(!text.contains("secret-"), "{text}");
     }
 
     #[tokio::test]

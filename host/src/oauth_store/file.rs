@@ -32,7 +32,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::self_test::{self, Broken};
-use super::{Answer, Clock, OauthStore, STORE_SETTING, StoreError, VALUE_BYTES};
+use super::{Answer, Census, Clock, OauthStore, STORE_SETTING, StoreError, VALUE_BYTES};
 use crate::operator::{Finding, Level, Origin};
 use database::{Database, Open, Slot};
 use disk::SyncFailed;
@@ -218,6 +218,14 @@ impl OauthStore for FileStore {
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         Box::pin(self.read(move |transaction, now| records::keys(transaction, &prefix, after.as_deref(), limit, now)))
+    }
+
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        Box::pin(async {
+            let records = self.read(|transaction, now| records::count_by_kind(transaction, now)).await.ok()?;
+            let bytes = std::fs::metadata(&self.path).ok().map(|about| about.len());
+            Some(Census { records, bytes })
+        })
     }
 
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Answer, OauthStore, StoreError, VALUE_BYTES};
+use super::{Answer, Census, OauthStore, StoreError, VALUE_BYTES, kind_of};
 
 /// Tells the time since some fixed moment; never goes back.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -17,12 +18,13 @@ pub struct MemoryStore {
 }
 
 /// Invariant: `ends` holds the end and key of every record and nothing else, `answers` those of remembered answers;
-/// `bytes` is the size of all.
+/// `bytes` is the size of all, and `kinds` has their number by kind.
 #[derive(Default)]
 struct Records {
     by_key: BTreeMap<String, Record>,
     ends: BTreeSet<(Duration, String)>,
     answers: BTreeSet<(Duration, String)>,
+    kinds: BTreeMap<&'static str, u64>,
     bytes: usize,
 }
 
@@ -105,6 +107,12 @@ impl OauthStore for MemoryStore {
         let found = range.map(|(key, _)| key).take_while(|key| key.starts_with(prefix));
         done(Ok(found.take(limit).cloned().collect()))
     }
+
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        let (records, _) = self.now();
+        let census = Census { records: records.kinds.clone(), bytes: u64::try_from(records.bytes).ok() };
+        Box::pin(std::future::ready(Some(census)))
+    }
 }
 
 impl Records {
@@ -129,6 +137,7 @@ impl Records {
         }
         self.remove(key);
         self.bytes += size(key, &record);
+        *self.kinds.entry(kind_of(key)).or_insert(0) += 1;
         self.ends.insert((end, key.to_owned()));
         if key.starts_with(ANSWER) {
             self.answers.insert((end, key.to_owned()));
@@ -159,6 +168,7 @@ impl Records {
     fn remove(&mut self, key: &str) -> Option<Record> {
         let (key, record) = self.by_key.remove_entry(key)?;
         self.bytes -= size(&key, &record);
+        self.kinds.entry(kind_of(&key)).and_modify(|count| *count -= 1);
         let end = (record.end, key);
         self.ends.remove(&end);
         self.answers.remove(&end);

@@ -15,6 +15,7 @@
 //! acknowledged. A server that has become a replica is not read either: it may not know yet what its new primary was told.
 //! Nor is one that evicts the sets above: a revocation would miss grants.
 
+mod census;
 mod findings;
 mod pool;
 mod replicas;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use tokio::time::timeout_at;
 
-use super::{Answer, OauthStore, StoreError, VALUE_BYTES};
+use super::{Answer, Census, OauthStore, StoreError, VALUE_BYTES};
 use crate::operator::Finding;
 use crate::redis_server::{Fault, RedisServer, Script};
 use crate::seldom::Seldom;
@@ -268,6 +269,10 @@ impl OauthStore for RedisStore {
                 from = format!("({}", page.last_seen);
             }
         })
+    }
+
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        Box::pin(census::of(self))
     }
 
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {

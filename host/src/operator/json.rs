@@ -144,6 +144,9 @@ pub(crate) fn error_text(error: OperatorError) -> (&'static str, &'static str) {
             "Sign-in is not set up, so there are no grants. `plausible-mcp check` tells which settings it needs.",
         ),
         OperatorError::StoreUnavailable => ("store-unavailable", "The store cannot be reached. Try again later."),
+        OperatorError::SecretUnavailable => {
+            ("secret-unavailable", "A secret cannot be read; the server's log says which and why. Try again later.")
+        }
         OperatorError::NewerRecord => {
             ("newer-record", "A newer version of this server wrote some of the grants. Ask that version.")
         }

@@ -78,6 +78,7 @@ fn name(outcome: &Result<wit::Response, wit::Error>) -> &'static str {
         Err(wit::Error::InvalidRequest) => "invalid_request",
         Err(wit::Error::ReachUnsupported) => "reach_unsupported",
         Err(wit::Error::AddressRefused) => "address_refused",
+        Err(wit::Error::NotAllowed) => "not_allowed",
         Err(wit::Error::NameNotResolved) => "name_not_resolved",
         Err(wit::Error::ConnectFailed) => "connect_failed",
         Err(wit::Error::TlsFailed) => "tls_failed",

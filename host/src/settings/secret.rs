@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use super::file::ConfigurationFile;
 use super::{SettingsError, setting_names};
-use crate::seldom::Seldom;
 
 /// Where secrets stand, first match wins.
 #[derive(Default)]
@@ -20,8 +17,6 @@ pub(super) struct SecretSources {
     pub(super) folder: Option<PathBuf>,
     pub(super) values: BTreeMap<&'static str, String>,
     pub(super) file: Option<ConfigurationFile>,
-    /// By the name of the secret: one that is always unreadable must not hide another.
-    pub(super) complaints: Mutex<BTreeMap<&'static str, Seldom>>,
 }
 
 /// Names only.
@@ -38,23 +33,10 @@ impl SecretSources {
         secrets.try_for_each(|setting| self.in_folder(setting.name).map(drop))
     }
 
-    /// The current value of `name`, or `None` where it is absent everywhere or its file cannot be read.
-    pub(super) fn read(&self, name: &'static str) -> Option<String> {
-        match self.in_folder(name) {
-            Ok(Some(value)) => Some(value),
-            Ok(None) => self.values.get(name).cloned().or_else(|| self.file.as_ref()?.value(name)),
-            Err(error) => {
-                if self.complaint_is_due(name) {
-                    tracing::error!(event = "secret_unreadable", cause = %error, "the secret counts as absent");
-                }
-                None
-            }
-        }
-    }
-
-    fn complaint_is_due(&self, name: &'static str) -> bool {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        complaints.entry(name).or_default().is_due(Instant::now())
+    /// The current value of `name`, or `None` where it is absent everywhere.
+    pub(super) fn read(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
+        let elsewhere = || self.values.get(name).cloned().or_else(|| self.file.as_ref()?.value(name));
+        Ok(self.in_folder(name)?.or_else(elsewhere))
     }
 
     /// The content of the file `name`, or of the file with that name in lower case, as is customary with Docker.
@@ -110,6 +92,10 @@ mod tests {
         SecretSources { folder: Some(folder.to_owned()), values, ..SecretSources::default() }
     }
 
+    fn value(sources: &SecretSources) -> Option<String> {
+        sources.read("ADMIN_TOKEN").expect("it can be read")
+    }
+
     #[test]
     fn a_file_that_cannot_be_read_is_told_and_no_other_value_takes_its_place() {
         let folder = std::env::temp_dir().join(format!("plausible-mcp-unreadable-{}", std::process::id()));
@@ -119,7 +105,7 @@ mod tests {
             let error = sources.check().unwrap_err().to_string();
             assert!(error.contains(&*file.to_string_lossy()) && error.contains(cause), "{error}");
             assert!(!error.contains("xxx"), "{error}");
-            assert_eq!(sources.read("ADMIN_TOKEN"), None, "{cause}");
+            assert_eq!(sources.read("ADMIN_TOKEN").unwrap_err().to_string(), error, "it is not absent");
         };
         fs::write(&file, b"xxx\xff").unwrap();
         check("UTF-8");
@@ -138,9 +124,9 @@ mod tests {
         fs::remove_file(&file).unwrap();
         fs::write(&file, "\n").unwrap();
         assert_eq!(sources.check(), Ok(()));
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("environment"), "an empty file is none");
+        assert_eq!(value(&sources).as_deref(), Some("environment"), "an empty file is none");
         fs::write(&file, "x".repeat(64 << 10)).unwrap();
-        assert_eq!(sources.read("ADMIN_TOKEN").map(|value| value.len()), Some(64 << 10));
+        assert_eq!(value(&sources).map(|value| value.len()), Some(64 << 10));
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -151,7 +137,7 @@ mod tests {
         assert_eq!(sources.check(), Ok(()));
         fs::remove_dir(&folder).unwrap();
         assert!(matches!(sources.check(), Err(SettingsError::SecretsFolder(named, _)) if named == folder));
-        assert_eq!(sources.read("ADMIN_TOKEN"), None);
+        assert!(matches!(sources.read("ADMIN_TOKEN"), Err(SettingsError::SecretsFolder(named, _)) if named == folder));
     }
 
     #[test]
@@ -162,29 +148,22 @@ mod tests {
         fs::write(folder.join("..2026/ADMIN_TOKEN"), "mounted").unwrap();
         symlink("..2026", folder.join("..data")).unwrap();
         symlink("..data/ADMIN_TOKEN", folder.join("ADMIN_TOKEN")).unwrap();
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("mounted"));
+        assert_eq!(value(&sources).as_deref(), Some("mounted"));
         fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn each_secret_has_complaints_of_its_own() {
-        let sources = SecretSources::default();
-        assert!(sources.complaint_is_due("ADMIN_TOKEN") && sources.complaint_is_due("SENTRY_DSN"));
-        assert!(!sources.complaint_is_due("ADMIN_TOKEN"));
     }
 
     #[test]
     fn the_folder_goes_first_and_is_read_again() {
         let folder = std::env::temp_dir().join(format!("plausible-mcp-secrets-{}", std::process::id()));
         let sources = sources(&folder);
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("environment"));
+        assert_eq!(value(&sources).as_deref(), Some("environment"));
         fs::write(folder.join("admin_token"), "lower\n").unwrap();
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("lower"));
+        assert_eq!(value(&sources).as_deref(), Some("lower"));
         fs::write(folder.join("ADMIN_TOKEN"), "file \r\n").unwrap();
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("file"));
+        assert_eq!(value(&sources).as_deref(), Some("file"));
         fs::write(folder.join("ADMIN_TOKEN"), "rotated").unwrap();
-        assert_eq!(sources.read("ADMIN_TOKEN").as_deref(), Some("rotated"));
-        assert_eq!(sources.read("SENTRY_DSN"), None);
+        assert_eq!(value(&sources).as_deref(), Some("rotated"));
+        assert_eq!(sources.read("SENTRY_DSN"), Ok(None));
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) state: PathBuf,
     pub(super) output: MemoryOutputPipe,
     pub(super) clock: Clock,
+    pub(super) unreadable: Vec<String>,
 }
 
 /// The data of one store.
@@ -36,7 +37,7 @@ pub struct Instance {
 impl Shared {
     pub(super) fn new(application: Application, blocked: BlockedNetworks, state: PathBuf) -> Self {
         let output = MemoryOutputPipe::new(OUTPUT_BYTES);
-        Shared { application, blocked, state, output, clock: Clock::default() }
+        Shared { application, blocked, state, output, clock: Clock::default(), unreadable: Vec::new() }
     }
 
     /// A store for a fresh instance, without limits.
@@ -110,6 +111,9 @@ impl variables::Host for Instance {
         if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.bytes().all(legal) {
             return Ok(Err(variables::Error::InvalidName(name)));
         }
+        if self.shared.unreadable.iter().any(|unreadable| *unreadable == name || unreadable == EVERY_VARIABLE) {
+            return Ok(Err(variables::Error::Provider("Failed to check Vault for config".to_owned())));
+        }
         let value = self.application().variables.get(&name).cloned();
         Ok(value.ok_or(variables::Error::Undefined(name)))
     }
@@ -126,6 +130,9 @@ impl WasiHttpView for Instance {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 }
+
+/// Stands for all variables: the one provider of an application is away.
+pub(super) const EVERY_VARIABLE: &str = "*";
 
 /// More than any test prints.
 const OUTPUT_BYTES: usize = 64 << 20;

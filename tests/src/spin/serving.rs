@@ -38,6 +38,8 @@ pub struct SpinOptions {
     pub state: PathBuf,
     /// `block_networks` of the runtime configuration.
     pub block_networks: Vec<String>,
+    /// The variables whose provider does not answer, in lower case; `*` stands for all.
+    pub unreadable: Vec<String>,
 }
 
 /// A running application. It stops when it is dropped.
@@ -51,7 +53,14 @@ impl SpinOptions {
     /// On a free port, without settings.
     pub fn new(state: &Path) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        SpinOptions { listen, settings: Vec::new(), state: state.to_owned(), block_networks: Vec::new() }
+        let (settings, block_networks, unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        SpinOptions { listen, settings, state: state.to_owned(), block_networks, unreadable }
+    }
+
+    /// With variables whose provider does not answer.
+    pub fn unreadable(mut self, variables: &[&str]) -> Self {
+        self.unreadable = variables.iter().map(|name| (*name).to_owned()).collect();
+        self
     }
 
     /// With further settings.
@@ -74,6 +83,11 @@ impl Spin {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets time go by for the component.
+    pub fn pass_time(&self, time: Duration) {
+        self.shared.clock.advance(time);
     }
 
     /// What the component has written to standard output and error.
@@ -103,7 +117,8 @@ impl Shared {
         let given = options.settings.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
         let application = manifest.application(&given.collect())?;
         let networks: Vec<&str> = options.block_networks.iter().map(String::as_str).collect();
-        Ok(Shared::new(application, BlockedNetworks::parse(&networks)?, options.state.clone()))
+        let shared = Shared::new(application, BlockedNetworks::parse(&networks)?, options.state.clone());
+        Ok(Shared { unreadable: options.unreadable.clone(), ..shared })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/metrics` after requests of every kind.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use plausible_mcp_host::{HostBuilder, Limits};
@@ -134,6 +135,91 @@ async fn operations_of_the_store_are_counted() {
         assert!((timed - done).abs() < 0.5, "{operation}\n{metrics}");
     }
     assert!(!metrics.contains("ada@example.com") && !metrics.contains(&tokens.access));
+}
+
+#[tokio::test]
+async fn tools_remembered_answers_and_the_budget_are_counted_whatever_the_log_level_is() {
+    for level in ["info", "warn", "error"] {
+        let deployment = Deployment::start_with(&[("LOG_LEVEL", level), ("PLAUSIBLE_HOURLY_BUDGET", "100")]).await;
+        let operator = Operator::of(deployment.harness.host()).await;
+        let client = deployment.client().await;
+        let tokens = deployment.tokens(&client, "ada@example.com").await;
+        for _ in 0..2 {
+            let asked = breakdown().path("/internal").bearer(&tokens.access);
+            assert_eq!(deployment.send(asked).await.status, 200);
+        }
+        let wrong = call("get_breakdown", json!({ "date_range": "nonsense" })).path("/internal");
+        assert_eq!(deployment.send(wrong.bearer(&tokens.access)).await.status, 200);
+        assert_eq!(deployment.send(breakdown().path("/internal").bearer("x")).await.status, 401);
+        for (name, expected) in [
+            ("tool_calls_total{tool=\"get_breakdown\",outcome=\"served\"}", 2.0),
+            ("tool_calls_total{tool=\"get_breakdown\",outcome=\"user_input\"}", 1.0),
+            ("shared_answers_total{source=\"remembered\"}", 1.0),
+            ("shared_answers_total{source=\"plausible\"}", 1.0),
+            ("budget_left", 99.0),
+            ("budget_limit", 100.0),
+            ("sign_ins_total{step=\"callback\",outcome=\"served\",cause=\"none\"}", 1.0),
+            ("sign_ins_total{step=\"token\",outcome=\"served\",cause=\"none\"}", 1.0),
+            ("sign_ins_total{step=\"bearer\",outcome=\"refused\",cause=\"token_not_ours\"}", 1.0),
+        ] {
+            eventually(&operator, name, expected).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_tool_is_a_label_from_the_start() {
+    let host = Harness::demo_with(&[("SENTRY_DSN", "https://abc@sentry.example/7")]).await;
+    let operator = Operator::of(host.host()).await;
+    let listed = host.send(&legacy(Some("2025-11-25"), "tools/list", json!({}))).await.json();
+    let tools = listed["result"]["tools"].as_array().expect("tools").clone();
+    assert!(tools.len() >= 5, "{listed}");
+    let metrics = operator.metrics().await;
+    for tool in tools {
+        let line = format!("plausible_mcp_tool_calls_total{{tool={},outcome=\"served\"}} 0", tool["name"]);
+        assert!(metrics.lines().any(|known| known == line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_holds_is_counted_by_kind() {
+    let deployment = Deployment::start().await;
+    let client = deployment.client().await;
+    deployment.tokens(&client, "ada@example.com").await;
+    let operator = Operator::of(deployment.harness.host()).await;
+    let metrics = operator.metrics().await;
+    for kind in ["access", "client", "code", "grant", "refresh", "transaction"] {
+        assert!(value(&metrics, &format!("store_records{{kind=\"{kind}\"}}")) >= 1.0, "{kind}\n{metrics}");
+    }
+    assert_eq!(value(&metrics, "store_records{kind=\"other\"}"), 0.0, "every kind has a name\n{metrics}");
+    assert!(value(&metrics, "store_bytes") > 100.0, "{metrics}");
+}
+
+#[tokio::test]
+async fn every_metric_that_dashboard_and_alerts_name_is_there() {
+    let deployment = Deployment::start_with(&[("PLAUSIBLE_HOURLY_BUDGET", "540")]).await;
+    let operator = Operator::of(deployment.harness.host()).await;
+    let client = deployment.client().await;
+    let tokens = deployment.tokens(&client, "ada@example.com").await;
+    let asked = breakdown().path("/internal").bearer(&tokens.access);
+    assert_eq!(deployment.send(asked).await.status, 200);
+    eventually(&operator, "tool_calls_total{tool=\"get_breakdown\",outcome=\"served\"}", 1.0).await;
+    let metrics = operator.metrics().await;
+    let there: BTreeSet<&str> =
+        metrics.lines().filter_map(|line| line.split(['{', ' ']).next()).filter(|name| *name != "#").collect();
+    for (file, text) in [
+        ("alerts.yml", include_str!("../../../host/deploy/alerts.yml")),
+        ("grafana.json", include_str!("../../../host/deploy/grafana.json")),
+    ] {
+        let named: BTreeSet<&str> = text
+            .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+            .filter(|word| word.starts_with("plausible_mcp_") || word.starts_with("process_"))
+            .collect();
+        assert!(named.len() >= 10, "{file}: {named:?}");
+        for name in named {
+            assert!(there.contains(name), "{file} names {name}\n{metrics}");
+        }
+    }
 }
 
 /// A Plausible that never answers.

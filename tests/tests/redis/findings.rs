@@ -1,5 +1,7 @@
 //! What an operator is told about a real server.
 
+use std::time::Duration;
+
 use plausible_mcp_host::oauth_store::{OauthStore, RedisStore};
 use plausible_mcp_host::{Finding, Level, Origin, RedisServer};
 use plausible_mcp_tests::redis_process::{RedisProcess, free_address, server_at};
@@ -59,4 +61,19 @@ async fn a_server_that_is_away_or_a_replica_is_an_error() {
     let Some(server) = RedisProcess::start(&["--replicaof", "127.0.0.1", "1"]).await else { return };
     let replica = in_time(RedisStore::new(server.server()).findings()).await;
     assert!(texts(&replica, Level::Error).iter().any(|text| text.contains("replica")), "{replica:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_holds_is_told_by_kind() {
+    let Some(mut server) = RedisProcess::start(&[]).await else { return };
+    let store = RedisStore::new(server.server());
+    for key in ["grant/a/1", "grant/b/1", "grants", "client/1", "made-up/1"] {
+        store.put(key, b"1".to_vec(), Duration::from_secs(60)).await.expect("a write");
+    }
+    let census = store.census().await.expect("the server answers");
+    let of = |kind: &str| census.records.get(kind).copied();
+    assert_eq!([of("grant"), of("client"), of("refresh"), of("other")], [Some(2), Some(1), Some(0), Some(2)]);
+    assert!(census.bytes.is_some_and(|bytes| bytes > 100_000), "{census:?}");
+    server.kill();
+    assert_eq!(store.census().await, None);
 }

@@ -22,9 +22,11 @@
 //! - [`target`]: what a request may be sent to, by its URL alone
 //! - [`headers`]: which headers a request may have
 //! - [`setting`]: the names of the settings table
+//! - [`log`]: what an adapter has to tell the operator
 //! - `bindings`, `Exchange`: only where the target is wasm
 
 pub mod headers;
+pub mod log;
 pub mod setting;
 pub mod target;
 

@@ -17,9 +17,10 @@
 //!   `public-internet` are refused until the variable `host_blocks_private_networks` says `true`.
 //! - A request has no limit of CPU or time, and is not cancelled when the client leaves. A proxy in front can end the
 //!   wait, not the work; every wait of the component itself is bounded, but for those for Redis.
-//! - A Redis that is silent is waited for without end: Spin's client has no timeouts, and its calls block. Rate limits
-//!   are kept there, so every request waits, one to `/mcp` too, and only `/healthz` goes on. A TCP proxy with a timeout
-//!   in front of Redis ends the wait; an alert on latency tells of it.
+//! - A call of Redis ends when Redis answers, and no sooner: Spin's client has no timeouts, and its calls block. What is
+//!   under way when Redis goes silent waits; later requests are kept away from it ([`watch`]), as long as Spin's SQLite
+//!   is there. Without that every request waits, one to `/mcp` too, since rate limits are kept in Redis: a TCP proxy with
+//!   a timeout in front of Redis ends the wait.
 //! - An instance may take 4 GiB unless `spin up --max-instance-memory` says less.
 //! - Without a state folder (`--state-dir ""`) the database is in memory and forgotten after every request.
 //!
@@ -29,12 +30,14 @@
 //! - [`bucket`]: the arithmetic of the rate limit
 //! - [`sqlite`]: records and buckets in SQLite, one statement per operation
 //! - [`redis`]: records and buckets in Redis, one script per operation
+//! - [`watch`]: keeps requests away from a Redis that is silent
 //! - `guest`: joins these to Spin; only where the target is wasm
 
 pub mod bucket;
 pub mod record;
 pub mod redis;
 pub mod sqlite;
+pub mod watch;
 
 #[cfg(target_family = "wasm")]
 mod guest;

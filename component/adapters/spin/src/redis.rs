@@ -12,7 +12,7 @@ pub use buckets::RedisBuckets;
 pub use records::RedisRecords;
 
 /// A server that runs a script. Its answer may take any time: Spin's client has no timeout, and nothing here can give
-/// up a call that blocks.
+/// up a call that blocks. [`watch`](crate::watch) sees to it that few such calls are begun.
 pub trait Server {
     /// Runs `script` as one step and returns its answer, arrays within arrays as one list.
     fn eval(&self, script: &str, keys: &[&str], arguments: &[&[u8]]) -> Result<Vec<Reply>, Fault>;

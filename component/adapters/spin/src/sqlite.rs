@@ -1,7 +1,7 @@
 //! Records and buckets in a SQLite database: one statement per operation, so that SQLite's own lock makes it one step.
 //!
 //! Spin opens a new connection to the file for every request and waits up to five seconds for the lock of another; a
-//! database of libSQL on a server is reached in the same way. The two tables are made when a statement finds them
+//! database of libSQL on a server is reached in the same way. The tables are made when a statement finds them
 //! missing, so that they cost nothing afterwards. Rows whose time is over count as absent in every statement and are
 //! removed by every few writes, a bounded number at a time.
 
@@ -55,7 +55,7 @@ impl Failure {
 }
 
 /// Runs `statement`, and makes the tables first where they are missing.
-fn execute(database: &impl Database, statement: &str, parameters: Vec<Value>) -> Result<Vec<Row>, Failure> {
+pub(crate) fn execute(database: &impl Database, statement: &str, parameters: Vec<Value>) -> Result<Vec<Row>, Failure> {
     match database.execute(statement, parameters.clone()) {
         Err(Failure::MissingTable) => {
             for making in TABLES {
@@ -85,14 +85,16 @@ const REFUSALS: [&str; 9] = [
     "no such column",
 ];
 
-/// The expiry is in milliseconds since 1970, the moments of a bucket in microseconds.
-const TABLES: [&str; 4] = [
+/// The expiry and the times of the watch are in milliseconds since 1970, the moments of a bucket in microseconds.
+const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS plausible_mcp_records \
      (k TEXT NOT NULL PRIMARY KEY, v BLOB NOT NULL, expires INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS plausible_mcp_records_expires ON plausible_mcp_records (expires)",
     "CREATE TABLE IF NOT EXISTS plausible_mcp_buckets \
      (k TEXT NOT NULL PRIMARY KEY, full_at INTEGER NOT NULL, seen INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS plausible_mcp_buckets_full_at ON plausible_mcp_buckets (full_at)",
+    "CREATE TABLE IF NOT EXISTS plausible_mcp_watch \
+     (k TEXT NOT NULL PRIMARY KEY, asked INTEGER NOT NULL, answered INTEGER NOT NULL, pause INTEGER NOT NULL)",
 ];
 
 /// One write in so many sweeps. A sweep removes up to [`SWEPT_ROWS`], more than the writes between two can add.
@@ -101,7 +103,7 @@ const WRITES_A_SWEEP: i64 = 16;
 const SWEPT_ROWS: i64 = 100;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {

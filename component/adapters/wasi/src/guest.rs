@@ -1,11 +1,12 @@
 //! The adapter's edge: joins files and environment to the interfaces of `wit/`. It converts and calls; it decides
 //! nothing.
 
+use std::env::VarError;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plausible_mcp_adapter_edge::bindings::{oauth_store, outbound_http, rate_limit, secrets};
-use plausible_mcp_adapter_edge::{Exchange, setting};
+use plausible_mcp_adapter_edge::{Exchange, log, setting};
 
 use crate::STATE_FOLDER;
 use crate::buckets::{Buckets, Decision, Quota};
@@ -97,11 +98,23 @@ impl outbound_http::Guest for Adapter {
 }
 
 impl secrets::Guest for Adapter {
-    fn get(name: String) -> Option<String> {
-        if !setting::is_name(&name) {
-            return None;
+    fn get(names: Vec<String>) -> Result<Vec<Option<String>>, secrets::Error> {
+        names.iter().map(|name| variable(name)).collect()
+    }
+}
+
+/// The value of a setting. One that is there and is no text is not absent.
+fn variable(name: &str) -> Result<Option<String>, secrets::Error> {
+    if !setting::is_name(name) {
+        return Ok(None);
+    }
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            log::error("secret_unavailable", &[("setting", name), ("cause", "its value is not UTF-8")]);
+            Err(secrets::Error::Unavailable)
         }
-        std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 }
 

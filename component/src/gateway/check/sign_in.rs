@@ -1,15 +1,16 @@
 //! What `check` finds about sign-in: the secrets, the callback address, discovery and key sets.
 
-use super::{Finding, Level, Origin, finding, malformed, store};
-use crate::config::{AssertionMode, AuthorizationServer, ConfigError};
+use super::denied::Denied;
+use super::{Finding, Level, Origin, finding, malformed, store, unreadable};
+use crate::config::{AssertionMode, AuthorizationServer};
 use crate::gateway::federation::{Federation, FederationError};
-use crate::gateway::issuer::{key_ring, required};
+use crate::gateway::issuer::{SecretError, key_ring, required};
 use crate::gateway::setup::Setup;
 use crate::oauth::client::is_document;
 use crate::oauth::grants::{self, Whose};
 use crate::oauth::keyring::KeyRing;
 use crate::oauth::vault::Vault;
-use crate::ports::{Clock, OauthStore, Ports, Random, StoreError};
+use crate::ports::{Clock, HttpError, OauthStore, Ports, Random, StoreError};
 
 /// Checks whatever mode is on; nothing when there is no sign-in.
 pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
@@ -18,11 +19,14 @@ pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "ALLOWED_EMAIL_DOMAIN", &domains, "")];
     let secrets = ports.secrets();
     let key = required(secrets, "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys");
-    findings.extend(key.err().as_ref().map(malformed));
+    // One that cannot be read is told of where Plausible is asked with it.
+    if let Err(SecretError::Misconfigured(error)) = &key {
+        findings.push(malformed(error));
+    }
     let ring = match key_ring(secrets) {
         Ok(ring) => ring,
         Err(error) => {
-            findings.push(malformed(&error));
+            findings.push(unusable(&error, "COOKIE_ENCRYPTION_KEY"));
             return findings;
         }
     };
@@ -46,14 +50,14 @@ async fn own<P: Ports>(
     ports: &P,
     server: &AuthorizationServer,
     ring: &KeyRing,
-    missing_secret: Option<&ConfigError>,
+    missing_secret: Option<&SecretError>,
 ) -> Vec<Finding> {
     let callback = format!(
         "sign-in is at {0}/internal; the Access application must have the redirect URL {0}/callback",
         server.public_url
     );
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "PUBLIC_URL", &callback, "")];
-    findings.extend(missing_secret.map(malformed));
+    findings.extend(missing_secret.map(|error| unusable(error, "ACCESS_CLIENT_SECRET")));
     let vault = Vault::new(ports.store(), ports.random(), ring);
     findings.extend(documents(&vault, server).await);
     let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
@@ -63,6 +67,13 @@ async fn own<P: Ports>(
         Err(error) => failed(&error, "ACCESS_ISSUER", advice),
     });
     findings
+}
+
+fn unusable(error: &SecretError, setting: &'static str) -> Finding {
+    match error {
+        SecretError::Unavailable(_) => unreadable(setting),
+        SecretError::Misconfigured(error) => malformed(error),
+    }
 }
 
 /// Where documents are turned off: how many sign-ins end by that, and whether apps can become known at all.
@@ -120,6 +131,7 @@ fn failed(error: &FederationError, setting: &'static str, advice: &str) -> Findi
         FederationError::Store(_) => {
             finding(Level::Error, Origin::Unreachable, "COOKIE_ENCRYPTION_KEY", "the store does not answer", "")
         }
+        FederationError::Unavailable(HttpError::NotAllowed) => Denied::Access.finding(setting),
         FederationError::Unavailable(_) => {
             finding(Level::Error, Origin::Unreachable, setting, "Access could not be reached", advice)
         }

@@ -39,7 +39,8 @@ async fn try_out<S: OauthStore>(store: &S, key: &str) -> Result<Result<(), &'sta
 
 /// No setting of the table: where records live is told to the host.
 const STORE: &str = "STORE";
-const ADVICE: &str = "see where this host keeps records, and whether it may write there and has room";
+const ADVICE: &str = "see where this host keeps records, and whether it may write there and has room; on Spin with Redis, \
+                      whether redis_host names scheme, host and port of redis_url (a variable of spin.toml)";
 const SECONDS: u32 = 60;
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub enum Problem {
     Decision,
     /// The store is away.
     Unavailable,
+    /// A setting cannot be read at the moment.
+    SettingsUnavailable,
     /// The form is too large.
     BodyTooLarge,
     /// The identity provider sent the browser back with what cannot be read.
@@ -77,14 +79,14 @@ impl Problem {
             Problem::TooLong => 414,
             Problem::TooMany(_) => 429,
             Problem::Misconfigured(_) => 500,
-            Problem::Unavailable => 503,
+            Problem::Unavailable | Problem::SettingsUnavailable => 503,
             _ => 400,
         }
     }
 
     fn retry_after(self) -> Option<u32> {
         match self {
-            Problem::Unavailable => Some(RETRY_SECONDS),
+            Problem::Unavailable | Problem::SettingsUnavailable => Some(RETRY_SECONDS),
             Problem::TooMany(seconds) => Some(seconds),
             _ => None,
         }
@@ -130,6 +132,9 @@ impl Problem {
             Problem::TooManyAttempts => ("Too many attempts", "A sign-in can be tried five times."),
             Problem::Decision => ("There was no decision", "The form says neither yes nor no, so nothing happened."),
             Problem::Unavailable => ("This server is busy", "It cannot reach its storage at the moment."),
+            Problem::SettingsUnavailable => {
+                ("This server is busy", "It cannot read a part of its settings at the moment.")
+            }
             Problem::BodyTooLarge => ("This form is too large", "It is larger than any that this server makes."),
             Problem::UpstreamAnswer => {
                 ("The sign-in service’s answer cannot be read", "It sent you back without what is needed to go on.")
@@ -163,7 +168,7 @@ impl Problem {
             }
             Problem::Done => "Go back to your app. If it is not connected, connect again there.",
             Problem::Denied => "You can close this page. If you changed your mind, connect again in your app.",
-            Problem::Unavailable => "Wait a few seconds, and load this page again.",
+            Problem::Unavailable | Problem::SettingsUnavailable => "Wait a few seconds, and load this page again.",
             Problem::TooMany(seconds) => {
                 return format!("Wait {seconds} seconds. Then go back to your app and connect again.");
             }
@@ -193,5 +198,5 @@ impl From<TransactionError> for Problem {
     }
 }
 
-/// Long enough for a moment's outage of the store, short enough to wait for.
+/// Long enough for a moment's outage of the store or of what keeps secrets, short enough to wait for.
 const RETRY_SECONDS: u32 = 5;

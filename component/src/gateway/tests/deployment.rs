@@ -11,7 +11,7 @@ use super::upstreams::Upstreams;
 pub(super) use crate::gateway::federation::simulated_provider::{Fault, SimulatedProvider};
 pub(super) use crate::gateway::response::Response;
 pub(super) use crate::oauth::form::{decode, encode};
-use crate::ports::{MemoryPorts, OauthStore, Timestamp};
+use crate::ports::{FixedSecrets, MemoryPorts, OauthStore, Timestamp};
 use federation::simulated_provider::TEAM;
 
 /// Settings by name, secret ones among them.
@@ -41,6 +41,11 @@ impl World {
     pub(super) fn redeploy(&mut self, settings: &Settings) {
         self.ports.secrets.0 = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         self.setup = Setup::read(|name| settings.get(name).cloned());
+    }
+
+    /// From now on a secret cannot be read, though the settings that were read with it stay.
+    pub(super) fn hide(&mut self, secret: &str) {
+        self.ports.secrets.0.insert(secret.to_owned(), FixedSecrets::UNREADABLE.to_owned());
     }
 
     /// Where people log in.

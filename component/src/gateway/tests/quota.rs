@@ -170,3 +170,23 @@ fn without_a_budget_and_at_mcp_nothing_is_counted() {
     assert!((0..20).all(|_| text(&unlimited.ask("7d")).contains("503")));
     assert!(unlimited.buckets().iter().all(|key| !key.starts_with("budget/")));
 }
+
+#[test]
+fn the_log_says_what_was_remembered_what_was_asked_and_what_is_left() {
+    let world = World::with_assertions(&[("PLAUSIBLE_HOURLY_BUDGET", "4")]);
+    world.plausible(Ok((200, answer(["2026-07-01T00:00:00Z", "2026-07-31T23:59:59Z"]))));
+    let line = |range: &str| {
+        world.ask(range);
+        world.log().lines().last().unwrap().to_owned()
+    };
+    let asked = line("2026-07-01,2026-07-31");
+    assert!(asked.contains(r#""calls":"get_breakdown served","asked":1,"budget_left":3,"budget":4"#), "{asked}");
+    let remembered = line("2026-07-01,2026-07-31");
+    assert!(remembered.contains(r#""calls":"get_breakdown served","remembered":1}"#), "{remembered}");
+    line("2026-06-01,2026-06-30");
+    let over = line("2026-05-01,2026-05-31");
+    assert!(over.contains(r#""calls":"get_breakdown budget"}"#), "over Ada's share, and nothing was asked: {over}");
+    let own = world.call("/mcp", "ada@example.com", "get_breakdown", &breakdown("7d"));
+    assert_eq!(own.status, 200);
+    assert!(!world.log().lines().last().unwrap().contains("budget"), "a caller's own key has no budget");
+}

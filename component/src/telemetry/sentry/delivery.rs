@@ -5,7 +5,8 @@
 //! the answer.
 
 use crate::ports::{
-    HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, Timestamp, Upstream,
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OauthStore, OutboundHttp, Reach, SecretUnavailable, Timestamp,
+    Upstream,
 };
 
 /// Where envelopes go. It holds the DSN's key, so it has no `Debug`.
@@ -27,15 +28,18 @@ pub enum Delivery {
     Refused(u16),
     /// Sentry did not answer; a pause begins.
     Failed(HttpError),
+    /// Where Sentry is cannot be read at the moment, so nothing was sent.
+    NoDestination(SecretUnavailable),
 }
 
 impl Delivery {
-    /// A line for the log when a pause begins, without its end.
+    /// A line for the log when a pause begins or nothing could be sent, without its end.
     pub fn line(self, now: Timestamp) -> Option<String> {
         let what = match self {
             Delivery::Sent | Delivery::Paused => return None,
             Delivery::Refused(status) => format!("\"cause\":\"refused\",\"upstream_status\":{status}"),
             Delivery::Failed(error) => format!("\"cause\":\"{}\"", error.words()),
+            Delivery::NoDestination(unavailable) => format!("\"cause\":\"{}\"", unavailable.reason()),
         };
         let ts = now.iso();
         Some(format!(

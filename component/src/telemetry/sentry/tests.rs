@@ -37,6 +37,8 @@ fn report(traceparent: &str, method: Option<&'static str>, calls: &[(&'static st
             client: ClientFamily::of(Some("cursor/1")),
             user: Some(User { id: "ab12".into(), email: None }),
             left_out_redirect_uris: None,
+            calls: Vec::new(),
+            shared: Default::default(),
             unreadable_records: 0,
         },
         calls: calls.iter().map(|(tool, failure)| ToolCall { tool, failure: *failure }).collect(),

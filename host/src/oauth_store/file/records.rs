@@ -8,6 +8,7 @@
 //!
 //! Times are in milliseconds since 1970. Invariant: `ends` holds the end and key of every record and nothing else.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use redb::{
     Error, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, TableError,
     WriteTransaction,
 };
+
+use crate::oauth_store::kind_of;
 
 /// What a database is to us.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +104,21 @@ pub(super) fn keys(
         }
     }
     Ok(found)
+}
+
+/// How many records stand at `now`, by kind. Looks at every key.
+pub(super) fn count_by_kind(
+    transaction: &ReadTransaction,
+    now: Duration,
+) -> Result<BTreeMap<&'static str, u64>, Error> {
+    let (mut counts, now) = (BTreeMap::new(), milliseconds(now));
+    for entry in transaction.open_table(RECORDS)?.iter()? {
+        let (key, record) = entry?;
+        if record.value().0 > now {
+            *counts.entry(kind_of(key.value())).or_insert(0) += 1;
+        }
+    }
+    Ok(counts)
 }
 
 impl<'t> Records<'t> {

@@ -58,6 +58,19 @@ impl Hand {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_tells_what_it_holds_by_kind_and_how_large_it_is() {
+    let (folder, hand) = (Folder::new("census"), Hand::default());
+    let store = FileStore::with_clock(&folder.store(), hand.clock()).unwrap();
+    for (key, hours) in [("grant/a/1", 2), ("grant/b/1", 2), ("grant/b/2", 1), ("client/1", 2), ("made-up", 2)] {
+        store.put(key, vec![0; 100], HOUR * hours).await.unwrap();
+    }
+    hand.moves(HOUR);
+    let census = store.census().await.unwrap();
+    assert_eq!(census.records.into_iter().collect::<Vec<_>>(), [("client", 1), ("grant", 2), ("other", 1)]);
+    assert_eq!(census.bytes, fs::metadata(folder.store()).ok().map(|about| about.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_keeps_the_contract() {
     let (folder, hand) = (Folder::new("contract"), Hand::default());
     let store = FileStore::with_clock(&folder.store(), hand.clock()).unwrap();

@@ -11,7 +11,9 @@ pub(super) fn of_request(code: &ErrorCode) -> Error {
     use ErrorCode as Code;
     match code {
         Code::DnsTimeout | Code::DnsError(_) | Code::DestinationNotFound => Error::NameNotResolved,
-        Code::DestinationIpProhibited | Code::HttpRequestDenied => Error::AddressRefused,
+        Code::DestinationIpProhibited => Error::AddressRefused,
+        // Spin: not among `allowed_outbound_hosts`.
+        Code::HttpRequestDenied => Error::NotAllowed,
         Code::DestinationUnavailable
         | Code::DestinationIpUnroutable
         | Code::ConnectionRefused

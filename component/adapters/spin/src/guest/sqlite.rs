@@ -7,9 +7,9 @@ use crate::sqlite::{Database, Failure, Row, Value};
 pub(super) struct SpinDatabase(Option<spin::Connection>);
 
 impl SpinDatabase {
-    /// Opens it. One that cannot be opened refuses every statement.
-    pub(super) fn open() -> Self {
-        SpinDatabase(spin::Connection::open("default").ok())
+    /// Opens it. One that cannot be opened refuses every statement; `told` is told why.
+    pub(super) fn open(told: impl FnOnce(&spin::Error)) -> Self {
+        SpinDatabase(spin::Connection::open("default").inspect_err(told).ok())
     }
 }
 

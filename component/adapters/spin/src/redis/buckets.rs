@@ -8,7 +8,7 @@ pub struct RedisBuckets<'a, S>(pub &'a S);
 
 impl<S: Server> Buckets for RedisBuckets<'_, S> {
     /// Where the server refuses or fails, all is allowed: what needs the store fails by itself, and `/mcp`, which needs
-    /// none, goes on. A server that is silent is waited for, by `/mcp` too.
+    /// none, goes on.
     fn check(&self, key: &str, quota: Quota, cost: u32) -> Decision {
         let name = format!("{BUCKET}{}", quota.bucket(key));
         let numbers = [quota.limit(), quota.window_seconds(), cost.min(quota.limit())];

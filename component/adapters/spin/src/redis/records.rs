@@ -74,7 +74,12 @@ impl<S: Server> Records for RedisRecords<'_, S> {
             if page.is_last || !page.names.is_empty() {
                 return Ok(page.names);
             }
-            from = format!("({}", page.last_seen);
+            let after = format!("({}", page.last_seen);
+            // A server that does not get on would be asked for ever.
+            if after == from {
+                return Err(StoreError::Unavailable);
+            }
+            from = after;
         }
     }
 }

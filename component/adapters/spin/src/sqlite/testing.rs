@@ -5,7 +5,7 @@ use rusqlite::types::{Value as Column, ValueRef};
 use super::{Database, Failure, Row, Value};
 
 /// SQLite in memory.
-pub(super) struct InMemory(rusqlite::Connection);
+pub(crate) struct InMemory(rusqlite::Connection);
 
 impl Default for InMemory {
     fn default() -> Self {
@@ -15,7 +15,7 @@ impl Default for InMemory {
 
 impl InMemory {
     /// How many rows a table has.
-    pub(super) fn count(&self, table: &str) -> i64 {
+    pub(crate) fn count(&self, table: &str) -> i64 {
         self.0.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     }
 }
@@ -51,7 +51,7 @@ fn value(column: ValueRef<'_>) -> Value {
 }
 
 /// A database that fails.
-pub(super) struct Silent(pub(super) Failure);
+pub(crate) struct Silent(pub(crate) Failure);
 
 impl Database for Silent {
     fn execute(&self, _: &str, _: Vec<Value>) -> Result<Vec<Row>, Failure> {
