@@ -72,16 +72,16 @@ async fn a_report_leaves_when_the_caller_has_the_answer() {
 async fn a_sentry_that_does_not_answer_turns_no_request_away() {
     let sentry = Upstream::start(|_| Box::pin(std::future::pending())).await;
     let plausible = Upstream::answering(simulated()).await;
-    let limits =
-        Limits { concurrent_requests: 1, finishing_requests: 3, admission_time: Duration::ZERO, ..Limits::default() };
+    // Less room than there are reports under way: those have places of their own.
+    let limits = Limits { concurrent_requests: 1, finishing_requests: 1, ..Limits::default() };
     let host = host(&plausible, &sentry, limits).await;
-    for number in 0..4 {
+    for number in 0..8 {
         assert_eq!(call(&host).await, 200, "request {number}");
     }
     assert!(!host.drained(Duration::ZERO).await, "somebody waited for Sentry");
     assert!(host.drained(Duration::from_secs(10)).await, "a report ends by itself");
     let tried = envelopes(&sentry).len();
-    assert!((1..=4).contains(&tried), "{tried}");
+    assert!((1..=8).contains(&tried), "{tried}");
     for _ in 0..3 {
         assert_eq!(call(&host).await, 200);
     }

@@ -15,6 +15,7 @@ mod generated {
         ",
         world: "plausible-mcp:supplier/adapter",
         exports: { default: async },
+        additional_derives: [PartialEq, Eq],
         require_store_data_send: true,
     });
 }
