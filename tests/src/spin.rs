@@ -9,7 +9,8 @@
 //! | hosts outside `allowed_outbound_hosts` are denied, `http` and `https` being two entries | `allowed_host`, `http` |
 //! | private networks are open unless `block_networks` closes them, checked on resolved addresses | `network`, `http` |
 //! | every `open` of a SQLite database is a connection of its own to one file, with five seconds of patience | `sqlite` |
-//! | answers of Redis are flattened into one list | `redis` |
+//! | answers of Redis are flattened into one list, and waited for without a limit | `redis` |
+//! | a provider of variables that is away is an error of each variable, and nothing else | `instance` |
 //! | a component sees the variables that its table lists, and a dependency what it inherits | `manifest` |
 //!
 //! What it is not: it speaks no TLS to upstreams, has one component and one route, and knows no key-value stores.

@@ -75,7 +75,8 @@ struct Line<'a> {
     budget: Option<u32>,
 }
 
-/// A sink that counts the lines of requests and passes on to `log` those of at least `level`, the value of `LOG_LEVEL`.
+/// A sink that counts the lines of requests, and passes on to `log` every line but those that `level`, the value of
+/// `LOG_LEVEL`, leaves out.
 /// So the component can be told to write every line, and nothing is uncounted because nobody wants to read it.
 pub(crate) fn counting(metrics: &Metrics, level: Option<&str>, log: LineSink) -> LineSink {
     let (metrics, least) = (metrics.clone(), severity(level.unwrap_or_default()));
@@ -85,7 +86,8 @@ pub(crate) fn counting(metrics: &Metrics, level: Option<&str>, log: LineSink) ->
         if line.event == "request" {
             metrics.request_lines().count(&line);
         }
-        if severity(&line.level) >= least || line.level.is_empty() {
+        // What the component writes whatever the level is stays.
+        if severity(&line.level) >= least || !LEVELLED.contains(&&*line.event) {
             log(text);
         }
     })
@@ -242,6 +244,8 @@ fn this_hour() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() / 3600
 }
 
+/// The events whose lines the component itself leaves out below the level.
+const LEVELLED: [&str; 2] = ["request", "sentry_paused"];
 /// The tools that the component may have; a test compares them with those that it has.
 const TOOLS: [&str; 5] = ["get_breakdown", "get_timeseries", "get_conversions", "compare_periods", "send_feedback"];
 const OUTCOMES_OF_TOOLS: [&str; 6] = [SERVED, "user_input", "plausible_api", "budget", "not_asked", "unexpected"];
@@ -377,8 +381,14 @@ mod tests {
 
     #[test]
     fn what_is_below_the_level_is_counted_and_not_written() {
-        let lines = [CALL, r#"{"level":"error","event":"request"}"#, r#"{"level":"warn","event":"x"}"#, "no JSON"];
-        for (level, kept) in [(None, 4), (Some("info"), 4), (Some("warn"), 3), (Some("error"), 2)] {
+        let lines = [
+            CALL,
+            r#"{"level":"error","event":"request"}"#,
+            r#"{"level":"warn","event":"sentry_paused"}"#,
+            r#"{"level":"info","event":"of an audit"}"#,
+            "no JSON",
+        ];
+        for (level, kept) in [(None, 5), (Some("info"), 5), (Some("warn"), 4), (Some("error"), 3)] {
             let (text, written) = passed(level, &lines);
             assert_eq!(written.len(), kept, "{level:?} {written:?}");
             has(&text, &[r#"tool_calls_total{tool="get_breakdown",outcome="served"} 1"#]);

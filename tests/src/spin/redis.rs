@@ -1,7 +1,7 @@
 //! `fermyon:spin/redis@2.0.0` (crates/factor-outbound-redis of Spin).
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncCommands as _, Client, ErrorKind, RedisError, Value};
+use ::redis::{AsyncCommands as _, AsyncConnectionConfig, Client, ErrorKind, RedisError, Value};
 use wasmtime::component::Resource;
 
 use super::bindings::redis as wit;
@@ -29,7 +29,9 @@ impl wit::Host for Instance {}
 impl wit::HostConnection for Instance {
     async fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Connection>, wit::Error>> {
         let Some(client) = self.client(&address) else { return Ok(Err(wit::Error::InvalidAddress)) };
-        match client.get_multiplexed_async_connection().await {
+        // The client of Spin 4.0.2 is of a version without time limits: what is silent is waited for.
+        let unlimited = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        match client.get_multiplexed_async_connection_with_config(&unlimited).await {
             Ok(connection) => Ok(Ok(self.table().push(Connection(connection))?)),
             Err(error) => Ok(Err(other(&error))),
         }

@@ -7,3 +7,4 @@ mod readiness;
 mod secrets;
 mod serve;
 mod traces;
+mod unreadable_secrets;
