@@ -57,7 +57,7 @@ pub struct Limits {
     /// How long an instance waits for its next request before it is dropped.
     pub instance_idle_time: Duration,
     /// TCP connections at one time. A further one gets the place of the one that has been quiet for the longest time;
-    /// while the component is at work for all of them, a few more are answered at `/healthz` and refused elsewhere.
+    /// while the component is at work for all of them, it waits, but for a few more that are answered at `/healthz`.
     pub connections: usize,
     /// Time for the head of a request to arrive, and for a connection to stay without requests.
     pub request_head_time: Duration,

@@ -199,10 +199,7 @@ impl Parts {
 
     /// Says how `part` is. Whoever knows more than single outcomes tell, as a breaker does, says it with this.
     pub(crate) fn set(&self, part: Part, state: State, fault: Option<Fault>) {
-        let worse = self.known().set(&self.0.metrics, part, state, fault);
-        if worse {
-            self.0.worsened.notify_one();
-        }
+        self.learn(|_| (part, state, fault));
     }
 
     /// There is no such part here.
@@ -212,22 +209,21 @@ impl Parts {
 
     /// An operation of the store came to this.
     pub(crate) fn store_answered(&self, access: Access, failed: Option<&'static str>) {
-        let (state, cause) = {
-            let mut known = self.known();
+        self.learn(|known| {
             known.store.learn(access, failed);
-            known.store.verdict()
-        };
-        self.set(Part::Store, state, cause.map(Fault::Store));
+            let (state, cause) = known.store.verdict();
+            (Part::Store, state, cause.map(Fault::Store))
+        });
     }
 
     /// An exchange with an upstream came to this.
     pub(crate) fn ended(&self, exchange: &Exchange, outcome: &Result<Response, Error>) {
         match (exchange.part(), exchange.tells(outcome)) {
             (_, Observation::Nothing) => {}
-            (Part::SignIn, observation) => {
-                self.known().provider.learn(observation, Instant::now());
-                self.judge_sign_in();
-            }
+            (Part::SignIn, observation) => self.learn(|known| {
+                known.provider.learn(observation, Instant::now());
+                known.sign_in()
+            }),
             (part, Observation::Answered(_)) => self.set(part, State::Ok, None),
             (part, Observation::Failed { state, fault, .. }) => self.set(part, state, Some(fault)),
         }
@@ -235,20 +231,24 @@ impl Parts {
 
     /// The settings of sign-in were read: the first of them that is wrong.
     pub(crate) fn settings_read(&self, wrong: Option<String>) {
-        self.known().wrong_setting = wrong;
-        self.judge_sign_in();
+        self.learn(|known| {
+            known.wrong_setting = wrong;
+            known.sign_in()
+        });
     }
 
     /// The file system of the store was looked at; `None` where it does not tell.
     pub(crate) fn disk_looked_at(&self, room: Option<Room>) {
-        self.known().room = room;
-        match room {
-            None => self.set(Part::Disk, State::Unknown, None),
-            Some(room) => {
-                let fault = room.fault();
-                self.set(Part::Disk, if fault.is_some() { State::Degraded } else { State::Ok }, fault);
-            }
-        }
+        self.learn(|known| {
+            known.room = room;
+            let fault = room.and_then(Room::fault);
+            let state = match (room, fault) {
+                (None, _) => State::Unknown,
+                (Some(_), None) => State::Ok,
+                (Some(_), Some(_)) => State::Degraded,
+            };
+            (Part::Disk, state, fault)
+        });
     }
 
     /// Waits until a part is worse than it was.
@@ -256,14 +256,15 @@ impl Parts {
         self.0.worsened.notified().await;
     }
 
-    fn judge_sign_in(&self) {
-        let (is_wrong, (state, fault)) = {
-            let known = self.known();
-            (known.wrong_setting.is_some(), known.provider.verdict())
+    /// Takes in what is new, in one step: of two that come at once, the later one counts.
+    fn learn(&self, news: impl FnOnce(&mut Known) -> (Part, State, Option<Fault>)) {
+        let is_worse = {
+            let mut known = self.known();
+            let (part, state, fault) = news(&mut known);
+            known.set(&self.0.metrics, part, state, fault)
         };
-        match is_wrong {
-            true => self.set(Part::SignIn, State::Away, Some(Fault::Misconfigured)),
-            false => self.set(Part::SignIn, state, fault),
+        if is_worse {
+            self.0.worsened.notify_one();
         }
     }
 
@@ -273,6 +274,15 @@ impl Parts {
 }
 
 impl Known {
+    /// How sign-in is, by its settings and by what its provider answered.
+    fn sign_in(&self) -> (Part, State, Option<Fault>) {
+        if self.wrong_setting.is_some() {
+            return (Part::SignIn, State::Away, Some(Fault::Misconfigured));
+        }
+        let (state, fault) = self.provider.verdict();
+        (Part::SignIn, state, fault)
+    }
+
     fn entry(&self, part: Part) -> &Entry {
         let [store, sign_in, plausible, documents, sentry, disk] = &self.entries;
         match part {

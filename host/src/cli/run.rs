@@ -91,17 +91,16 @@ async fn listen_and_serve(
         drop(stop);
     };
     let watched = host.clone();
+    // On a task of its own: what it computes holds up nobody who connects.
+    let watching = tokio::spawn(async move { watched.watch().await });
     let control = async {
         if let Some(control) = control {
             // An error says that the sender is gone, which is the sign to stop.
             control.run(host, async move { drop(stopping.changed().await) }).await;
         }
     };
-    let served = async { tokio::join!(server.run_in_steps(leave, stopped), control) };
-    let (drained, ()) = tokio::select! {
-        served = served => served,
-        never = watched.watch() => match never {},
-    };
+    let (drained, ()) = tokio::join!(server.run_in_steps(leave, stopped), control);
+    watching.abort();
     tracing::info!(event = "stopped", drained, "stopped");
     Ok(())
 }

@@ -134,7 +134,7 @@ impl Connection {
             return self.host.refuse(&request, Refusal::LargeHeader);
         }
         if self.activity.is_extra() && !is_liveness(request.uri().path()) {
-            return self.host.refuse(&request, Refusal::Busy);
+            self.activity.takes_other_place().await;
         }
         request.extensions_mut().insert(ClientAddress(self.peer));
         let arrival = Arc::new(self.activity.request());

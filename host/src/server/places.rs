@@ -37,7 +37,6 @@ struct Shared {
 pub(crate) struct Place {
     number: u64,
     activity: Activity,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What one connection does. Clones are of the same connection.
@@ -47,7 +46,9 @@ pub(crate) struct Activity(Arc<State>);
 struct State {
     shared: Arc<Shared>,
     /// Whether it has an extra place, in which nothing is asked of the component.
-    is_extra: bool,
+    is_extra: AtomicBool,
+    /// What goes with its place.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// The moment of the last sign of its client.
     last_sign: AtomicU64,
     /// Those whose head is there, and of them those that are whole.
@@ -81,10 +82,11 @@ impl Places {
             if let Ok(permit) = self.0.free.clone().try_acquire_owned() {
                 return Place::taken(&self.0, permit);
             }
-            if !self.0.displace()
-                && let Ok(permit) = self.0.extra.clone().try_acquire_owned()
-            {
-                return Place::extra(&self.0, permit);
+            if !self.0.displace(false) {
+                if let Ok(permit) = self.0.extra.clone().try_acquire_owned() {
+                    return Place::extra(&self.0, permit);
+                }
+                self.0.displace(true);
             }
             if let Ok(Ok(permit)) = timeout(PAUSE, self.0.free.clone().acquire_owned()).await {
                 return Place::taken(&self.0, permit);
@@ -103,17 +105,18 @@ impl Places {
     pub(crate) async fn all_free(&self) {
         let all = u32::try_from(self.0.all).unwrap_or(u32::MAX);
         let extra = u32::try_from(EXTRA).unwrap_or(u32::MAX);
-        // The semaphores are never closed. Nobody gets an extra place any more.
-        let _all = self.0.free.acquire_many(all).await;
+        // The semaphores are never closed. Nobody gets an extra place any more, and who has one waits for one of the others.
         let _extra = self.0.extra.acquire_many(extra).await;
+        let _all = self.0.free.acquire_many(all).await;
     }
 }
 
 impl Shared {
-    /// Asks the connection to go that has been quiet for the longest time; whether one is quiet, and about to go.
-    fn displace(&self) -> bool {
+    /// Asks the connection to go that has been quiet for the longest time, among those with an extra place or the others;
+    /// whether one is quiet, and about to go.
+    fn displace(&self, is_extra: bool) -> bool {
         let taken = self.taken();
-        let quiet = || taken.values().filter(|activity| activity.is_quiet());
+        let quiet = || taken.values().filter(|activity| activity.is_quiet() && activity.is_extra() == is_extra);
         let staying = quiet().filter(|activity| !activity.is_asked_to_go());
         if let Some(activity) = staying.min_by_key(|activity| activity.0.last_sign.load(Ordering::Relaxed)) {
             activity.0.is_asked_to_go.store(true, Ordering::Relaxed);
@@ -144,7 +147,8 @@ impl Place {
         let number = shared.moment();
         let activity = Activity(Arc::new(State {
             shared: shared.clone(),
-            is_extra,
+            is_extra: AtomicBool::new(is_extra),
+            permit: Mutex::new(Some(permit)),
             last_sign: AtomicU64::new(number),
             requests: AtomicUsize::new(0),
             requests_at_work: AtomicUsize::new(0),
@@ -154,7 +158,7 @@ impl Place {
             asked_to_go: Notify::new(),
         }));
         shared.taken().insert(number, activity.clone());
-        Self { number, activity, _permit: permit }
+        Self { number, activity }
     }
 
     /// For the connection that has the place.
@@ -180,6 +184,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.activity.0.shared.taken().remove(&self.number);
+        self.activity.permit().take();
     }
 }
 
@@ -212,7 +217,25 @@ impl Activity {
     /// Whether its place is an extra one: all others are at work, and there is room for no request that needs an answer of
     /// the component.
     pub(crate) fn is_extra(&self) -> bool {
-        self.0.is_extra
+        self.0.is_extra.load(Ordering::Relaxed)
+    }
+
+    /// Changes an extra place for another, once there is one. Meanwhile the connection counts as at work.
+    pub(crate) async fn takes_other_place(&self) {
+        let waiting = self.request();
+        waiting.arrived();
+        while self.is_extra() {
+            self.0.shared.displace(false);
+            let free = self.0.shared.free.clone();
+            if let Ok(Ok(permit)) = timeout(PAUSE, free.acquire_owned()).await {
+                self.0.is_extra.store(false, Ordering::Relaxed);
+                *self.permit() = Some(permit);
+            }
+        }
+    }
+
+    fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.0.permit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is no request, and no answer left to send.
@@ -283,7 +306,7 @@ mod tests {
     async fn the_one_that_was_quiet_for_longest_is_displaced() {
         let (places, [first, second, third]) = full().await;
         first.activity().sent();
-        places.0.displace();
+        places.0.displace(false);
         assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
         assert!(places.0.metrics.encode().contains("connections_displaced_total 1\n"));
     }
@@ -291,8 +314,8 @@ mod tests {
     #[tokio::test]
     async fn one_after_the_other_is_displaced_and_none_twice() {
         let (places, [first, second, third]) = full().await;
-        places.0.displace();
-        places.0.displace();
+        places.0.displace(false);
+        places.0.displace(false);
         assert_eq!([&first, &second, &third].map(is_displaced), [true, true, false]);
     }
 
@@ -301,10 +324,10 @@ mod tests {
         let (places, [first, second, third]) = full().await;
         let (whole, arriving) = (first.activity().request(), second.activity().request());
         whole.arrived();
-        places.0.displace();
+        places.0.displace(false);
         assert_eq!([&first, &second, &third].map(is_displaced), [false, true, false]);
         drop((whole, arriving));
-        places.0.displace();
+        places.0.displace(false);
         assert!(is_displaced(&first), "its request is answered");
     }
 
@@ -351,12 +374,12 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_is_whole_in_the_last_moment_is_answered() {
         let (places, [first, ..]) = full().await;
-        places.0.displace();
+        places.0.displace(false);
         let request = first.activity().request();
         request.arrived();
         assert!(!is_displaced(&first));
         drop(request);
-        places.0.displace();
+        places.0.displace(false);
         assert!(is_displaced(&first), "it can be asked again");
     }
 
@@ -376,10 +399,16 @@ mod tests {
             extra.push((place, request));
         }
         assert!(timeout(PAUSE * 3, places.take()).await.is_err(), "they are at work too");
+        let activity = extra[0].0.activity();
+        let mut waiting = std::pin::pin!(activity.takes_other_place());
+        assert!(timeout(PAUSE * 3, waiting.as_mut()).await.is_err());
         assert!(!is_displaced(&place));
-        drop(extra);
-        assert!(timeout(PATIENCE, places.take()).await.is_ok());
+        drop((request, place));
+        assert!(timeout(PATIENCE, waiting).await.is_ok());
+        assert!(!activity.is_extra(), "there is a place for it");
         assert!(places.all_free().now_or_never().is_none());
+        drop(extra);
+        assert!(places.all_free().now_or_never().is_some());
     }
 
     #[tokio::test]
