@@ -30,6 +30,7 @@ use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body::{self, BodyRoom, Bounds, ReadBody};
 use crate::surface::{Answers, Surface};
 use crate::traces::{RequestSpan, Traces};
+use crate::waiting::{Left, waiting};
 use crate::worker::{self, Workers};
 pub use builder::HostBuilder;
 use observed::Observed;
@@ -91,6 +92,9 @@ impl Host {
 
     /// Answers one request. The address of the peer is read from the extension [`ClientAddress`]; a header that claims
     /// it is dropped. Never fails: a trap, a deadline or an overload is a response too.
+    ///
+    /// Dropping the future says that the client has left. A call of a tool ends with it: its upstream request is given up,
+    /// unless others share it, and its place is free. What writes records is finished once the request is whole.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send,
@@ -127,6 +131,11 @@ impl Host {
     /// What answers to requests for `path` have.
     pub(crate) fn answers(&self, path: &str) -> &Answers {
         self.0.surface.answers(path)
+    }
+
+    /// Whether a request for `path` ends when its client leaves.
+    pub(crate) fn ends_with_client(&self, path: &str) -> bool {
+        self.0.surface.ends_with_client(path)
     }
 
     /// The paths that the component serves, for an application that keeps other paths to itself. Each is also served
@@ -173,14 +182,36 @@ impl Host {
         let largest = limits.request_body_bytes;
         let bounds =
             Bounds { wanted: surface.largest_body(&head).min(largest), largest, time: limits.request_body_time };
-        // What was not read is not missed: the component refuses the request, and says why.
-        let ReadBody { bytes: body, is_whole, part: _part } =
-            request_body::read(body, bounds, &self.0.body_room).await?;
+        let body = request_body::read(body, bounds, &self.0.body_room).await?;
         tell_guest(&mut head, span.as_deref());
+        if surface.ends_with_client(head.uri.path()) {
+            return self.work(head, body, span).await;
+        }
+        // In a task of its own, so that it is finished whether or not anybody waits. It fails only by a panic, which the
+        // log has already.
+        let host = self.clone();
+        tokio::spawn(async move { host.work(head, body, span).await }).await.unwrap_or(Err(Refusal::Failed))
+    }
+
+    /// Has the component work on a request that has arrived.
+    async fn work(
+        &self,
+        head: http::request::Parts,
+        body: ReadBody,
+        span: Option<Arc<dyn RequestSpan>>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let (limits, surface) = (self.limits(), &self.0.surface);
+        // What was not read is not missed: the component refuses the request, and says why.
+        let ReadBody { bytes: body, is_whole, part: _part } = body;
         let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
         let caller = Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), span };
+        let (waiting, left) = waiting();
+        let left = surface.ends_with_client(head.uri.path()).then_some(left);
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(caller, request)).await {
+        let answer = tokio::time::timeout(limits.request_time, self.ask(caller, request, left)).await;
+        // Also where the time is over: then the guest has a deadline of its own.
+        waiting.answered();
+        match answer {
             Ok(answer) => {
                 in_flight.answered();
                 answer.map(|answer| if is_whole { answer } else { closing(answer) })
@@ -189,8 +220,13 @@ impl Host {
         }
     }
 
-    async fn ask(&self, caller: Caller, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
-        let answer = self.0.workers.ask(caller, request).await.map_err(|error| failure(&error))?;
+    async fn ask(
+        &self,
+        caller: Caller,
+        request: Request<WasiBody>,
+        left: Option<Left>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let answer = self.0.workers.ask(caller, request, left).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");

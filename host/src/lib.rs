@@ -28,6 +28,7 @@ mod request_body;
 mod seldom;
 mod settings;
 mod surface;
+mod waiting;
 mod wall_clock;
 mod worker;
 

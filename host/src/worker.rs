@@ -4,7 +4,8 @@
 //! start -> at work on one request -> idle -> at work -> ... -> dropped
 //! ```
 //! A WASI 0.2 guest blocks while it waits, so an instance has one request at a time. It is dropped after a trap, after a
-//! deadline, after enough requests, when its memory has grown, or when it has been idle for a while.
+//! deadline, when nobody waits for its answer any more, after enough requests, when its memory has grown, or when it has
+//! been idle for a while. What it holds goes with it: its place, and its upstream request unless others share that.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::instance::{Instance, Services, new_store};
 use crate::limits::Limits;
 use crate::metrics::End;
 use crate::outbound_http::Caller;
+use crate::waiting::Left;
 
 /// All instances of one host.
 #[derive(Clone)]
@@ -61,8 +63,8 @@ impl Workers {
         Self(Arc::new(Shared { engine, services, component, idle: Mutex::default() }))
     }
 
-    /// The guest's answer to a request. The guest may go on when it has answered, and does so when nobody waits for the
-    /// answer any more.
+    /// The guest's answer to a request. The guest may go on when it has answered; before, it is stopped when `left` says
+    /// so, and by nothing else than its deadline where that is `None`.
     ///
     /// # Errors
     /// When the guest gave no answer: [`Trap::Interrupt`] when its time was over, else what it failed by.
@@ -70,9 +72,10 @@ impl Workers {
         &self,
         caller: Caller,
         request: Request<WasiBody>,
+        left: Option<Left>,
     ) -> wasmtime::Result<Response<HyperOutgoingBody>> {
         let (answer, answered) = oneshot::channel();
-        let work = tokio::spawn(self.0.clone().work(caller, request, answer));
+        let work = tokio::spawn(self.0.clone().work(caller, request, answer, left));
         match answered.await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(code)) => Err(wasmtime::format_err!("the guest answered with the error {code:?}")),
@@ -91,15 +94,24 @@ impl Shared {
         caller: Caller,
         request: Request<WasiBody>,
         answer: oneshot::Sender<Answer>,
+        left: Option<Left>,
     ) -> wasmtime::Result<()> {
         let _in_flight = caller.in_flight.clone();
+        let _counted = self.services.metrics.requests().at_work();
         let mut worker = match self.take_idle() {
             Some(worker) => worker,
             None => self.start().await?,
         };
         let deadline = Instant::now() + self.limits().request_time + DEADLINE_GRACE;
         worker.store.data_mut().begins(deadline, caller);
-        let outcome = timeout_at(deadline.into(), worker.serve(request, answer)).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = timeout_at(deadline.into(), worker.serve(request, answer)) => outcome,
+            () = nobody_waits(left) => {
+                worker.drop_as(End::Left);
+                return Err(wasmtime::format_err!("nobody waits for the answer"));
+            }
+        };
         let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
         match outcome {
             Ok(()) => {
@@ -190,6 +202,14 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.store.data_mut().ends(self.end);
+    }
+}
+
+/// Ready when the request is to be given up.
+async fn nobody_waits(left: Option<Left>) {
+    match left {
+        Some(left) => left.left().await,
+        None => std::future::pending().await,
     }
 }
 
