@@ -10,19 +10,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
-use http::{HeaderName, HeaderValue, Request, Response, Version};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::bindings::OperatorPre;
-use crate::component::ComponentError;
+use crate::component::{self, ComponentError};
 use crate::in_flight::Permits;
 use crate::instance::{Instance, Services};
+use crate::large_answers::{LargeAnswers, LargeCall, NoRoom, Weight};
 use crate::limits::Limits;
+use crate::memory::Need;
 use crate::metrics::Metrics;
 use crate::oauth_store::OauthStore;
 use crate::outbound_http::{Caller, OutboundError};
@@ -151,6 +153,12 @@ impl Host {
         &self.0.services.limits
     }
 
+    /// The memory that a process with this host takes at most.
+    pub(crate) fn memory(&self) -> Need {
+        let limits = self.limits();
+        Need::of(limits, component::most_instances(&HostBuilder::instances_within(limits)))
+    }
+
     /// What this host has counted since it was made.
     pub fn metrics(&self) -> &Metrics {
         &self.0.services.metrics
@@ -204,7 +212,13 @@ impl Host {
         // What was not read is not missed: the component refuses the request, and says why.
         let ReadBody { bytes: body, is_whole, part: _part } = body;
         let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
-        let caller = Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), span };
+        let large = Arc::<LargeCall>::default();
+        large
+            .reads(Weight::of(&body), self.0.services.outbound_http.room())
+            .await
+            .map_err(|NoRoom| Refusal::Crowded)?;
+        let caller =
+            Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), large: large.clone(), span };
         let (waiting, left) = waiting();
         let left = surface.ends_with_client(head.uri.path()).then_some(left);
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
@@ -214,7 +228,8 @@ impl Host {
         match answer {
             Ok(answer) => {
                 in_flight.answered();
-                answer.map(|answer| if is_whole { answer } else { closing(answer) })
+                let answer = answer?.map(|body| Full::new(large.answered(body)));
+                Ok(if is_whole { answer } else { closing(answer) })
             }
             Err(_) => Err(Refusal::Deadline),
         }
@@ -225,14 +240,15 @@ impl Host {
         caller: Caller,
         request: Request<WasiBody>,
         left: Option<Left>,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let answer = self.0.workers.ask(caller, request, left).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
+        let body = Limited::new(body, self.limits().response_body_bytes);
+        let body = whole(body, declared_length(&head.headers)).await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");
             Refusal::Failed
         })?;
-        Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+        Ok(Response::from_parts(head, body))
     }
 
     /// The store that this host was made with.
@@ -243,6 +259,27 @@ impl Host {
     pub(crate) fn parts(&self) -> (&Engine, &Arc<Services>, &OperatorPre<Instance>) {
         (&self.0.engine, &self.0.services, &self.0.operator)
     }
+}
+
+/// All of a body. A large one is put together as it comes, so that there is no second copy of it.
+async fn whole<B>(body: B, declared: usize) -> Result<Bytes, B::Error>
+where
+    B: Body<Data = Bytes>,
+{
+    if !LargeAnswers::is_large(declared) {
+        return Ok(body.collect().await?.to_bytes());
+    }
+    let (mut body, mut joined) = (std::pin::pin!(body), BytesMut::with_capacity(declared));
+    while let Some(frame) = body.frame().await {
+        joined.extend(frame?.into_data());
+    }
+    Ok(joined.freeze())
+}
+
+/// What the component says that its answer has, as far as it is to be believed.
+fn declared_length(headers: &HeaderMap) -> usize {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    declared.filter(|length| *length <= MOST_DECLARED).unwrap_or_default()
 }
 
 /// The same as the last answer of its connection, on which the rest of a body is still under way.
@@ -288,6 +325,8 @@ fn failure(error: &wasmtime::Error) -> Refusal {
     Refusal::Failed
 }
 
+/// The largest answer that is made room for before it comes: twice as much as tools answer.
+const MOST_DECLARED: usize = 32 << 20;
 /// Carries the peer's address to the component.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("plausible-mcp-client-addr");
 /// <https://www.w3.org/TR/trace-context/#traceparent-header>.

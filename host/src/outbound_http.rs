@@ -20,12 +20,14 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::outbound_http as wit;
 use crate::in_flight::InFlight;
+use crate::large_answers::{LargeAnswers, LargeCall};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::traces::RequestSpan;
 use client::Clients;
 pub(crate) use fetches::WAITS;
 use fetches::{Fetches, Place};
-use flight::{Flight, Flights};
+use flight::{Answer, Flight, Flights, Outcome};
 use observed::Observed;
 pub use policy::HttpPolicy;
 use resolver::is_invalid;
@@ -39,6 +41,7 @@ pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
     fetches: Arc<Fetches>,
+    large_answers: Arc<LargeAnswers>,
     metrics: Option<Metrics>,
 }
 
@@ -55,6 +58,7 @@ pub struct Exchange {
 pub(crate) struct Caller {
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) client: Option<IpAddr>,
+    pub(crate) large: Arc<LargeCall>,
     pub(crate) span: Option<Arc<dyn RequestSpan>>,
 }
 
@@ -73,7 +77,19 @@ impl OutboundHttpState {
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
         let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
-        Ok(Self { clients, flights: Arc::default(), fetches: Arc::default(), metrics: None })
+        let large_answers = Arc::new(LargeAnswers::new(&Limits::default()));
+        Ok(Self { clients, flights: Arc::default(), fetches: Arc::default(), large_answers, metrics: None })
+    }
+
+    /// The same with this room for large answers.
+    pub(crate) fn with_room(mut self, large_answers: Arc<LargeAnswers>) -> Self {
+        self.large_answers = large_answers;
+        self
+    }
+
+    /// The room for large answers.
+    pub(crate) fn room(&self) -> &LargeAnswers {
+        &self.large_answers
     }
 
     /// The same with its exchanges counted.
@@ -99,6 +115,7 @@ impl<'a> OutboundHttpView<'a> {
     fn start(&self, request: &wit::Request, client: Option<IpAddr>) -> Option<Arc<Flight>> {
         let host = outsiders_host(request);
         let (clients, fetches) = (self.state.clients.clone(), self.state.fetches.clone());
+        let room = self.state.large_answers.clone();
         let (metrics, span) = (self.state.metrics.clone(), self.caller.and_then(|caller| caller.span.clone()));
         self.state.flights.start(request.coalesce.clone(), || {
             let place = match &host {
@@ -110,9 +127,11 @@ impl<'a> OutboundHttpView<'a> {
                 // Not before: an exchange that is shared instead does not come here.
                 let observed = Observed::start(metrics, span.as_deref(), &request);
                 let request = observed.sent(request);
-                let outcome = clients.exchange(request).await;
+                let outcome = clients.exchange(request, &room).await;
                 observed.ended(&outcome);
-                if let (Some(host), Ok(wit::Response { status: 200, .. })) = (host, &outcome) {
+                if let (Some(host), Ok(answer)) = (host, &outcome)
+                    && answer.response.status == 200
+                {
                     fetches.answered(&host);
                 }
                 drop(place);
@@ -128,6 +147,19 @@ impl<'a> OutboundHttpView<'a> {
         Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
         Exchange { flight: Flight::over(outcome), place: None }
     }
+}
+
+/// The answer as the component gets it, once there is room for what `call` makes of it.
+async fn handed_over(
+    outcome: Outcome,
+    call: Option<&LargeCall>,
+    room: &LargeAnswers,
+) -> Result<wit::Response, wit::Error> {
+    let Answer { response, weight, .. } = &*outcome?;
+    if let Some(call) = call {
+        call.reads(*weight, room).await?;
+    }
+    Ok(response.clone())
 }
 
 /// The host that an outsider wants to be asked, where asking may take time: a name that never resolves takes none.
@@ -166,7 +198,8 @@ impl wit::HostExchange for OutboundHttpView<'_> {
             in_flight.fetched();
         }
         self.table.get_mut(&exchange)?.place = None;
-        Ok(outcome)
+        let call = self.caller.map(|caller| &*caller.large);
+        Ok(handed_over(outcome, call, &self.state.large_answers).await)
     }
 
     fn drop(&mut self, exchange: Resource<Exchange>) -> wasmtime::Result<()> {

@@ -115,8 +115,13 @@ impl Shared {
         let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
         match outcome {
             Ok(()) => {
+                let was_large = worker.store.data().is_large();
                 worker.store.data_mut().rests();
-                self.keep(worker);
+                if was_large {
+                    worker.drop_as(End::Memory);
+                } else {
+                    self.keep(worker);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -221,5 +226,5 @@ pub(crate) fn is_interrupted(error: &wasmtime::Error) -> bool {
 /// A guest is interrupted, and dropped if it waits, this much after the host has given its request up: a guest that is
 /// interrupted first leaves only word that it never answered, and its caller would not be told why.
 const DEADLINE_GRACE: Duration = Duration::from_millis(100);
-/// An instance that has grown beyond this for one large answer gives its memory back.
-const REUSED_MEMORY_BYTES: usize = 16 << 20;
+/// An instance that has grown beyond this gives its memory back. Small answers take half a mebibyte of it.
+const REUSED_MEMORY_BYTES: usize = 4 << 20;

@@ -266,6 +266,7 @@ mod tests {
             (Fetch(HttpError::Interrupted), true),
             (Fetch(HttpError::TimedOut), true),
             (Fetch(HttpError::ResponseTooLarge), true),
+            (Fetch(HttpError::NoRoom), true),
             (Fetch(HttpError::MalformedResponse), true),
             (Fetch(HttpError::Busy), true),
             (Document(DocumentError::Status(201)), true),

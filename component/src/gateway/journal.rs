@@ -88,10 +88,10 @@ impl Journal {
         Some(Feedback { message: feedback.message, category: feedback.category, tool: feedback.tool })
     }
 
-    /// When a call that was over the budget may be tried again, in seconds.
+    /// When a call that was over the budget, or found no room, may be tried again, in seconds.
     pub fn retry_after(&self) -> Option<u32> {
         let seconds = |call: Call| match call.fault {
-            Some(Fault::OverBudget(seconds)) => Some(seconds),
+            Some(Fault::OverBudget(seconds) | Fault::NoRoom(seconds)) => Some(seconds),
             _ => None,
         };
         self.calls.so_far().into_iter().find_map(seconds)
@@ -117,6 +117,7 @@ fn failure(fault: Fault) -> ToolFailure {
         Fault::OverBudget(_) => {
             ToolFailure { kind: ErrorKind::Budget, cause: "budget", setting: Some("PLAUSIBLE_HOURLY_BUDGET"), ..plain }
         }
+        Fault::NoRoom(_) => ToolFailure { kind: ErrorKind::Budget, cause: "no room for a large answer", ..plain },
         Fault::Unexpected(cause, setting) => ToolFailure { kind: ErrorKind::Unexpected, cause, setting, ..plain },
     }
 }

@@ -50,6 +50,7 @@ fn error(error: host::Error) -> HttpError {
         host::Error::Interrupted => HttpError::Interrupted,
         host::Error::TimedOut => HttpError::TimedOut,
         host::Error::ResponseTooLarge => HttpError::ResponseTooLarge,
+        host::Error::NoRoom => HttpError::NoRoom,
         host::Error::MalformedResponse => HttpError::MalformedResponse,
         host::Error::Busy => HttpError::Busy,
     }

@@ -74,6 +74,8 @@ pub enum HttpError {
     TimedOut,
     /// The answer is larger than allowed.
     ResponseTooLarge,
+    /// The answer is large, and the host has no room for another large one at the moment.
+    NoRoom,
     /// The answer is not HTTP.
     MalformedResponse,
     /// The host has no place for another request of this reach at the moment.
@@ -93,6 +95,7 @@ impl HttpError {
             HttpError::Interrupted => "http_interrupted",
             HttpError::TimedOut => "http_timed_out",
             HttpError::ResponseTooLarge => "http_response_too_large",
+            HttpError::NoRoom => "http_no_room",
             HttpError::MalformedResponse => "http_malformed_response",
             HttpError::Busy => "http_busy",
         }
@@ -110,6 +113,7 @@ impl HttpError {
             HttpError::Interrupted => "the connection broke",
             HttpError::TimedOut => "it took too long",
             HttpError::ResponseTooLarge => "its answer is too large",
+            HttpError::NoRoom => "too many large answers are being worked on",
             HttpError::MalformedResponse => "its answer is not HTTP",
             HttpError::Busy => "too many such requests are under way",
         }

@@ -3,8 +3,9 @@
 
 use std::cell::RefCell;
 
-use super::failure::Failure;
+use super::failure::{Failure, NO_ROOM_SECONDS};
 use crate::plausible::QueryError;
+use crate::ports::HttpError;
 
 /// The calls of one request, in the order they ended.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub enum Fault {
     Plausible(u16),
     /// The hour's budget is used up; the seconds until the next hour.
     OverBudget(u32),
+    /// The host has no room for another large answer; the seconds until it may have.
+    NoRoom(u32),
     /// Nobody expects it: a few words, and the setting that may mend it.
     Unexpected(&'static str, Option<&'static str>),
 }
@@ -66,6 +69,7 @@ fn of_query(error: &QueryError) -> Fault {
         QueryError::Redirected => Fault::Unexpected("it redirects", Some("PLAUSIBLE_BASE_URL")),
         QueryError::UnexpectedAnswer => Fault::Unexpected("its answer is not the documented JSON", None),
         QueryError::OverBudget { retry_after, .. } => Fault::OverBudget(*retry_after),
+        QueryError::Unreachable(HttpError::NoRoom) => Fault::NoRoom(NO_ROOM_SECONDS),
         QueryError::Unreachable(error) => Fault::Unexpected(error.words(), None),
     }
 }

@@ -211,6 +211,11 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Res
         HttpError::ResponseTooLarge => {
             write!(formatter, "Plausible's answer is too large. Ask for fewer rows or a shorter date range.")
         }
+        HttpError::NoRoom => write!(
+            formatter,
+            "Plausible's answer is large, and this server is at work on as many large ones as it has room for. Ask for \
+             fewer rows or a shorter date range: small answers always have room. Or ask again in {NO_ROOM_SECONDS} seconds."
+        ),
         _ => write!(
             formatter,
             "Plausible could not be reached ({}). Try again in a minute; if it stays, whoever runs this server should \
@@ -220,5 +225,7 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError) -> fmt::Res
     }
 }
 
+/// When to ask again for a large answer: those that are worked on take a second or two each.
+pub(super) const NO_ROOM_SECONDS: u32 = 5;
 /// How many problems of one call are listed.
 const MAX_PROBLEMS: usize = 12;

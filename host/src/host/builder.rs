@@ -14,6 +14,7 @@ use crate::component::{self, ComponentSource};
 use crate::guest_output::{self, LineSink};
 use crate::in_flight::{FETCHING_REQUESTS, Permits};
 use crate::instance::{self, Services};
+use crate::large_answers::LargeAnswers;
 use crate::limits::Limits;
 use crate::metrics::{CountedRateLimit, CountedStore, Metrics};
 use crate::oauth_store::{MemoryStore, OauthStore, OauthStoreState};
@@ -135,7 +136,7 @@ impl HostBuilder {
     /// # Errors
     /// When the component, the settings' files or the engine cannot be used.
     pub async fn build(mut self) -> Result<Host, HostError> {
-        let engine = component::engine(&self.instances()).map_err(HostError::Component)?;
+        let engine = component::engine(&Self::instances_within(&self.limits)).map_err(HostError::Component)?;
         let component =
             component::load(&engine, &self.component, self.code_cache.as_deref()).map_err(HostError::Component)?;
         let permits = Permits::new(&self.limits);
@@ -155,9 +156,9 @@ impl HostBuilder {
     }
 
     /// Limits with room in the engine for the requests that wait for addresses of outsiders as well.
-    fn instances(&self) -> Limits {
-        let concurrent_requests = self.limits.concurrent_requests.saturating_add(FETCHING_REQUESTS);
-        Limits { concurrent_requests, ..self.limits }
+    pub(crate) fn instances_within(limits: &Limits) -> Limits {
+        let concurrent_requests = limits.concurrent_requests.saturating_add(FETCHING_REQUESTS);
+        Limits { concurrent_requests, ..*limits }
     }
 
     /// What the component has while it is asked for its surface: the settings as they are, and nothing that anybody
@@ -182,13 +183,14 @@ impl HostBuilder {
         let outbound_http = OutboundHttpState::new(self.settings.value("EXTRA_CA_FILE"), self.http);
         let oauth_store = CountedStore::new(self.oauth_store, metrics.clone());
         let rate_limit = CountedRateLimit::new(self.rate_limit, metrics.clone());
+        let room = Arc::new(LargeAnswers::new(&self.limits));
         Ok(Services {
             environment: self.settings.environment(),
             log: self.log,
             wall_clock: self.wall_clock,
             limits: self.limits,
             oauth_store: OauthStoreState::new(Arc::new(oauth_store)),
-            outbound_http: outbound_http.map_err(HostError::Outbound)?.counted(&metrics),
+            outbound_http: outbound_http.map_err(HostError::Outbound)?.counted(&metrics).with_room(room),
             rate_limit: RateLimitState::new(Arc::new(rate_limit)),
             secrets: SecretsState::new(self.secrets.unwrap_or_else(|| Arc::new(self.settings))),
             metrics,

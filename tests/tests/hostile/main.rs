@@ -7,6 +7,7 @@ mod connections;
 mod documents;
 mod guests;
 mod http2;
+mod large_answers;
 mod memory;
 mod raw_http2;
 mod raw_upstream;

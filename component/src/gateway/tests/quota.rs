@@ -170,3 +170,16 @@ fn without_a_budget_and_at_mcp_nothing_is_counted() {
     assert!((0..20).all(|_| text(&unlimited.ask("7d")).contains("503")));
     assert!(unlimited.buckets().iter().all(|key| !key.starts_with("budget/")));
 }
+
+#[test]
+fn who_finds_no_room_for_a_large_answer_is_told_when_to_come_again() {
+    let world = World::with_assertions(&[]);
+    world.plausible(Err(HttpError::NoRoom));
+    for path in ["/mcp", "/internal"] {
+        let answer = world.call(path, "ada@example.com", "get_breakdown", &breakdown("7d"));
+        assert_eq!((answer.status, header(&answer, "retry-after")), (200, Some("5")), "{path}");
+        let said = text(&answer);
+        assert!(said.contains("\"isError\":true") && said.contains("fewer rows"), "{said}");
+    }
+    assert!(world.answers().is_empty(), "errors are not remembered");
+}
