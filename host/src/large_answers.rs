@@ -237,7 +237,7 @@ mod tests {
 
     /// An answer with one long value.
     fn text(mebibytes: usize) -> Weight {
-        Weight { bytes: mebibytes * MIB, values: 1 }
+        Weight { bytes: mebibytes * MIB, values: 0 }
     }
 
     /// What is free for bodies and for calls, in mebibytes.
