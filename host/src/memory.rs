@@ -129,6 +129,32 @@ mod tests {
     }
 
     #[test]
+    fn the_alert_and_the_dashboard_know_what_the_unit_allows() {
+        let allowed = shipped();
+        for (file, said) in [
+            (include_str!("../deploy/alerts.yml"), format!("> 0.85 * {allowed} * 1024 * 1024")),
+            (include_str!("../deploy/alerts.yml"), format!("of the {allowed} MiB of MemoryMax")),
+            (include_str!("../deploy/alerts-test.yml"), format!("of the {allowed} MiB of MemoryMax")),
+            (include_str!("../deploy/grafana.json"), format!("The unit that is shipped allows {allowed} MiB.")),
+            (include_str!("../../docs/operate.md"), format!("The unit that we ship allows {allowed} MiB")),
+        ] {
+            assert!(file.contains(&said), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_small_container_has_room_for_what_the_guide_gives_it() {
+        let guide = include_str!("../../docs/operate.md");
+        let (_, after) = guide.split_once("A container of 256 MiB").expect("the guide has one");
+        let example =
+            after.split("```").nth(1).and_then(|block| block.split_once("[limits]\n")).expect("with bounds").1;
+        let rows = example.lines().map(|line| line.split_once(" = ").expect("a key and a value"));
+        let limits = Limits::default().with(rows.map(|(key, value)| (key, value.trim_matches('"').to_owned())));
+        let needed = need(&limits.expect("they are such")).bytes();
+        assert!(needed <= 256 * MEBIBYTE, "{} MiB", needed.div_ceil(MEBIBYTE));
+    }
+
+    #[test]
     fn every_bound_that_takes_memory_counts() {
         let default = Limits::default();
         let more = |limits: Limits| need(&limits).bytes() - need(&default).bytes();
