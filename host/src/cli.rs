@@ -5,12 +5,12 @@ mod check;
 mod compose;
 mod grants;
 mod health;
+mod limits;
 mod run;
 mod store;
 mod traces;
 
 use std::net::{AddrParseError, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -24,8 +24,8 @@ use crate::code_cache;
 use crate::component::BUILD_WITH_ALL;
 use crate::component::ComponentSource;
 use crate::host::{Host, HostBuilder};
-use crate::limits::Limits;
 use crate::settings::Settings;
+use limits::LimitArguments;
 use store::StoreArgument;
 
 /// MCP server for Plausible Analytics.
@@ -96,14 +96,12 @@ struct ServeArguments {
     /// Path of the control socket [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
-    /// Requests that one instance of the component answers before a new one takes its place; 1 gives every request an
-    /// instance of its own
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().instance_requests)]
-    instance_requests: NonZeroUsize,
     /// Seconds to serve on after SIGTERM, while /readyz says that the server drains; a second signal ends them
     /// [default: 5]
     #[arg(long, value_name = "SECONDS", env = "PLAUSIBLE_MCP_DRAIN", default_value = "", hide_default_value = true)]
     drain: DrainTime,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 /// Where the operator's listener is. Empty in the environment is the same as absent.

@@ -54,7 +54,7 @@ pub fn embedded_component() -> &'static [u8] {
 
 /// An engine whose pool has room for every request that `limits` admit at once and for the operator's questions.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
-    let instances = limits.instances().saturating_add(SPARE_INSTANCES);
+    let instances = most_instances(limits);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
@@ -70,6 +70,11 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine, ComponentError> {
     let mut config = engine_configuration();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).map_err(|error| ComponentError::Engine(format!("{error:#}")))
+}
+
+/// How many instances there are at most within `limits`.
+pub(crate) fn most_instances(limits: &Limits) -> u32 {
+    limits.instances().saturating_add(SPARE_INSTANCES)
 }
 
 /// Loads what `source` names into `engine`. What has to be compiled is kept in the folder `cache`, if there is one.

@@ -12,19 +12,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
-use http::{HeaderName, HeaderValue, Request, Response, Version};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::bindings::OperatorPre;
-use crate::component::ComponentError;
+use crate::component::{self, ComponentError};
 use crate::in_flight::Permits;
 use crate::instance::{Instance, Services};
+use crate::large_answers::{LargeAnswers, LargeCall, NoRoom, Weight};
 use crate::limits::Limits;
+use crate::memory::Need;
 use crate::metrics::Metrics;
 use crate::oauth_store::OauthStore;
 use crate::outbound_http::{Caller, OutboundError};
@@ -32,6 +34,7 @@ use crate::refusal::{Refusal, ResponseBody};
 use crate::request_body::{self, BodyRoom, Bounds, ReadBody};
 use crate::surface::{Answers, Surface};
 use crate::traces::{RequestSpan, Traces};
+use crate::waiting::{Left, waiting};
 use crate::worker::{self, Workers};
 pub use builder::HostBuilder;
 pub(crate) use health::is_liveness;
@@ -100,6 +103,9 @@ impl Host {
 
     /// Answers one request. The address of the peer is read from the extension [`ClientAddress`]; a header that claims
     /// it is dropped. Never fails: a trap, a deadline or an overload is a response too.
+    ///
+    /// Dropping the future says that the client has left. A call of a tool ends with it: its upstream request is given up,
+    /// unless others share it, and its place is free. What writes records is finished once the request is whole.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send,
@@ -138,6 +144,11 @@ impl Host {
         self.0.surface.answers(path)
     }
 
+    /// Whether a request for `path` ends when its client leaves.
+    pub(crate) fn ends_with_client(&self, path: &str) -> bool {
+        self.0.surface.ends_with_client(path)
+    }
+
     /// The paths that the component serves, for an application that keeps other paths to itself. Each is also served
     /// with a slash at its end. `/mcp` may stand under
     /// any prefix that the application takes away before it passes the request on; sign-in at `/internal` needs all the
@@ -149,6 +160,12 @@ impl Host {
     /// The limits that this host was made with.
     pub fn limits(&self) -> &Limits {
         &self.0.services.limits
+    }
+
+    /// The memory that a process with this host takes at most.
+    pub(crate) fn memory(&self) -> Need {
+        let limits = self.limits();
+        Need::of(limits, component::most_instances(limits))
     }
 
     /// What this host has counted since it was made.
@@ -188,30 +205,65 @@ impl Host {
         let largest = limits.request_body_bytes;
         let bounds =
             Bounds { wanted: surface.largest_body(&head).min(largest), largest, time: limits.request_body_time };
-        // What was not read is not missed: the component refuses the request, and says why.
-        let ReadBody { bytes: body, is_whole, part: _part } =
-            request_body::read(body, bounds, &self.0.body_room).await?;
+        let body = request_body::read(body, bounds, &self.0.body_room).await?;
         tell_guest(&mut head, span.as_deref());
+        if surface.ends_with_client(head.uri.path()) {
+            return self.work(head, body, span).await;
+        }
+        // In a task of its own, so that it is finished whether or not anybody waits. It fails only by a panic, which the
+        // log has already.
+        let host = self.clone();
+        tokio::spawn(async move { host.work(head, body, span).await }).await.unwrap_or(Err(Refusal::Failed))
+    }
+
+    /// Has the component work on a request that has arrived.
+    async fn work(
+        &self,
+        head: http::request::Parts,
+        body: ReadBody,
+        span: Option<Arc<dyn RequestSpan>>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let (limits, surface) = (self.limits(), &self.0.surface);
+        // What was not read is not missed: the component refuses the request, and says why.
+        let ReadBody { bytes: body, is_whole, part: _part } = body;
         let in_flight = self.0.permits.admit(limits.admission_time).await.ok_or(Refusal::Busy)?;
-        let caller = Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), span };
+        let large = Arc::<LargeCall>::default();
+        large
+            .reads(Weight::of(&body), self.0.services.outbound_http.room())
+            .await
+            .map_err(|NoRoom| Refusal::Crowded)?;
+        let caller =
+            Caller { in_flight: Some(in_flight.clone()), client: surface.client(&head), large: large.clone(), span };
+        let (waiting, left) = waiting();
+        let left = surface.ends_with_client(head.uri.path()).then_some(left);
         let request = Request::from_parts(head, Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        match tokio::time::timeout(limits.request_time, self.ask(caller, request)).await {
+        let answer = tokio::time::timeout(limits.request_time, self.ask(caller, request, left)).await;
+        // Also where the time is over: then the guest has a deadline of its own.
+        waiting.answered();
+        match answer {
             Ok(answer) => {
                 in_flight.answered();
-                answer.map(|answer| if is_whole { answer } else { closing(answer) })
+                let answer = answer?.map(|body| Full::new(large.answered(body)));
+                Ok(if is_whole { answer } else { closing(answer) })
             }
             Err(_) => Err(Refusal::Deadline),
         }
     }
 
-    async fn ask(&self, caller: Caller, request: Request<WasiBody>) -> Result<Response<ResponseBody>, Refusal> {
-        let answer = self.0.workers.ask(caller, request).await.map_err(|error| failure(&error))?;
+    async fn ask(
+        &self,
+        caller: Caller,
+        request: Request<WasiBody>,
+        left: Option<Left>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let answer = self.0.workers.ask(caller, request, left).await.map_err(|error| failure(&error))?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, self.limits().response_body_bytes).collect().await.map_err(|error| {
+        let body = Limited::new(body, self.limits().response_body_bytes);
+        let body = whole(body, declared_length(&head.headers)).await.map_err(|error| {
             tracing::error!(event = "broken_response", cause = %error, "the component broke off its answer");
             Refusal::Failed
         })?;
-        Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+        Ok(Response::from_parts(head, body))
     }
 
     /// The store that this host was made with.
@@ -227,6 +279,27 @@ impl Host {
     pub(crate) fn alone(&self) -> &Arc<Services> {
         &self.0.alone
     }
+}
+
+/// All of a body. A large one is put together as it comes, so that there is no second copy of it.
+async fn whole<B>(body: B, declared: usize) -> Result<Bytes, B::Error>
+where
+    B: Body<Data = Bytes>,
+{
+    if !LargeAnswers::is_large(declared) {
+        return Ok(body.collect().await?.to_bytes());
+    }
+    let (mut body, mut joined) = (std::pin::pin!(body), BytesMut::with_capacity(declared));
+    while let Some(frame) = body.frame().await {
+        joined.extend(frame?.into_data());
+    }
+    Ok(joined.freeze())
+}
+
+/// What the component says that its answer has, as far as it is to be believed.
+fn declared_length(headers: &HeaderMap) -> usize {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    declared.filter(|length| *length <= MOST_DECLARED).unwrap_or_default()
 }
 
 /// The same as the last answer of its connection, on which the rest of a body is still under way.
@@ -272,6 +345,8 @@ fn failure(error: &wasmtime::Error) -> Refusal {
     Refusal::Failed
 }
 
+/// The largest answer that is made room for before it comes: twice as much as tools answer.
+const MOST_DECLARED: usize = 32 << 20;
 /// Carries the peer's address to the component.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("plausible-mcp-client-addr");
 /// <https://www.w3.org/TR/trace-context/#traceparent-header>.

@@ -69,6 +69,11 @@ impl Instance {
         self.live.ends(end);
     }
 
+    /// Whether the request is one that took room for large answers.
+    pub(crate) fn is_large(&self) -> bool {
+        self.caller.large.is_large()
+    }
+
     /// The size of the instance's linear memory in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory.bytes

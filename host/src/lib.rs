@@ -21,7 +21,9 @@ mod guest_output;
 mod host;
 mod in_flight;
 mod instance;
+mod large_answers;
 mod limits;
+mod memory;
 mod metrics;
 mod parts;
 mod refusal;
@@ -29,6 +31,7 @@ mod request_body;
 mod seldom;
 mod settings;
 mod surface;
+mod waiting;
 mod wall_clock;
 mod worker;
 

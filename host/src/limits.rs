@@ -1,10 +1,15 @@
 //! Every limit of the host in one place, each with the reason for its number. A limit that protects a parser stands
 //! with that parser.
 
+pub(crate) mod table;
+mod value;
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::outbound_http::Upstream;
+use table::Bound;
+pub(crate) use value::Value;
 
 /// What one host admits. `Limits::default()` is what the command line uses; tests lower single fields.
 ///
@@ -48,6 +53,13 @@ pub struct Limits {
     pub request_bodies_bytes: usize,
     /// Largest response body the component may produce, in bytes.
     pub response_body_bytes: usize,
+    /// Memory for answers of upstreams that are larger than 64 KiB, and for what is made of them, in bytes. Of what one
+    /// of a mebibyte takes, an instance has six or more, its answer two, and itself one. One that would take more than
+    /// all of it comes alone.
+    pub large_answers_bytes: usize,
+    /// Time that such an answer waits for its room before it is read, and again before an instance gets it; its caller
+    /// is told to ask for less after it.
+    pub large_answer_time: Duration,
     /// Time from the complete request to the complete response, by the wall clock and by epochs; 503 after it.
     pub request_time: Duration,
     /// Largest linear memory of an instance, in bytes; an allocation beyond it traps.
@@ -90,6 +102,8 @@ impl Default for Limits {
             request_body_time: REQUEST_BODY_TIME,
             request_bodies_bytes: REQUEST_BODIES_BYTES,
             response_body_bytes: RESPONSE_BODY_BYTES,
+            large_answers_bytes: LARGE_ANSWERS_BYTES,
+            large_answer_time: LARGE_ANSWER_TIME,
             request_time: REQUEST_TIME,
             instance_memory_bytes: INSTANCE_MEMORY_BYTES,
             instance_requests: const { NonZeroUsize::new(INSTANCE_REQUESTS).expect("more than 0") },
@@ -106,11 +120,22 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same with what a file says under `[limits]`: keys and values as text. The error says what is wrong.
+    pub(crate) fn with<'a>(mut self, rows: impl IntoIterator<Item = (&'a str, String)>) -> Result<Self, String> {
+        for (key, text) in rows {
+            let bound = table::bounds().iter().find(|bound| bound.key() == key).ok_or_else(|| unknown(key))?;
+            let value = bound.read(&text).map_err(|allowed| format!("limits.{key}: {allowed}"))?;
+            bound.set(&mut self, value);
+        }
+        Ok(self)
+    }
+
     /// The same with nothing above its bound.
     pub(crate) fn within_bounds(mut self) -> Self {
         for time in [
             &mut self.admission_time,
             &mut self.request_body_time,
+            &mut self.large_answer_time,
             &mut self.request_time,
             &mut self.instance_idle_time,
             &mut self.request_head_time,
@@ -163,6 +188,13 @@ impl Limits {
     }
 }
 
+/// A key that is none, and the one that may have been meant.
+fn unknown(key: &str) -> String {
+    let near = |bound: &Bound| strsim::damerau_levenshtein(&bound.key(), key);
+    let nearest = table::bounds().iter().min_by_key(|bound| near(bound)).map(Bound::key).unwrap_or_default();
+    format!("there is no bound limits.{key}; the nearest is limits.{nearest}")
+}
+
 /// What is answered without an upstream takes milliseconds: a burst of a hundred requests is worked on at once.
 const CONCURRENT_REQUESTS: u32 = 128;
 
@@ -190,6 +222,10 @@ const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
 const REQUEST_BODIES_BYTES: usize = 64 << 20;
 /// Twice what is read of an upstream: a tool's answer has its rows as text and as JSON.
 const RESPONSE_BODY_BYTES: usize = 16 << 20;
+/// For two answers of seven megabytes at a time, which keep two processors busy.
+const LARGE_ANSWERS_BYTES: usize = 128 << 20;
+/// With the 25 seconds for which the component waits for Plausible, less than the time of a request.
+const LARGE_ANSWER_TIME: Duration = Duration::from_secs(4);
 /// More than the 25 seconds for which the component waits for Plausible, so that it can tell its caller.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Room for the largest answer of Plausible as it came, as it is read, and as it is written again.
@@ -234,3 +270,32 @@ const MOST_CONNECTIONS: usize = 1 << 20;
 const MOST_HEAD_BYTES: usize = 1 << 20;
 /// hyper takes twice as many, and panics when a request has more names than the 24,576 that a `HeaderMap` holds.
 const MOST_HEADER_FIELDS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_sets_what_it_names() {
+        let rows = [("concurrent_requests", "64"), ("request_time", "20s"), ("large_answers_bytes", "1GiB")];
+        let limits = Limits::default().with(rows.map(|(key, text)| (key, text.to_owned()))).unwrap();
+        let expected = Limits {
+            concurrent_requests: 64,
+            request_time: Duration::from_secs(20),
+            large_answers_bytes: 1 << 30,
+            ..Limits::default()
+        };
+        assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_right() {
+        let told = |key, text: &str| Limits::default().with([(key, text.to_owned())]).unwrap_err();
+        assert_eq!(
+            told("concurent_request", "1"),
+            "there is no bound limits.concurent_request; the nearest is limits.concurrent_requests"
+        );
+        assert!(told("request-time", "30").ends_with("the nearest is limits.request_time"));
+        assert!(told("connections", "none").starts_with("limits.connections: write a whole number from 1 to "));
+    }
+}

@@ -25,13 +25,14 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::outbound_http as wit;
 use crate::in_flight::InFlight;
+use crate::large_answers::{LargeAnswers, LargeCall};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::parts::{self, Parts};
 use crate::traces::RequestSpan;
 use crate::wall_clock::WallClock;
 use client::Clients;
-use flight::{Flight, Flights};
+use flight::{Answer, Flight, Flights, Outcome, response};
 use observed::Observed;
 use places::{Client, Place};
 pub use policy::HttpPolicy;
@@ -49,6 +50,7 @@ pub struct OutboundHttpState {
     clients: Arc<Clients>,
     flights: Arc<Flights>,
     upstreams: Arc<Upstreams>,
+    large_answers: Arc<LargeAnswers>,
     metrics: Option<Metrics>,
     parts: Option<Parts>,
     /// Nothing is sent.
@@ -68,6 +70,7 @@ pub struct Exchange {
 pub(crate) struct Caller {
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) client: Option<IpAddr>,
+    pub(crate) large: Arc<LargeCall>,
     pub(crate) span: Option<Arc<dyn RequestSpan>>,
 }
 
@@ -86,24 +89,38 @@ impl OutboundHttpState {
     /// When the file cannot be used.
     pub fn new(extra_ca_file: Option<&str>, policy: HttpPolicy) -> Result<Self, OutboundError> {
         let clients = Arc::new(Clients::new(extra_ca_file, policy)?);
-        let upstreams = Arc::new(Upstreams::new(&Limits::default()));
-        let flights = Arc::default();
-        Ok(Self { clients, flights, upstreams, metrics: None, parts: None, is_unplugged: false })
+        let limits = Limits::default();
+        Ok(Self {
+            clients,
+            flights: Arc::default(),
+            upstreams: Arc::new(Upstreams::new(&limits)),
+            large_answers: Arc::new(LargeAnswers::new(&limits)),
+            metrics: None,
+            parts: None,
+            is_unplugged: false,
+        })
     }
 
-    /// The same with as many requests under way as `limits` say.
+    /// The same with as many requests under way, and as much room for large answers, as `limits` say.
     pub fn limited(self, limits: &Limits) -> Self {
-        Self { upstreams: Arc::new(Upstreams::new(limits)), ..self }
+        let large_answers = Arc::new(LargeAnswers::new(limits));
+        Self { upstreams: Arc::new(Upstreams::new(limits)), large_answers, ..self }
     }
 
     /// The same for a host: what an upstream asks to wait for by a date is counted from `wall_clock`.
     pub(crate) fn of_host(self, limits: &Limits, wall_clock: WallClock) -> Self {
-        Self { upstreams: Arc::new(Upstreams::new(limits).with_wall_clock(wall_clock)), ..self }
+        let upstreams = Arc::new(Upstreams::new(limits).with_wall_clock(wall_clock));
+        Self { upstreams, ..self.limited(limits) }
     }
 
     /// How requests to each upstream fare.
     pub(crate) fn upstreams(&self) -> &Arc<Upstreams> {
         &self.upstreams
+    }
+
+    /// The room for large answers.
+    pub(crate) fn room(&self) -> &LargeAnswers {
+        &self.large_answers
     }
 
     /// The same with its exchanges counted.
@@ -144,21 +161,21 @@ impl<'a> OutboundHttpView<'a> {
         let is_crowded = matches!(place, Some((_, None)));
         let flight = self.state.flights.start(request.coalesce.clone(), || {
             let begun = asked.map(|asked| upstreams.begin(asked, is_crowded)).transpose()?;
-            let (clients, metrics) = (self.state.clients.clone(), self.state.metrics.clone());
-            let parts = self.state.parts.clone();
+            let (clients, room) = (self.state.clients.clone(), self.state.large_answers.clone());
+            let (metrics, parts) = (self.state.metrics.clone(), self.state.parts.clone());
             let (request, span) = (request.clone(), self.caller.and_then(|caller| caller.span.clone()));
             Ok(async move {
                 // Not before: an exchange that is shared instead does not come here.
                 let observed = Observed::start(metrics, span.as_deref(), &request);
                 let request = observed.sent(request);
                 let exchange = parts::Exchange::of(&request);
-                let outcome = clients.exchange(request).await;
+                let outcome = clients.exchange(request, &room).await;
                 observed.ended(&outcome);
                 if let Some(parts) = parts {
-                    parts.ended(&exchange, &outcome);
+                    parts.ended(&exchange, response(&outcome));
                 }
                 if let Some(begun) = begun {
-                    begun.ended(outcome.as_ref());
+                    begun.ended(response(&outcome));
                 }
                 outcome
             })
@@ -178,11 +195,24 @@ impl<'a> OutboundHttpView<'a> {
         let span = self.caller.and_then(|caller| caller.span.as_deref());
         let outcome = Err(error);
         if let Some(parts) = &self.state.parts {
-            parts.ended(&parts::Exchange::of(request), &outcome);
+            parts.ended(&parts::Exchange::of(request), response(&outcome));
         }
         Observed::start(self.state.metrics.clone(), span, request).ended(&outcome);
         Exchange { flight: Flight::over(outcome), waiting: None }
     }
+}
+
+/// The answer as the component gets it, once there is room for what `call` makes of it.
+async fn handed_over(
+    outcome: Outcome,
+    call: Option<&LargeCall>,
+    room: &LargeAnswers,
+) -> Result<wit::Response, wit::Error> {
+    let Answer { response, weight, .. } = &*outcome?;
+    if let Some(call) = call {
+        call.reads(*weight, room).await?;
+    }
+    Ok(response.clone())
 }
 
 impl wit::Host for OutboundHttpView<'_> {
@@ -208,9 +238,12 @@ impl wit::HostExchange for OutboundHttpView<'_> {
         let Exchange { flight, waiting } = self.table.get(&exchange)?;
         let (flight, upstream) = (flight.clone(), waiting.as_ref().map(|(upstream, _)| *upstream));
         let in_flight = self.caller.and_then(|caller| caller.in_flight.as_ref());
+        let call = self.caller.map(|caller| &*caller.large);
+        // Who waits for room waits as well: a large answer that finds none keeps no place from requests that need none.
+        let answer = async { handed_over(flight.outcome().await, call, &self.state.large_answers).await };
         let outcome = match (in_flight, upstream) {
-            (Some(in_flight), Some(upstream)) => in_flight.waits_for(upstream, flight.outcome()).await,
-            _ => flight.outcome().await,
+            (Some(in_flight), Some(upstream)) => in_flight.waits_for(upstream, answer).await,
+            _ => answer.await,
         };
         self.table.get_mut(&exchange)?.waiting = None;
         Ok(outcome)

@@ -217,7 +217,7 @@ impl Parts {
     }
 
     /// An exchange with an upstream came to this.
-    pub(crate) fn ended(&self, exchange: &Exchange, outcome: &Result<Response, Error>) {
+    pub(crate) fn ended(&self, exchange: &Exchange, outcome: Result<&Response, &Error>) {
         match (exchange.part(), exchange.tells(outcome)) {
             (_, Observation::Nothing) => {}
             (Part::SignIn, observation) => self.learn(|known| {

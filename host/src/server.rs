@@ -14,6 +14,7 @@
 mod arriving;
 mod bare_answers;
 mod connection;
+mod departure;
 mod http2_streams;
 pub(crate) mod places;
 pub(crate) mod timed_stream;

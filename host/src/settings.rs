@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::limits::Limits;
 use file::ConfigurationFile;
 use secret::SecretSources;
 pub use table::{SettingName, setting_names};
@@ -23,6 +24,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 pub struct Settings {
     plain: BTreeMap<&'static str, String>,
     secret: Arc<SecretSources>,
+    limits: Limits,
 }
 
 /// Why the settings cannot be read. No variant carries a value.
@@ -34,6 +36,8 @@ pub enum SettingsError {
     NotToml(PathBuf, String),
     /// The configuration file has a key that is no setting; the file and the key.
     UnknownKey(PathBuf, String),
+    /// A bound under `[limits]` of the configuration file does not exist or is none; the file, and what is wrong.
+    Limit(PathBuf, String),
     /// A value in the configuration file is neither text, a number, a truth value nor a list of texts; file and key.
     WrongType(PathBuf, String),
     /// The folder of secrets cannot be read; the folder and the cause.
@@ -52,6 +56,7 @@ impl std::fmt::Display for SettingsError {
             Self::Unreadable(file, cause) => write!(out, "cannot read {}: {cause}", file.display()),
             Self::NotToml(file, cause) => write!(out, "{} is not TOML: {cause}", file.display()),
             Self::UnknownKey(file, key) => write!(out, "{}: there is no setting {key}", file.display()),
+            Self::Limit(file, cause) => write!(out, "{}: {cause}", file.display()),
             Self::WrongType(file, key) => {
                 write!(out, "{}: {key} must be text, a number, true or false, or a list of texts", file.display())
             }
@@ -88,7 +93,8 @@ impl Settings {
             return Err(SettingsError::UnknownName(name.clone()));
         }
         let (plain, secret) = sort(rows.into_iter());
-        Ok(Self { plain, secret: Arc::new(SecretSources { values: secret, ..SecretSources::default() }) })
+        let secret = Arc::new(SecretSources { values: secret, ..SecretSources::default() });
+        Ok(Self { plain, secret, limits: Limits::default() })
     }
 
     /// The process's environment before the configuration file; secrets from the files of `secrets_folder`
@@ -99,6 +105,10 @@ impl Settings {
     pub fn load(config_file: Option<&Path>, secrets_folder: Option<&Path>) -> Result<Self, SettingsError> {
         let mut rows = BTreeMap::new();
         let file = config_file.map(ConfigurationFile::open).transpose()?;
+        let limits = match config_file {
+            Some(file) => file::limits(file)?,
+            None => Limits::default(),
+        };
         if let Some(file) = &file {
             rows.extend(file.values()?);
         }
@@ -115,7 +125,13 @@ impl Settings {
         let (_, environment) = sort(environment_rows()?.into_iter());
         let secret = SecretSources { folder, values: environment, file, ..SecretSources::default() };
         secret.check()?;
-        Ok(Self { plain, secret: Arc::new(secret) })
+        Ok(Self { plain, secret: Arc::new(secret), limits })
+    }
+
+    /// The bounds under `[limits]` of the configuration file, the defaults in place of what it does not name. A host has
+    /// them when its builder is given them.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The same with one more value, which goes before all others: a flag.

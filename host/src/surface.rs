@@ -1,10 +1,10 @@
-//! What the component tells the host when it starts: which paths it serves, the largest body of each, the headers that
-//! answers there have, the names that it answers for, where the client's address stands, and which neighbours it
-//! needs. The host asks once, by a request of its own (`component/src/gateway/surface.rs` says how), and knows the
-//! grammar of no setting.
+//! What the component tells the host when it starts: which paths it serves, the largest body of each, which requests end
+//! when their clients leave, the headers that answers there have, the names that it answers for, where the client's address
+//! stands, and which neighbours it needs. The host asks once, by a request of its own (`component/src/gateway/surface.rs`
+//! says how), and knows the grammar of no setting.
 //!
-//! Of a component that does not tell, nothing is known: bodies are read whatever path they are for, and refusals have
-//! the headers that are good everywhere.
+//! Of a component that does not tell, nothing is known: bodies are read whatever path they are for, every request is
+//! finished, and refusals have the headers that are good everywhere.
 
 mod question;
 
@@ -65,6 +65,7 @@ pub(crate) struct Answers {
 struct Route {
     path: String,
     largest_body: usize,
+    ends_with_client: bool,
     answers: Answers,
 }
 
@@ -95,6 +96,9 @@ struct ToldRoute {
     path: String,
     body: usize,
     oauth: bool,
+    /// A component that does not say wants its requests finished.
+    #[serde(default)]
+    ends_with_client: bool,
     headers: Vec<(String, String)>,
 }
 
@@ -119,7 +123,8 @@ impl Surface {
         let told: Told = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let route = |route: ToldRoute| {
             let answers = Answers { headers: header_map(&route.headers)?, are_for_oauth: route.oauth };
-            Ok::<_, String>(Route { path: route.path, largest_body: route.body, answers })
+            let ToldRoute { path, body: largest_body, ends_with_client, .. } = route;
+            Ok::<_, String>(Route { path, largest_body, ends_with_client, answers })
         };
         let proxy = |told: ToldProxy| {
             let header = HeaderName::try_from(told.header).map_err(|error| error.to_string())?;
@@ -147,6 +152,11 @@ impl Surface {
     /// What answers to requests for `path` have.
     pub(crate) fn answers(&self, path: &str) -> &Answers {
         self.route(path).map_or(&self.elsewhere, |route| &route.answers)
+    }
+
+    /// Whether a request for `path` ends when its client leaves. All others are finished.
+    pub(crate) fn ends_with_client(&self, path: &str) -> bool {
+        self.route(path).is_some_and(|route| route.ends_with_client)
     }
 
     /// How much of a request's body the component can want, in bytes: nothing, where it refuses the request whatever is
@@ -239,6 +249,7 @@ pub(crate) mod tests {
             "routes": [
                 { "path": "/token", "body": 100, "oauth": true, "headers": headers(true) },
                 { "path": "/page", "body": 0, "oauth": false, "headers": headers(false) },
+                { "path": "/tool", "body": 0, "oauth": false, "ends_with_client": true, "headers": headers(true) },
             ],
             "elsewhere": headers(false),
             "hosts": ["mcp.example.com", "[::1]"],
@@ -289,6 +300,17 @@ pub(crate) mod tests {
         assert!(has_cors("/token") && has_cors("/token/") && !has_cors("/page") && !has_cors("/nothing"));
         assert!(surface.answers("/token").are_for_oauth && !surface.answers("/page").are_for_oauth);
         assert_eq!(Surface::default().answers("/token").headers["x-frame-options"], "DENY");
+    }
+
+    #[test]
+    fn a_request_is_finished_unless_the_component_says_otherwise() {
+        let surface = told();
+        for (path, ends) in
+            [("/tool", true), ("/tool/", true), ("/tool//", false), ("/token", false), ("/nothing", false)]
+        {
+            assert_eq!(surface.ends_with_client(path), ends, "{path}");
+        }
+        assert!(!Surface::default().ends_with_client("/tool"), "nothing is known of it");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! start -> at work on one request -> idle -> at work -> ... -> dropped
 //! ```
 //! A WASI 0.2 guest blocks while it waits, so an instance has one request at a time. It is dropped after a trap, after a
-//! deadline, after enough requests, when its memory has grown, or when it has been idle for a while.
+//! deadline, when nobody waits for its answer any more, after enough requests, when its memory has grown, or when it has
+//! been idle for a while. What it holds goes with it: its place, and its upstream request unless others share that.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::instance::{Instance, Services, new_store};
 use crate::limits::Limits;
 use crate::metrics::End;
 use crate::outbound_http::Caller;
+use crate::waiting::Left;
 
 /// All instances of one host.
 #[derive(Clone)]
@@ -61,8 +63,8 @@ impl Workers {
         Self(Arc::new(Shared { engine, services, component, idle: Mutex::default() }))
     }
 
-    /// The guest's answer to a request. The guest may go on when it has answered, and does so when nobody waits for the
-    /// answer any more.
+    /// The guest's answer to a request. The guest may go on when it has answered; before, it is stopped when `left` says
+    /// so, and by nothing else than its deadline where that is `None`.
     ///
     /// # Errors
     /// When the guest gave no answer: [`Trap::Interrupt`] when its time was over, else what it failed by.
@@ -70,9 +72,10 @@ impl Workers {
         &self,
         caller: Caller,
         request: Request<WasiBody>,
+        left: Option<Left>,
     ) -> wasmtime::Result<Response<HyperOutgoingBody>> {
         let (answer, answered) = oneshot::channel();
-        let work = tokio::spawn(self.0.clone().work(caller, request, answer));
+        let work = tokio::spawn(self.0.clone().work(caller, request, answer, left));
         match answered.await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(code)) => Err(wasmtime::format_err!("the guest answered with the error {code:?}")),
@@ -91,20 +94,34 @@ impl Shared {
         caller: Caller,
         request: Request<WasiBody>,
         answer: oneshot::Sender<Answer>,
+        left: Option<Left>,
     ) -> wasmtime::Result<()> {
         let _in_flight = caller.in_flight.clone();
+        let _counted = self.services.metrics.requests().at_work();
         let mut worker = match self.take_idle() {
             Some(worker) => worker,
             None => self.start().await?,
         };
         let deadline = Instant::now() + self.limits().request_time + DEADLINE_GRACE;
         worker.store.data_mut().begins(deadline, caller);
-        let outcome = timeout_at(deadline.into(), worker.serve(request, answer)).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = timeout_at(deadline.into(), worker.serve(request, answer)) => outcome,
+            () = nobody_waits(left) => {
+                worker.drop_as(End::Left);
+                return Err(wasmtime::format_err!("nobody waits for the answer"));
+            }
+        };
         let outcome = outcome.unwrap_or_else(|_| Err(Trap::Interrupt.into()));
         match outcome {
             Ok(()) => {
+                let was_large = worker.store.data().is_large();
                 worker.store.data_mut().rests();
-                self.keep(worker);
+                if was_large {
+                    worker.drop_as(End::Memory);
+                } else {
+                    self.keep(worker);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -193,6 +210,14 @@ impl Drop for Worker {
     }
 }
 
+/// Ready when the request is to be given up.
+async fn nobody_waits(left: Option<Left>) {
+    match left {
+        Some(left) => left.left().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Whether the time of a request was over.
 pub(crate) fn is_interrupted(error: &wasmtime::Error) -> bool {
     matches!(error.downcast_ref(), Some(Trap::Interrupt))
@@ -201,5 +226,5 @@ pub(crate) fn is_interrupted(error: &wasmtime::Error) -> bool {
 /// A guest is interrupted, and dropped if it waits, this much after the host has given its request up: a guest that is
 /// interrupted first leaves only word that it never answered, and its caller would not be told why.
 const DEADLINE_GRACE: Duration = Duration::from_millis(100);
-/// An instance that has grown beyond this for one large answer gives its memory back.
-const REUSED_MEMORY_BYTES: usize = 16 << 20;
+/// An instance that has grown beyond this gives its memory back. Small answers take half a mebibyte of it.
+const REUSED_MEMORY_BYTES: usize = 4 << 20;

@@ -268,6 +268,7 @@ mod tests {
             (Fetch(HttpError::Interrupted), true),
             (Fetch(HttpError::TimedOut), true),
             (Fetch(HttpError::ResponseTooLarge), true),
+            (Fetch(HttpError::NoRoom { retry_after: 5 }), true),
             (Fetch(HttpError::MalformedResponse), true),
             (Fetch(HttpError::Busy { retry_after: 1 }), true),
             (Document(DocumentError::Status(201)), true),

@@ -120,6 +120,7 @@ fn failure(fault: Fault) -> ToolFailure {
             ToolFailure { kind: ErrorKind::Budget, cause: "budget", setting: Some("PLAUSIBLE_HOURLY_BUDGET"), ..plain }
         }
         Fault::NotAsked(cause) => ToolFailure { kind: ErrorKind::NotAsked, cause, ..plain },
+        Fault::NoRoom => ToolFailure { kind: ErrorKind::NoRoom, cause: "no room for a large answer", ..plain },
         Fault::Unexpected(cause, setting) => ToolFailure { kind: ErrorKind::Unexpected, cause, setting, ..plain },
     }
 }

@@ -97,6 +97,13 @@ impl Route {
         matches!(self, Route::Token | Route::Register | Route::Revoke)
     }
 
+    /// Whether a request ends when its client leaves. What is written there is complete whatever happens next: an
+    /// answer that is remembered, a key set, a place in a budget. Everywhere else a request is finished, because a
+    /// record that was written may need the next one.
+    pub fn ends_with_client(self) -> bool {
+        self.is_mcp()
+    }
+
     /// Whether nothing of its address may reach another site (RFC 9700 §4.2.4).
     pub fn hides_referrer(self) -> bool {
         self.is_page() || self == Route::Token

@@ -1,14 +1,15 @@
 //! What a host has to know before it reads the body of a request, told to our host when it starts: the paths that are
-//! served, the largest body of each, the headers that answers there have, the names that the server answers for, and
-//! where the client's address stands. So the host reads no body that the component would refuse unread, and knows the
-//! grammar of no setting.
+//! served, the largest body of each, whether a request there ends when its client leaves, the headers that answers there
+//! have, the names that the server answers for, where the client's address stands, and which neighbours are needed. So the
+//! host reads no body that the component would refuse unread, and knows the grammar of no setting.
 //!
 //! The host asks by `GET /admin/operator` with a token that it draws, hands out as the secret `CONTROL_TOKEN` to the
 //! instance that it asks, and forgets. Nobody else has it, so from the network nothing answers here; on other hosts
 //! there is no such secret.
 //!
 //! ```text
-//! {"routes": [{"path", "body": bytes, 0 where none is read, "oauth": whether errors are OAuth's, "headers": [[name, value]]}],
+//! {"routes": [{"path", "body": bytes, 0 where none is read, "oauth": whether errors are OAuth's,
+//!              "ends_with_client": whether the request may be given up, "headers": [[name, value]]}],
 //!  "elsewhere": [[name, value]], "hosts": [name] or null, "client": {"header", "hops"} or null,
 //!  "sign_in": "tokens", "assertions" or null, "documents": whether those of clients are fetched, "sentry": whether there is one}
 //! ```
@@ -69,6 +70,7 @@ fn describe(route: Route, config: Option<&Config>) -> Value {
         "path": route.path(),
         "body": config.map_or(0, |config| largest_body(route, config)),
         "oauth": route.is_for_clients(),
+        "ends_with_client": route.ends_with_client(),
         "headers": headers(Some(route)),
     })
 }
@@ -233,6 +235,15 @@ mod tests {
             (of_route(&told, "/token", "oauth"), of_route(&told, "/mcp", "oauth")),
             (&json!(true), &json!(false))
         );
+    }
+
+    #[test]
+    fn only_calls_of_tools_end_with_their_client() {
+        let told = told(&SIGN_IN);
+        for route in Route::ALL {
+            let ends = matches!(route.path(), "/mcp" | "/internal");
+            assert_eq!(of_route(&told, route.path(), "ends_with_client"), ends, "{}", route.path());
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ fn error(error: host::Error) -> HttpError {
         host::Error::Interrupted => HttpError::Interrupted,
         host::Error::TimedOut => HttpError::TimedOut,
         host::Error::ResponseTooLarge => HttpError::ResponseTooLarge,
+        host::Error::NoRoom(retry_after) => HttpError::NoRoom { retry_after },
         host::Error::MalformedResponse => HttpError::MalformedResponse,
         host::Error::Busy(retry_after) => HttpError::Busy { retry_after },
         host::Error::OutOfService(host::Outage { since_seconds, retry_after_seconds }) => {

@@ -91,6 +91,11 @@ pub enum HttpError {
     TimedOut,
     /// The answer is larger than allowed.
     ResponseTooLarge,
+    /// The answer is large, and the host has no room for another large one at the moment.
+    NoRoom {
+        /// The seconds after which there may be room.
+        retry_after: u32,
+    },
     /// The answer is not HTTP.
     MalformedResponse,
     /// The host has no place for another request to this upstream at the moment.
@@ -126,6 +131,7 @@ impl HttpError {
             HttpError::Interrupted => "http_interrupted",
             HttpError::TimedOut => "http_timed_out",
             HttpError::ResponseTooLarge => "http_response_too_large",
+            HttpError::NoRoom { .. } => "http_no_room",
             HttpError::MalformedResponse => "http_malformed_response",
             HttpError::Busy { .. } => "http_busy",
             HttpError::OutOfService { .. } => "http_out_of_service",
@@ -146,6 +152,7 @@ impl HttpError {
             HttpError::Interrupted => "the connection broke",
             HttpError::TimedOut => "it took too long",
             HttpError::ResponseTooLarge => "its answer is too large",
+            HttpError::NoRoom { .. } => "too many large answers are being worked on",
             HttpError::MalformedResponse => "its answer is not HTTP",
             HttpError::Busy { .. } => "too many such requests are under way",
             HttpError::OutOfService { .. } => "it has not answered for a while",
@@ -153,10 +160,12 @@ impl HttpError {
         }
     }
 
-    /// The seconds after which it is worth to ask again, where the host has sent nothing and knows.
+    /// The seconds after which it is worth to ask again, where the host knows: it has sent nothing, or has no
+    /// room for the answer.
     pub fn retry_after(self) -> Option<u32> {
         match self {
-            HttpError::Busy { retry_after }
+            HttpError::NoRoom { retry_after }
+            | HttpError::Busy { retry_after }
             | HttpError::OutOfService { retry_after, .. }
             | HttpError::AskedToWait { retry_after } => Some(retry_after),
             _ => None,

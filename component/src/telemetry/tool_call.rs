@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Budget,
     /// Plausible was not asked: it does not answer, has asked to wait, or enough others wait for it.
     NotAsked,
+    /// Plausible's answer is large, and the host has no room for another large one.
+    NoRoom,
     /// Nobody expects it: no answer, or one that is not Plausible's.
     Unexpected,
 }
@@ -60,6 +62,7 @@ impl ErrorKind {
             ErrorKind::PlausibleApi => "plausible_api",
             ErrorKind::Budget => "budget",
             ErrorKind::NotAsked => "not_asked",
+            ErrorKind::NoRoom => "no_room",
             ErrorKind::Unexpected => "unexpected",
         }
     }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use super::failure::Failure;
 use crate::plausible::QueryError;
+use crate::ports::HttpError;
 
 /// The calls of one request, in the order they ended.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub enum Fault {
     OverBudget,
     /// Nothing was sent to Plausible, for now: a few words.
     NotAsked(&'static str),
+    /// The host has no room for another large answer.
+    NoRoom,
     /// Nobody expects it: a few words, and the setting that may mend it.
     Unexpected(&'static str, Option<&'static str>),
 }
@@ -79,6 +82,7 @@ fn of_query(error: &QueryError) -> Fault {
         QueryError::UnexpectedAnswer => Fault::Unexpected("its answer is not the documented JSON", None),
         QueryError::OverBudget { .. } => Fault::OverBudget,
         QueryError::AskedToWait { status, .. } => Fault::Plausible(*status),
+        QueryError::Unreachable(HttpError::NoRoom { .. }) => Fault::NoRoom,
         QueryError::Unreachable(error) if error.retry_after().is_some() => Fault::NotAsked(error.words()),
         QueryError::Unreachable(error) => Fault::Unexpected(error.words(), None),
     }

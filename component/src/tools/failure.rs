@@ -239,6 +239,12 @@ fn unreachable(formatter: &mut fmt::Formatter<'_>, error: HttpError, now: Timest
         HttpError::ResponseTooLarge => {
             write!(formatter, "Plausible's answer is too large. Ask for fewer rows or a shorter date range.")
         }
+        HttpError::NoRoom { retry_after } => write!(
+            formatter,
+            "Plausible's answer is large, and this server is at work on as many large ones as it has room for. Ask for \
+             fewer rows or a shorter date range: small answers always have room. Or ask again in {}.",
+            waiting_time(retry_after)
+        ),
         _ => write!(
             formatter,
             "Plausible could not be reached ({}). Try again in a minute; if it stays, whoever runs this server should \

@@ -10,13 +10,15 @@ use crate::operator::{Finding, Level, Origin, json};
 pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) -> Result<(), CliError> {
     let settings = source.settings()?;
     let looked = store.look(&settings).await?;
-    let mut builder = Host::builder().settings(settings);
+    let limits = *settings.limits();
+    let mut builder = Host::builder().settings(settings).limits(limits);
     if let Some(store) = looked.store {
         builder = builder.oauth_store(store);
     }
     let host = source.host_with(builder).await?;
     let mut findings = host.check().await.map_err(failed)?;
     findings.extend(looked.finding);
+    findings.extend(host.memory().finding());
     let text = if as_json { format!("{:#}\n", json::findings(&findings)) } else { lines_of(&findings) };
     std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
     match exit_code(&findings) {

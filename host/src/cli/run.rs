@@ -19,7 +19,6 @@ use crate::control::{self, ControlSocket};
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
 use crate::host::{Host, HostBuilder};
-use crate::limits::Limits;
 use crate::oauth_store::OpeningStore;
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
@@ -42,7 +41,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let settings = arguments.source.settings()?;
     let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
     let opened = arguments.store.begin(&settings)?;
-    let limits = Limits { instance_requests: arguments.instance_requests, ..Limits::default() };
+    let limits = arguments.limits.over(*settings.limits());
     let builder = builder(settings, arguments.listen)?.limits(limits);
     let builder = builder.oauth_store(opened.store).rate_limit(opened.rate_limit);
     let host = arguments.source.host_with(exporter.attach(builder)).await?;
@@ -77,6 +76,9 @@ async fn listen_and_serve(
     drain: Duration,
 ) -> Result<(), CliError> {
     check::before_serving(&host).await?;
+    if let Some(short) = host.memory().finding() {
+        tracing::warn!(event = "memory_short", advice = short.advice, "{}", short.text);
+    }
     let server = Server::bind(address, host.clone()).await.map_err(failed)?;
     let control = control_socket(control)?;
     let address = server.address();

@@ -10,7 +10,7 @@ use crate::metrics::{Metrics, RequestLabels};
 use crate::refusal::Refusal;
 use crate::traces::{RequestSpan, TracedRequest, Traces};
 
-/// A request under way. Dropped without an answer, it was abandoned: its client went away.
+/// A request that somebody waits for. Dropped without an answer, it was abandoned: its client went away.
 pub(super) struct Observed {
     metrics: Metrics,
     labels: RequestLabels,
@@ -22,7 +22,6 @@ pub(super) struct Observed {
 impl Observed {
     pub(super) fn start<B>(metrics: Metrics, traces: Option<&dyn Traces>, request: &Request<B>) -> Self {
         let (route, method) = (route(request.uri().path()), method(request.method()));
-        metrics.requests().started();
         let span = traces.map(|traces| {
             let mut lines = request.headers().get_all(TRACEPARENT).iter();
             let traceparent = match (lines.next(), lines.next()) {
@@ -51,7 +50,18 @@ impl Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        self.metrics.requests().ended(self.labels, self.status, self.start.elapsed());
+        let time = self.start.elapsed();
+        self.metrics.requests().ended(self.labels, self.status, time);
+        if self.status.is_none() {
+            let RequestLabels { route, method } = self.labels;
+            tracing::info!(
+                event = "client_left",
+                route,
+                method,
+                ms = time.as_millis(),
+                "the client left before its answer"
+            );
+        }
         if let Some(span) = &self.span {
             span.ended(self.status);
         }
@@ -97,7 +107,6 @@ mod tests {
             "http_requests_total{route=\"/mcp\",method=\"other\",status=\"200\"} 1",
             "http_requests_total{route=\"other\",method=\"GET\",status=\"200\"} 2",
             "http_request_duration_seconds_count{route=\"other\"} 2",
-            "http_requests_in_flight 0",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -108,11 +117,10 @@ mod tests {
     fn a_request_without_an_answer_is_abandoned() {
         let metrics = Metrics::new();
         let observed = Observed::start(metrics.clone(), None, &request("POST", "/internal"));
-        assert!(metrics.encode().contains("http_requests_in_flight 1\n"));
         drop(observed);
         let text = metrics.encode();
         assert!(text.contains("http_requests_abandoned_total{route=\"/internal\",method=\"POST\"} 1"), "{text}");
-        assert!(text.contains("http_requests_in_flight 0\n") && !text.contains("http_requests_total{"), "{text}");
+        assert!(!text.contains("http_requests_total{"), "{text}");
     }
 
     /// Remembers the parents that it was told.

@@ -172,7 +172,7 @@ mod tests {
             coalesce: None,
         };
         let outcome = Ok(wit::Response { status, headers: Vec::new(), body: b"{}".to_vec() });
-        parts.ended(&Exchange::of(&request), &outcome);
+        parts.ended(&Exchange::of(&request), outcome.as_ref());
     }
 
     #[test]

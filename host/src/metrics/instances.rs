@@ -32,6 +32,8 @@ pub(crate) enum End {
     Requests,
     /// Its memory has grown.
     Memory,
+    /// Nobody waited for its answer any more.
+    Left,
     /// A request took too long.
     Deadline,
     /// It trapped.
@@ -81,8 +83,8 @@ impl Drop for LiveInstance {
 }
 
 impl End {
-    const ALL: [Self; 7] =
-        [Self::Done, Self::Idle, Self::Requests, Self::Memory, Self::Deadline, Self::Trap, Self::Stopped];
+    const ALL: [Self; 8] =
+        [Self::Done, Self::Idle, Self::Requests, Self::Memory, Self::Left, Self::Deadline, Self::Trap, Self::Stopped];
 
     fn name(self) -> &'static str {
         match self {
@@ -90,6 +92,7 @@ impl End {
             Self::Idle => "idle",
             Self::Requests => "requests",
             Self::Memory => "memory",
+            Self::Left => "left",
             Self::Deadline => "deadline",
             Self::Trap => "trap",
             Self::Stopped => "stopped",

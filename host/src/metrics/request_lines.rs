@@ -248,7 +248,8 @@ fn this_hour() -> u64 {
 const LEVELLED: [&str; 2] = ["request", "sentry_paused"];
 /// The tools that the component may have; a test compares them with those that it has.
 const TOOLS: [&str; 5] = ["get_breakdown", "get_timeseries", "get_conversions", "compare_periods", "send_feedback"];
-const OUTCOMES_OF_TOOLS: [&str; 6] = [SERVED, "user_input", "plausible_api", "budget", "not_asked", "unexpected"];
+const OUTCOMES_OF_TOOLS: [&str; 7] =
+    [SERVED, "user_input", "plausible_api", "budget", "not_asked", "no_room", "unexpected"];
 const OUTCOMES: [&str; 4] = [SERVED, "refused", "misconfigured", "tool_error"];
 const STEPS: [(&str, &str); 6] = [
     ("/authorize", "authorize"),

@@ -1,4 +1,5 @@
-//! Requests to the host, counted by `Host::handle` and by the server for those that it answers itself.
+//! Requests to the host, counted by `Host::handle` and by the server for those that it answers itself; those that hold a
+//! place, by the worker that has it.
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub(crate) struct Requests {
     in_flight: Gauge,
     refused: Family<RefusalLabels, Counter>,
 }
+
+/// Counts a request that the component works on for as long as it does, whether or not its client waits.
+pub(crate) struct AtWork(Gauge);
 
 /// What a request is, as far as labels say it.
 #[derive(Debug, Clone, Copy, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,7 +72,11 @@ impl Requests {
             Unit::Seconds,
             requests.seconds.clone(),
         );
-        registry.register("http_requests_in_flight", "Requests under way", requests.in_flight.clone());
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that hold a place in the component",
+            requests.in_flight.clone(),
+        );
         for refusal in Refusal::ALL {
             requests.refused.get_or_create_owned(&RefusalLabels { reason: refusal.name() });
         }
@@ -76,9 +84,10 @@ impl Requests {
         requests
     }
 
-    /// The head of a request is there.
-    pub(crate) fn started(&self) {
+    /// The component begins to work on a request.
+    pub(crate) fn at_work(&self) -> AtWork {
         self.in_flight.inc();
+        AtWork(self.in_flight.clone())
     }
 
     /// The host answers instead of the component.
@@ -88,7 +97,6 @@ impl Requests {
 
     /// A request has its answer, or nobody waits for it any more (`None`).
     pub(crate) fn ended(&self, labels: RequestLabels, status: Option<StatusCode>, time: Duration) {
-        self.in_flight.dec();
         let RequestLabels { route, method } = labels;
         match status {
             Some(status) => {
@@ -100,5 +108,26 @@ impl Requests {
                 self.abandoned.get_or_create(&labels).inc();
             }
         }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_request_holds_its_place_until_the_component_is_done() {
+        let metrics = Metrics::new();
+        let (one, other) = (metrics.requests().at_work(), metrics.requests().at_work());
+        drop(one);
+        assert!(metrics.encode().contains("http_requests_in_flight 1\n"));
+        drop(other);
+        assert!(metrics.encode().contains("http_requests_in_flight 0\n"));
     }
 }

@@ -44,7 +44,7 @@ impl Evidence {
             // A query that Plausible cannot cope with is answered so.
             Ok(Response { status: 500, .. }) if has_body => Self::Fault,
             Ok(Response { status: 500..=599, .. }) => Self::Failure,
-            Ok(_) | Err(Error::ResponseTooLarge) => Self::Answer,
+            Ok(_) | Err(Error::ResponseTooLarge | Error::NoRoom(_)) => Self::Answer,
             Err(
                 Error::NameNotResolved
                 | Error::ConnectFailed

@@ -1,7 +1,7 @@
 //! One exchange with an upstream: pooled connections, and limits that are enforced while the answer streams in.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +17,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 
 use super::failure;
+use super::flight::{Answer, Outcome};
 use super::policy::HttpPolicy;
 use super::request::{self, Outgoing};
 use super::resolver::{PublicAddresses, PublicResolver};
 use super::trust::{OutboundError, check_environment, extra_authorities, tls_configuration};
 use crate::bindings::outbound_http as wit;
+use crate::large_answers::{LargeAnswers, NoRoom, Weight};
 
 type Plain<R> = Client<HttpConnector<R>, Full<Bytes>>;
 type Secure<R> = Client<HttpsConnector<HttpConnector<R>>, Full<Bytes>>;
@@ -59,14 +61,15 @@ impl Clients {
         })
     }
 
-    /// Sends `request` and reads its answer to the end, within the request's own limits of time and size.
-    pub(super) async fn exchange(&self, request: wit::Request) -> Result<wit::Response, wit::Error> {
+    /// Sends `request` and reads its answer to the end, within the request's own limits of time and size, and where it is
+    /// large once there is `room` for it.
+    pub(super) async fn exchange(&self, request: wit::Request, room: &LargeAnswers) -> Outcome {
         let time = Duration::from_millis(request.timeout_milliseconds.into());
         let largest = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
         let reach = request.reach;
         let exchange = async {
             let response = self.send(request::parse(request)?, reach).await?;
-            read(response, largest).await
+            read(response, largest, room).await.map(Arc::new)
         };
         tokio::time::timeout(time, exchange).await.unwrap_or(Err(wit::Error::TimedOut))
     }
@@ -130,12 +133,16 @@ fn connector<R>(resolver: R) -> HttpConnector<R> {
     connector
 }
 
-async fn read(response: Response<Incoming>, largest: usize) -> Result<wit::Response, wit::Error> {
+async fn read(response: Response<Incoming>, largest: usize, room: &LargeAnswers) -> Result<Answer, wit::Error> {
     let (head, mut body) = response.into_parts();
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > largest {
         return Err(wit::Error::ResponseTooLarge);
     }
+    let mut share = match LargeAnswers::is_large(announced) {
+        true => Some(room.body(announced).await?),
+        false => None,
+    };
     let mut bytes = Vec::with_capacity(announced);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| failure::of_transfer(&error))?;
@@ -143,9 +150,25 @@ async fn read(response: Response<Incoming>, largest: usize) -> Result<wit::Respo
         if bytes.len() + data.len() > largest {
             return Err(wit::Error::ResponseTooLarge);
         }
+        if share.is_none() && LargeAnswers::is_large(bytes.len() + data.len()) {
+            // How large it will be is not known: two that wait for more room would wait for each other.
+            share = Some(room.body(largest).await?);
+        }
         bytes.extend_from_slice(&data);
     }
-    Ok(wit::Response { status: head.status.as_u16(), headers: text_headers(&head.headers), body: bytes })
+    if let Some(share) = &mut share {
+        bytes.shrink_to_fit();
+        share.shrink_to(bytes.len());
+    }
+    let weight = Weight::of(&bytes);
+    let response = wit::Response { status: head.status.as_u16(), headers: text_headers(&head.headers), body: bytes };
+    Ok(Answer { response, weight, _share: share })
+}
+
+impl From<NoRoom> for wit::Error {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom(NO_ROOM_SECONDS)
+    }
 }
 
 /// Values that are not UTF-8 are left out, as the interface says.
@@ -154,6 +177,8 @@ fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
+/// Those that are worked on take a second or two each.
+const NO_ROOM_SECONDS: u32 = 5;
 /// Shorter than the idle time of usual servers, so that a pooled connection is rarely one that the peer just closed.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// As many as requests may be under way at a time to one upstream in normal use.

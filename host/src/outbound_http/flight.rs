@@ -8,8 +8,25 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::bindings::outbound_http::{Error, Response};
+use crate::large_answers::{Share, Weight};
 
-type Outcome = Result<Response, Error>;
+/// How an exchange ended.
+pub(super) type Outcome = Result<Arc<Answer>, Error>;
+
+/// An answer, which all callers share.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// That of its body.
+    pub(super) weight: Weight,
+    /// Its room, where it is large, for as long as it is there.
+    pub(super) _share: Option<Share>,
+}
+
+/// The same without what belongs to the host.
+pub(super) fn response(outcome: &Outcome) -> Result<&Response, &Error> {
+    outcome.as_ref().map(|answer| &answer.response)
+}
 
 /// The exchanges under way that may be shared, by their `coalesce`.
 #[derive(Debug, Default)]
@@ -106,7 +123,8 @@ mod tests {
     use super::*;
 
     fn answer() -> Outcome {
-        Ok(Response { status: 200, headers: Vec::new(), body: b"x".to_vec() })
+        let response = Response { status: 200, headers: Vec::new(), body: b"x".to_vec() };
+        Ok(Arc::new(Answer { response, weight: Weight::of(b"x"), _share: None }))
     }
 
     /// Starts two exchanges with these `coalesce` values and counts how many ran.
@@ -123,7 +141,8 @@ mod tests {
             flights.start(key.map(str::to_owned), || Ok(exchange)).unwrap()
         };
         let (first, second) = (start(first), start(second));
-        assert_eq!(first.outcome().await.unwrap().body, second.outcome().await.unwrap().body);
+        let (one, other) = (first.outcome().await.unwrap(), second.outcome().await.unwrap());
+        assert_eq!(one.response.body, other.response.body);
         drop((first, second));
         assert!(flights.lock().is_empty(), "nothing is kept");
         count.load(Ordering::Relaxed)

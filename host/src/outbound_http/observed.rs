@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use http::Uri;
 
+use super::flight::Outcome;
 use crate::bindings::outbound_http as wit;
 use crate::metrics::Metrics;
 use crate::traces::{CallSpan, RequestSpan, TracedCall};
@@ -31,10 +32,10 @@ impl Observed {
         request
     }
 
-    pub(super) fn ended(mut self, outcome: &Result<wit::Response, wit::Error>) {
+    pub(super) fn ended(mut self, outcome: &Outcome) {
         self.outcome = name(outcome);
         if let Some(span) = self.span.take() {
-            span.ended(outcome.as_ref().map(|response| response.status).map_err(|_| self.outcome));
+            span.ended(outcome.as_ref().map(|answer| answer.response.status).map_err(|_| self.outcome));
         }
     }
 }
@@ -66,9 +67,9 @@ fn port(url: &Uri) -> u16 {
     url.port_u16().unwrap_or(by_scheme)
 }
 
-fn name(outcome: &Result<wit::Response, wit::Error>) -> &'static str {
+fn name(outcome: &Outcome) -> &'static str {
     match outcome {
-        Ok(response) => match response.status {
+        Ok(answer) => match answer.response.status {
             200..300 => "2xx",
             300..400 => "3xx",
             400..500 => "4xx",
@@ -85,6 +86,7 @@ fn name(outcome: &Result<wit::Response, wit::Error>) -> &'static str {
         Err(wit::Error::Interrupted) => "interrupted",
         Err(wit::Error::TimedOut) => "timed_out",
         Err(wit::Error::ResponseTooLarge) => "response_too_large",
+        Err(wit::Error::NoRoom(_)) => "no_room",
         Err(wit::Error::MalformedResponse) => "malformed_response",
         Err(wit::Error::Busy(_)) => "busy",
         Err(wit::Error::OutOfService(_)) => "out_of_service",
@@ -99,6 +101,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::large_answers::Weight;
+    use crate::outbound_http::flight::Answer;
 
     type Told = Arc<Mutex<Vec<String>>>;
 
@@ -171,7 +175,8 @@ mod tests {
     fn exchanges_count_by_how_they_end() {
         let metrics = Metrics::new();
         let start = || Observed::start(Some(metrics.clone()), None, &request(wit::Reach::Configured, &[]));
-        start().ended(&Ok(wit::Response { status: 204, headers: Vec::new(), body: Vec::new() }));
+        let response = wit::Response { status: 204, headers: Vec::new(), body: Vec::new() };
+        start().ended(&Ok(Arc::new(Answer { response, weight: Weight::of(&[]), _share: None })));
         start().ended(&Err(wit::Error::ConnectFailed));
         drop(start());
         let text = metrics.encode();

@@ -52,7 +52,7 @@ impl Exchange {
     }
 
     /// What its outcome tells about the part.
-    pub(super) fn tells(&self, outcome: &Result<wit::Response, wit::Error>) -> Observation {
+    pub(super) fn tells(&self, outcome: Result<&wit::Response, &wit::Error>) -> Observation {
         let asked = || {
             let is_provider = self.part == Part::SignIn;
             is_provider.then(|| Asked { url: self.url.clone(), is_document: self.is_document })
@@ -107,6 +107,7 @@ fn state_after(error: &wit::Error) -> Option<State> {
         | wit::Error::AddressRefused
         | wit::Error::NotAllowed
         | wit::Error::ResponseTooLarge
+        | wit::Error::NoRoom(_)
         | wit::Error::Busy(_)
         | wit::Error::AskedToWait(_) => None,
     }
@@ -162,7 +163,8 @@ mod tests {
     }
 
     fn observed(part: Part, method: wit::Method, outcome: &Result<wit::Response, wit::Error>) -> Observation {
-        Exchange { part, url: "https://a.example/b".to_owned(), is_document: method == wit::Method::Get }.tells(outcome)
+        Exchange { part, url: "https://a.example/b".to_owned(), is_document: method == wit::Method::Get }
+            .tells(outcome.as_ref())
     }
 
     #[test]
@@ -173,7 +175,8 @@ mod tests {
         }
         assert_eq!(judged(Part::SignIn, Post, &answer(400, "{}")), None, "a code that is wrong");
         assert_eq!(judged(Part::Documents, Get, &answer(500, "")), None);
-        for error in [wit::Error::ResponseTooLarge, wit::Error::Busy(1), wit::Error::AddressRefused] {
+        use wit::Error::{AddressRefused, Busy, NoRoom, ResponseTooLarge};
+        for error in [ResponseTooLarge, NoRoom(1), Busy(1), AddressRefused] {
             let outcome = Err(error);
             for part in Part::ALL {
                 assert_eq!(observed(part, Post, &outcome), Observation::Nothing, "{part:?} {outcome:?}");

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::arriving::Arriving;
 use super::bare_answers::BareAnswers;
+use super::departure::Client;
 use super::http2_streams::Http2Streams;
 use super::places::Activity;
 use super::timed_stream::TimedStream;
@@ -40,6 +41,18 @@ enum Version {
     Http1,
     Http2,
 }
+
+/// Nobody is there to read the answer.
+#[derive(Debug)]
+struct ClientLeft;
+
+impl std::fmt::Display for ClientLeft {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("the client has left")
+    }
+}
+
+impl std::error::Error for ClientLeft {}
 
 impl Connection {
     /// Serves until the client leaves, breaks a limit, or `stopping` closes; then what is in flight or on its way is
@@ -71,9 +84,12 @@ impl Connection {
         let activity = self.activity.clone();
         let bare = BareAnswers::new(self.host.clone());
         let stream = TimedStream::new(stream, &limits, activity.clone()).completing(bare);
-        let service = service_fn(move |request| answer(self.clone(), request));
+        let client = stream.client();
+        let service = service_fn(move |request| answer_while_there(self.clone(), client.clone(), request));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // Who has closed only its half gets its answer; who has left is found out by `Client::left`.
+            .half_close(true)
             .header_read_timeout(limits.request_head_time)
             .max_headers(limits.request_header_fields * HARD_LIMIT)
             .max_buf_size((limits.request_head_bytes * HARD_LIMIT).max(LEAST_BUFFER_BYTES))
@@ -140,6 +156,21 @@ impl Connection {
         let arrival = Arc::new(self.activity.request());
         let request = request.map(|body| Arriving::new(body, arrival.clone()));
         self.host.handle(request).await
+    }
+}
+
+/// Answers for as long as there is a client; then its connection is closed.
+async fn answer_while_there(
+    connection: Connection,
+    client: Client,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, ClientLeft> {
+    let (version, may_be_given_up) = (request.version(), connection.host.ends_with_client(request.uri().path()));
+    tokio::select! {
+        // In this order: most answers are there before anybody has to look for the client.
+        biased;
+        answer = answer(connection, request) => answer.map_err(|never| match never {}),
+        () = client.left(version, may_be_given_up) => Err(ClientLeft),
     }
 }
 

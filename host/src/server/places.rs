@@ -248,6 +248,11 @@ impl Activity {
         self.0.is_expecting.load(Ordering::Relaxed)
     }
 
+    /// Whether the client has to take some of an answer before more of it can be sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.0.is_sending.load(Ordering::Relaxed)
+    }
+
     fn is_quiet(&self) -> bool {
         self.0.requests_at_work.load(Ordering::Relaxed) == 0
     }

@@ -2,21 +2,26 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Sleep;
 
 use super::bare_answers::BareAnswers;
+use super::departure::Client;
 use super::places::Activity;
 use crate::limits::Limits;
 
 /// A write fails when the client has taken nothing for a while. To shut it down is to close our half and to wait until
 /// the client has closed its own. For reading there are limits elsewhere.
 pub(crate) struct TimedStream {
-    stream: TcpStream,
+    /// Shared with whoever looks whether the client is still there.
+    reading: Arc<OwnedReadHalf>,
+    writing: OwnedWriteHalf,
     time: Duration,
     closing_time: Duration,
     activity: Activity,
@@ -38,8 +43,23 @@ struct Instead {
 
 impl TimedStream {
     pub(crate) fn new(stream: TcpStream, limits: &Limits, activity: Activity) -> Self {
-        let (time, closing_time) = (limits.response_write_time, limits.closing_time);
-        Self { stream, time, closing_time, activity, closing: None, waiting: None, bare_answers: None, instead: None }
+        let (reading, writing) = stream.into_split();
+        Self {
+            reading: Arc::new(reading),
+            writing,
+            time: limits.response_write_time,
+            closing_time: limits.closing_time,
+            activity,
+            closing: None,
+            waiting: None,
+            bare_answers: None,
+            instead: None,
+        }
+    }
+
+    /// Who is at the other end.
+    pub(super) fn client(&self) -> Client {
+        Client::new(self.reading.clone(), self.activity.clone())
     }
 
     /// The same, where hyper's own answers go out as `bare_answers` says.
@@ -65,7 +85,7 @@ impl TimedStream {
                 self.instead = None;
                 return Poll::Ready(Ok(of));
             }
-            let done = Pin::new(&mut self.stream).poll_write(context, rest);
+            let done = Pin::new(&mut self.writing).poll_write(context, rest);
             match ready!(self.in_time(context, done))? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 more => self.instead.iter_mut().for_each(|instead| instead.written += more),
@@ -90,17 +110,29 @@ impl TimedStream {
 /// Ready when the client has closed its half too, or when its time is over. What it still sends is thrown away: a socket
 /// that is closed with unread bytes is reset, and the client may lose the answer that is under way to it (RFC 9112,
 /// section 9.6).
-fn poll_left(stream: &mut TcpStream, closing: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn poll_left(stream: &OwnedReadHalf, closing: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
     if closing.poll(context).is_ready() {
         return Poll::Ready(Ok(()));
     }
     let mut thrown_away = [0; 4096];
     loop {
         let mut buffer = ReadBuf::new(&mut thrown_away);
-        let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
+        let read = ready!(poll_read(stream, context, &mut buffer));
         // A client that has reset the connection is gone as well.
         if read.is_err() || buffer.filled().is_empty() {
             return Poll::Ready(Ok(()));
+        }
+    }
+}
+
+/// Reads from a half that is shared: nobody else does.
+fn poll_read(half: &OwnedReadHalf, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    let stream: &TcpStream = half.as_ref();
+    loop {
+        ready!(stream.poll_read_ready(context))?;
+        match stream.try_read_buf(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read.map(drop)),
         }
     }
 }
@@ -109,7 +141,7 @@ impl AsyncRead for TimedStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let had = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        ready!(poll_read(&this.reading, context, buffer))?;
         let bytes = buffer.filled().get(had..).unwrap_or_default();
         if bytes.is_empty() {
             return Poll::Ready(Ok(()));
@@ -128,7 +160,7 @@ impl AsyncWrite for TimedStream {
         if this.instead_of(bytes).is_some() {
             return this.poll_instead(context);
         }
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut this.writing).poll_write(context, bytes);
         this.in_time(context, written)
     }
 
@@ -143,25 +175,25 @@ impl AsyncWrite for TimedStream {
         if this.instead_of(if is_only { only } else { &[] }).is_some() {
             return this.poll_instead(context);
         }
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
+        let written = Pin::new(&mut this.writing).poll_write_vectored(context, pieces);
         this.in_time(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.writing.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        Pin::new(&mut self.get_mut().writing).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.closing.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            ready!(Pin::new(&mut this.writing).poll_shutdown(context))?;
         }
         let time = this.closing_time;
         let closing = this.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
-        poll_left(&mut this.stream, closing.as_mut(), context)
+        poll_left(&this.reading, closing.as_mut(), context)
     }
 }

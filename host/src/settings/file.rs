@@ -1,4 +1,4 @@
-//! The configuration file: TOML, one key per setting.
+//! The configuration file: TOML, one key per setting, and the host's own bounds under `[limits]`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use toml::Value;
 
 use super::{SettingsError, table};
+use crate::limits::Limits;
 
 type Values = BTreeMap<String, String>;
 
@@ -64,14 +65,37 @@ fn version(path: &Path) -> Version {
     Some((about.modified().ok()?, about.len()))
 }
 
-fn read(path: &Path) -> Result<Values, SettingsError> {
+/// The bounds that the file sets, the defaults in place of the others.
+pub(super) fn limits(path: &Path) -> Result<Limits, SettingsError> {
+    let wrong = |cause: String| SettingsError::Limit(path.to_owned(), cause);
+    let rows = match rows(path)?.remove(LIMITS) {
+        Some(Value::Table(rows)) => rows,
+        Some(_) => return Err(wrong("limits must be a table: [limits], and a line for each bound".to_owned())),
+        None => return Ok(Limits::default()),
+    };
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        // Nothing is no bound, and the error says what would be one.
+        _ => String::new(),
+    };
+    Limits::default().with(rows.iter().map(|(key, value)| (key.as_str(), text(value)))).map_err(wrong)
+}
+
+fn rows(path: &Path) -> Result<toml::Table, SettingsError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable(path.to_owned(), error.to_string()))?;
     // The message of the parser would show the line, and with it perhaps a secret.
-    let rows: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| SettingsError::NotToml(path.to_owned(), place(&text, &error)))?;
+    text.parse().map_err(|error: toml::de::Error| SettingsError::NotToml(path.to_owned(), place(&text, &error)))
+}
+
+fn read(path: &Path) -> Result<Values, SettingsError> {
     let mut values = Values::new();
-    for (key, value) in rows {
+    for (key, value) in rows(path)? {
+        if key == LIMITS {
+            continue;
+        }
         if table::find(&key).is_none() {
             return Err(SettingsError::UnknownKey(path.to_owned(), key));
         }
@@ -103,8 +127,13 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
+/// The table of bounds.
+const LIMITS: &str = "limits";
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn written(text: &str) -> (PathBuf, Result<Values, SettingsError>) {
@@ -140,6 +169,41 @@ mod tests {
             let (path, values) = written(text);
             let error = values.unwrap_err().to_string();
             assert!(error.contains(named) && !error.contains("x-secret"), "{error}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn bounds_stand_beside_settings_and_are_none() {
+        let (path, values) = written(
+            "LOG_LEVEL = 'info'\n[limits]\nconnections = 64\nrequest_time = '20s'\nadmission_time = 0.5\n\
+             large_answers_bytes = '64MiB'\n",
+        );
+        assert_eq!(values.unwrap().keys().collect::<Vec<_>>(), ["LOG_LEVEL"]);
+        let expected = Limits {
+            connections: 64,
+            request_time: Duration::from_secs(20),
+            admission_time: Duration::from_millis(500),
+            large_answers_bytes: 64 << 20,
+            ..Limits::default()
+        };
+        assert_eq!(limits(&path), Ok(expected));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_bound_that_is_none_is_told_with_what_would_be_one() {
+        for (text, told) in [
+            ("[limits]\nconection = 1", "the nearest is limits.connections"),
+            ("[limits]\nconnections = 'many'", "limits.connections: write a whole number from 1 to "),
+            ("[limits]\nconnections = [1]", "limits.connections: write a whole number from 1 to "),
+            ("[limits]\nrequest_time = true", "limits.request_time: write seconds"),
+            ("[limits.request_time]\nseconds = 1", "limits.request_time: write seconds"),
+            ("limits = 3", "limits must be a table"),
+        ] {
+            let (path, _) = written(text);
+            let error = limits(&path).unwrap_err().to_string();
+            assert!(error.contains(told) && error.contains(&*path.to_string_lossy()), "{error}");
             std::fs::remove_file(path).unwrap();
         }
     }

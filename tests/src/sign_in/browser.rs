@@ -87,8 +87,17 @@ impl Browser {
         Origin::of(url).is_some_and(|origin| origin.is_loopback() || Some(origin) == began)
     }
 
-    async fn exchange(&mut self, method: &str, url: &str, form: Option<String>) -> Page {
-        self.history.push(url.to_owned());
+    /// What the browser would send to open an address.
+    pub fn opening(&self, url: &str) -> Request {
+        self.prepared("GET", url, None)
+    }
+
+    /// What it would send for a form.
+    pub fn submitting(&self, form: &Form) -> Request {
+        self.prepared("POST", &form.action, Some(encode(&form.fields)))
+    }
+
+    fn prepared(&self, method: &str, url: &str, form: Option<String>) -> Request {
         let (authority, path) = split(url);
         let mut request = Request::new(method, path).header("Host", authority).header("Accept", "text/html");
         if let Some(cookies) = self.cookies.get(authority).filter(|cookies| !cookies.is_empty()) {
@@ -99,6 +108,13 @@ impl Browser {
             request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form);
             request = request.header("Origin", "null").header("Sec-Fetch-Site", "same-origin");
         }
+        request
+    }
+
+    async fn exchange(&mut self, method: &str, url: &str, form: Option<String>) -> Page {
+        self.history.push(url.to_owned());
+        let (authority, _) = split(url);
+        let request = self.prepared(method, url, form);
         let answer = Origin::of(url).expect("an http URL").send(&request).await.expect("the server is reached");
         let page = Page { url: url.to_owned(), answer: answer.expect("the server answers") };
         self.keep_cookies(authority, &page.answer);

@@ -297,13 +297,13 @@ async fn send_on(
 }
 
 /// A request whose answer is larger than what systems keep under way, another one for each number.
-fn large_answer(number: usize) -> Request {
+pub(crate) fn large_answer(number: usize) -> Request {
     let site = format!("big-{}.example", 4_000_000 + number);
     call("get_breakdown", json!({ "site_id": site, "date_range": "7d", "dimension": "event:page" }))
 }
 
 /// A connection over which bytes were sent and whose receiver has room for few, so that answers stay at the server.
-async fn asked_with_a_small_window(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+pub(crate) async fn asked_with_a_small_window(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a buffer can be small");
     let mut stream = socket.connect(address).await.expect("the host is reached");

@@ -7,6 +7,7 @@ mod connections;
 mod documents;
 mod guests;
 mod http2;
+mod large_answers;
 mod memory;
 mod outages;
 mod raw_http2;

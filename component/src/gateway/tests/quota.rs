@@ -190,3 +190,16 @@ fn the_log_says_what_was_remembered_what_was_asked_and_what_is_left() {
     assert_eq!(own.status, 200);
     assert!(!world.log().lines().last().unwrap().contains("budget"), "a caller's own key has no budget");
 }
+
+#[test]
+fn who_finds_no_room_for_a_large_answer_is_told_when_to_come_again() {
+    let world = World::with_assertions(&[]);
+    world.plausible(Err(HttpError::NoRoom { retry_after: 5 }));
+    for path in ["/mcp", "/internal"] {
+        let answer = world.call(path, "ada@example.com", "get_breakdown", &breakdown("7d"));
+        assert_eq!((answer.status, header(&answer, "retry-after")), (200, Some("5")), "{path}");
+        let said = text(&answer);
+        assert!(said.contains("\"isError\":true") && said.contains("fewer rows"), "{said}");
+    }
+    assert!(world.answers().is_empty(), "errors are not remembered");
+}

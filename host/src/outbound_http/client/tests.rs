@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::limits::Limits;
 
 /// Answers every connection with `answer`, then leaves it open or closes it. Returns the base address.
 async fn upstream(answer: &'static str, close: bool) -> String {
@@ -43,7 +44,14 @@ async fn outcome(url: String, reach: wit::Reach) -> Result<wit::Response, wit::E
 }
 
 async fn outcome_under(policy: HttpPolicy, url: String, reach: wit::Reach) -> Result<wit::Response, wit::Error> {
-    Clients::new(None, policy).unwrap().exchange(request(url, reach)).await
+    let exchanged = Clients::new(None, policy).unwrap().exchange(request(url, reach), &room(1 << 20)).await;
+    exchanged.map(|answer| answer.response.clone())
+}
+
+/// Room for large answers that nobody waits for.
+fn room(bytes: usize) -> LargeAnswers {
+    let limits = Limits { large_answers_bytes: bytes, large_answer_time: Duration::ZERO, ..Limits::default() };
+    LargeAnswers::new(&limits)
 }
 
 async fn answered(answer: &'static str, close: bool) -> Result<wit::Response, wit::Error> {
@@ -56,6 +64,27 @@ async fn an_answer_is_read_whole() {
         answered("HTTP/1.1 200 OK\r\nX-A: 1\r\nx-b: \u{fc}\r\ncontent-length: 3\r\n\r\nabc", false).await.unwrap();
     assert_eq!((response.status, response.body.as_slice()), (200, b"abc".as_slice()));
     assert!(response.headers.contains(&("x-a".into(), "1".into())));
+}
+
+#[tokio::test]
+async fn a_large_answer_is_read_only_where_there_is_room() {
+    let (announced, body) = ("content-length: 100000", "x".repeat(100_000));
+    let (chunked, chunk) = ("transfer-encoding: chunked", format!("186a0\r\n{body}\r\n0\r\n\r\n"));
+    for (framing, body) in [(announced, body), (chunked, chunk)] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}").leak();
+        let url = upstream(answer, true).await;
+        let (clients, room) = (Clients::new(None, HttpPolicy::default()).unwrap(), room(8 * 150_000));
+        let ask = || async {
+            let request = request(url.clone(), wit::Reach::Configured);
+            let request = wit::Request { max_response_bytes: 120_000, timeout_milliseconds: 60_000, ..request };
+            clients.exchange(request, &room).await
+        };
+        let first = ask().await.expect("there is room for one");
+        assert_eq!(first.response.body.len(), 100_000, "{framing}");
+        assert_eq!(ask().await.err(), Some(wit::Error::NoRoom(5)), "{framing}");
+        drop(first);
+        assert!(ask().await.is_ok(), "{framing}: it was given back");
+    }
 }
 
 #[tokio::test]
