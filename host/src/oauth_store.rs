@@ -19,6 +19,7 @@ use wasmtime::{bail, ensure};
 
 use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
+pub(crate) use file::{CopiedRecord, CopyError, CopyFile, Found, Part, Restore, Snapshot, Whole};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
@@ -66,6 +67,10 @@ pub trait OauthStore: Send + Sync + 'static {
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
     /// At most `limit` keys that begin with `prefix`, in ascending byte order, after `after`.
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+    /// The store in a file, where this is one or leads to one: some things only that can do.
+    fn file_store(&self) -> Option<&FileStore> {
+        None
+    }
     /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(std::future::ready(Vec::new()))

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::oauth_store::{Answer, OauthStore, StoreError};
+use crate::oauth_store::{Answer, FileStore, OauthStore, StoreError};
 use crate::operator::Finding;
 
 /// The counters.
@@ -95,6 +95,10 @@ impl OauthStore for CountedStore {
 
     fn is_far(&self) -> bool {
         self.store.is_far()
+    }
+
+    fn file_store(&self) -> Option<&FileStore> {
+        self.store.file_store()
     }
 
     fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {

@@ -106,13 +106,19 @@ impl StoreLocation {
             Self::Memory => Arc::new(MemoryStore::default()),
             Self::File(path) => open_file(path.clone()).await?,
             Self::StateFolder(folder) => {
-                let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
-                made.map_err(|error| LocationError::NoStateFolder(folder.clone(), error.to_string()))?;
+                self.make_folder()?;
                 open_file(folder.join(FILE)).await?
             }
             Self::Redis(url) => return url.open(extra_ca_file),
         };
         Ok(Opened { store, rate_limit: Arc::new(MemoryBuckets::default()) })
+    }
+
+    /// Makes the state folder, where it is one that is made.
+    pub(crate) fn make_folder(&self) -> Result<(), LocationError> {
+        let Self::StateFolder(folder) = self else { return Ok(()) };
+        let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
+        made.map_err(|error| LocationError::NoStateFolder(folder.clone(), error.to_string()))
     }
 
     /// The file, where there is one or will be.
