@@ -14,9 +14,9 @@ struct Mounted(String);
 
 impl Mounted {
     fn at(path: String) -> Self {
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(&path).expect("a folder to mount on");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4M", "tmpfs", &path]).status();
-        assert!(mounted.unwrap().success(), "only root mounts");
+        assert!(mounted.expect("mount runs").success(), "only root mounts");
         Self(path)
     }
 }
@@ -29,7 +29,7 @@ impl Drop for Mounted {
 
 /// Takes all the space that is left; how much that is.
 fn fill(path: &str) -> u64 {
-    let mut file = File::create(path).unwrap();
+    let mut file = File::create(path).expect("a file on the small disk");
     let mut written = 0;
     while file.write_all(&[7; 4096]).is_ok() {
         written += 4096;
