@@ -24,7 +24,9 @@ use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
 use census::kind_of;
 pub use census::{Census, OTHER_KIND, RECORD_KINDS};
-pub(crate) use file::{CopiedRecord, CopyError, CopyFile, Found, Part, Restore, Snapshot, Whole};
+pub(crate) use file::{
+    Condition, CopiedRecord, CopyError, CopyFile, Fault, Found, Part, Restore, Snapshot, Whole,
+};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};

@@ -59,14 +59,20 @@ pub(super) async fn serve(host: Host, stream: UnixStream) {
 /// The records, where they are in a file of this process.
 fn copied(host: &Host) -> Answer {
     let Some(store) = host.store().file_store() else {
-        return refuse(StatusCode::CONFLICT, "no-file", NO_FILE);
+        return match host.store().file() {
+            // It could not be opened yet.
+            Some(_) => unreadable(),
+            None => refuse(StatusCode::CONFLICT, "no-file", NO_FILE),
+        };
     };
     match store.snapshot() {
         Ok(snapshot) => Response::new(Parts::of(snapshot).boxed_unsync()),
-        Err(_) => {
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be read. See the log.")
-        }
+        Err(_) => unreadable(),
     }
+}
+
+fn unreadable() -> Answer {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be read. See the log.")
 }
 
 async fn answer(host: &Host, request: Request<Incoming>) -> Answer {

@@ -12,6 +12,7 @@ mod copy;
 mod database;
 mod disk;
 mod draft;
+mod fault;
 mod job;
 mod locked_file;
 mod open_error;
@@ -42,6 +43,7 @@ use crate::operator::{Finding, Level, Origin};
 pub(crate) use copy::{CopiedRecord, CopyError, CopyFile, Part, Snapshot, Whole};
 use database::{Database, Open, Slot};
 use disk::Remembered;
+pub(crate) use fault::Fault;
 use job::{Caller, Queued};
 use locked_file::WasOpened;
 pub use open_error::OpenError;
@@ -72,7 +74,7 @@ pub(crate) struct Condition {
     /// Whether records can be added.
     pub(crate) can_write: bool,
     /// Why not, and what else is wrong.
-    pub(crate) fault: Option<String>,
+    pub(crate) fault: Option<Fault>,
     /// What the file system had left at the last look, less than a second ago unless the disk hangs.
     pub(crate) free_bytes: Option<u64>,
 }
@@ -139,8 +141,8 @@ impl FileStore {
     /// How the store is. Does not wait for the disk.
     pub(crate) fn condition(&self) -> Condition {
         let space = self.watch.space();
-        let hangs = self.watch.hangs().then(|| watch::DISK_HANGS.to_owned());
-        let full = self.database.remembered().room().is_full().then(|| DISK_FULL.to_owned());
+        let hangs = self.watch.hangs().then_some(Fault::Hangs);
+        let full = self.database.remembered().room().is_full().then(Fault::full);
         let fault = hangs.or_else(|| self.database.fault()).or(full);
         let can_write = fault.is_none() && self.database.is_open();
         Condition { can_write, fault, free_bytes: space.map(|space| space.free_bytes) }
@@ -306,6 +308,10 @@ impl OauthStore for FileStore {
         })
     }
 
+    fn cause(&self) -> Option<&'static str> {
+        self.condition().fault.map(|fault| fault.cause())
+    }
+
     fn file(&self) -> Option<PathBuf> {
         Some(self.path.clone())
     }
@@ -355,5 +361,4 @@ const QUEUE_BYTES: usize = 16 << 20;
 const ROOM_BYTES: usize = 1 << 10;
 /// Reads at a time. More threads would wait for the same disk.
 const READERS: usize = 16;
-const DISK_FULL: &str = "the disk is full; revocations work, and nothing is added";
 const LOOK: &str = "look at the disk: is it full, read-only or broken? The server goes on by itself when it is well";

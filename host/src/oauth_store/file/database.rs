@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
 
-use super::disk::{self, Disk, Remembered, Space, Storage};
+use super::disk::{Disk, Remembered, Space, Storage};
+use super::fault::Fault;
 use super::locked_file::{LockedFile, WasOpened};
 use super::room::Growth;
 use super::{OpenError, records};
@@ -83,9 +84,9 @@ pub(super) struct Slot {
     is_open: AtomicBool,
     path: PathBuf,
     remembered: Remembered,
-    last_failure: Mutex<Option<String>>,
+    last_failure: Mutex<Option<Fault>>,
     /// The last failure, until a write works.
-    fault: Mutex<Option<String>>,
+    fault: Mutex<Option<Fault>>,
 }
 
 struct Opened {
@@ -102,9 +103,7 @@ pub(super) struct Opening(u64);
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) opening: Opening,
-    pub(super) cause: String,
-    /// Whether the disk is full.
-    pub(super) is_full: bool,
+    pub(super) fault: Fault,
 }
 
 impl Slot {
@@ -188,12 +187,14 @@ impl Slot {
         Ok(true)
     }
 
-    /// Notes why the store does not work, or not fully. The log has each cause once, for it is met again and again.
-    pub(super) fn note(&self, cause: String) {
-        if self.fault().as_ref() != Some(&cause) {
-            tracing::error!(event = "store_failed", cause, "the store does not work");
+    /// Notes why the store does not work, or not fully. The log has each fault once, for it is met again and again.
+    pub(super) fn note(&self, fault: Fault) {
+        if self.fault().as_ref() != Some(&fault) {
+            let (cause, text) = (fault.cause(), fault.to_string());
+            tracing::error!(event = "store_failed", cause, text, "the store does not work");
         }
-        self.set_fault(cause);
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
     /// Notes that a write worked.
@@ -212,23 +213,18 @@ impl Slot {
         self.is_open.load(Ordering::SeqCst)
     }
 
-    /// The cause of the last failure, for the operator.
-    pub(super) fn last_failure(&self) -> Option<String> {
+    /// The last failure, for the operator.
+    pub(super) fn last_failure(&self) -> Option<Fault> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The cause of a failure since which no write has worked.
-    pub(super) fn fault(&self) -> Option<String> {
+    /// A failure since which no write has worked.
+    pub(super) fn fault(&self) -> Option<Fault> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_fault(&self, cause: String) {
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.clone());
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
-    }
-
     fn close_noted(&self, opened: &mut Option<Opened>, failure: &Failure) {
-        self.note(failure.cause.clone());
+        self.note(failure.fault.clone());
         close(opened);
         self.is_open.store(false, Ordering::SeqCst);
     }
@@ -240,13 +236,10 @@ impl Slot {
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Option<Failure>> {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         let opened = opened.as_ref().ok_or(None)?;
-        let failure = |cause: String, is_full| Some(Failure { opening: opened.number, cause, is_full });
+        let failure = |fault: Fault| Some(Failure { opening: opened.number, fault });
         match catch_unwind(AssertUnwindSafe(|| work(&opened.database))) {
-            Ok(done) => done.map_err(|error| {
-                let is_full = matches!(&error, redb::Error::Io(error) if disk::is_full(error));
-                failure(error.to_string(), is_full)
-            }),
-            Err(_) => Err(failure("the database is damaged".to_owned(), false)),
+            Ok(done) => done.map_err(|error| failure(Fault::of_database(&error))),
+            Err(_) => Err(failure(Fault::Damaged("it cannot be read".to_owned()))),
         }
     }
 }

@@ -39,7 +39,7 @@ struct Held {
 
 /// How a file is not the store's any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
+pub(crate) enum Loss {
     /// Nothing is at its path.
     Away,
     /// Another file is at its path.

@@ -72,10 +72,17 @@ impl OpenError {
     /// Whether the store cannot be used as it is set up. The others pass by themselves, or when the disk is well.
     pub fn is_of_settings(&self) -> bool {
         match self {
-            Self::NotAStore(_) | Self::OtherVersion(_) | Self::Damaged(..) | Self::NoFolder(_) | Self::Denied(..) => {
-                true
-            }
-            Self::InUse(_) | Self::Gone(_) | Self::Full(_) | Self::Failed(..) => false,
+            Self::NotAStore(_)
+            | Self::Empty(_)
+            | Self::Zeros(_)
+            | Self::NewerVersion(_)
+            | Self::OlderVersion(_)
+            | Self::Damaged(..)
+            | Self::NoFolder(_)
+            | Self::Denied(..) => true,
+            // These three are of a file that was open before, by a server that goes on.
+            Self::Gone(_) | Self::Changing(_) | Self::Outdated(_) => false,
+            Self::InUse(_) | Self::Full(_) | Self::Failed(..) => false,
         }
     }
 
@@ -84,9 +91,14 @@ impl OpenError {
         match self {
             Self::InUse(_) => "store_in_use",
             Self::NotAStore(_) => "store_foreign_file",
-            Self::OtherVersion(_) => "store_other_version",
+            Self::Empty(_) => "store_empty",
+            Self::Zeros(_) => "store_zeros",
+            Self::NewerVersion(_) => "store_newer_version",
+            Self::OlderVersion(_) => "store_older_version",
             Self::Damaged(..) => "store_damaged",
             Self::Gone(_) => "store_gone",
+            Self::Changing(_) => "store_changing",
+            Self::Outdated(_) => "store_outdated",
             Self::NoFolder(_) => "store_no_folder",
             Self::Denied(..) => "store_denied",
             Self::Full(_) => "store_full",

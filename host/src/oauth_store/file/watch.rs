@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::disk::Space;
+use super::fault::Fault;
 
 /// What is known of the disk.
 #[derive(Debug, Default)]
@@ -54,7 +55,8 @@ impl Watch {
     /// Notes that nobody waits for a read any longer. The log has it once, until a read is answered.
     pub(super) fn read_is_given_up(&self) {
         if !self.reading_hangs.swap(true, Ordering::SeqCst) && !self.hangs.load(Ordering::SeqCst) {
-            tracing::error!(event = "store_failed", cause = DISK_HANGS, "the store waits for its disk");
+            let (cause, text) = (Fault::Hangs.cause(), Fault::Hangs.to_string());
+            tracing::error!(event = "store_failed", cause, text, "the store waits for its disk");
         }
     }
 
@@ -72,8 +74,8 @@ impl Watch {
         if let Some(lasts) = lasts
             && !self.hangs.swap(true, Ordering::SeqCst)
         {
-            let seconds = lasts.as_secs();
-            tracing::error!(event = "store_failed", cause = DISK_HANGS, seconds, "the store waits for its disk");
+            let (cause, text, seconds) = (Fault::Hangs.cause(), Fault::Hangs.to_string(), lasts.as_secs());
+            tracing::error!(event = "store_failed", cause, text, seconds, "the store waits for its disk");
         }
     }
 }
@@ -84,8 +86,6 @@ pub(super) fn run(watch: &Arc<Watch>, limit: Duration, ended: &Receiver<()>) {
         watch.check(limit);
     }
 }
-
-pub(super) const DISK_HANGS: &str = "the disk does not answer";
 
 #[cfg(test)]
 mod tests {

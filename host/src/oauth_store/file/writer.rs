@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::OpenError;
 use super::database::{Failure, Open, Slot};
+use super::fault::Fault;
 use super::job::Job;
 use super::records::{self, Records};
 use super::room::Growth;
@@ -147,7 +148,7 @@ impl Writer {
                 self.watch.saw(space);
                 self.is_read_only = space.is_read_only;
                 if space.is_read_only {
-                    self.database.note(READ_ONLY.to_owned());
+                    self.database.note(Fault::ReadOnly);
                 }
             }
             Err(Some(failure)) => self.fail(&failure),
@@ -237,8 +238,8 @@ impl Writer {
     fn say_whether_full(&mut self) {
         let is_full = self.is_full();
         if is_full && !self.said_full {
-            let cause = self.database.last_failure().unwrap_or_default();
-            tracing::error!(event = "store_full", cause, "the disk is full: nothing is added, removals go on");
+            let text = self.database.last_failure().map(|fault| fault.to_string());
+            tracing::error!(event = "store_full", text, "the disk is full: nothing is added, removals go on");
         } else if !is_full && self.said_full {
             tracing::info!(event = "store_has_room", "the disk has room again");
         }
@@ -332,10 +333,11 @@ impl Writer {
     /// After a failure the database is opened again at once, so that reading goes on. Writing rests for a while, and
     /// so does opening if it fails too.
     fn fail(&mut self, failure: &Failure) {
-        self.met_full_disk = failure.is_full;
-        self.rests_from_adding = failure.is_full;
+        let is_full = failure.fault.is_full();
+        self.met_full_disk = is_full;
+        self.rests_from_adding = is_full;
         self.commits = None;
-        if self.is_rested() || failure.is_full {
+        if self.is_rested() || is_full {
             self.renew(Some(failure));
         } else {
             self.database.close_after(failure);
@@ -359,7 +361,7 @@ impl Writer {
             Err(error) => {
                 // The file is looked at again; then there is something to say.
                 if !matches!(error, OpenError::Changing(_)) {
-                    self.database.note(error.to_string());
+                    self.database.note(Fault::NotOpened(error));
                 }
                 self.rests_from_adding = false;
                 self.rested = Instant::now() + self.timing.rest;
@@ -396,4 +398,3 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 const HANG: Duration = Duration::from_secs(5);
 /// Writes and swept records of one commit on a full disk, for which the reserve is enough.
 pub(super) const FULL_JOBS: usize = 16;
-const READ_ONLY: &str = "the file system is read-only";

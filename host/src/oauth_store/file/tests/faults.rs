@@ -194,7 +194,7 @@ fn a_file_that_was_emptied_is_not_begun_anew() {
 
 /// Waits until the database is closed because of `cause`, and asks while it is tried again several times.
 async fn stays_closed(store: &FileStore, cause: &OpenError) {
-    let cause = Some(cause.to_string());
+    let cause = Some(super::Fault::NotOpened(cause.clone()));
     for _ in 0..PATIENCE {
         if store.database.last_failure() == cause {
             break;
@@ -262,8 +262,9 @@ async fn a_disk_that_hangs_is_a_fault_until_it_answers() {
     assert_eq!(store.condition().fault, None);
     let hanging = disk.hangs();
     assert_eq!(store.put("a", b"1".to_vec(), HOUR).await, Err(StoreError::UnknownOutcome));
-    until(|| store.condition().fault.as_deref() == Some(watch::DISK_HANGS)).await;
+    until(|| store.condition().fault == Some(super::Fault::Hangs)).await;
     assert!(!store.condition().can_write);
+    assert_eq!(store.cause(), Some("store_disk_hangs"));
     drop(hanging);
     recovers(&store).await;
     until(|| store.condition().can_write).await;

@@ -215,7 +215,7 @@ async fn a_real_disk_that_is_frozen_is_a_fault_until_it_thaws() {
     let (condition, read) = (store.condition(), store.get("a").await);
     assert!(freeze("-u"));
     assert_eq!((answer, read), (Err(StoreError::UnknownOutcome), Ok(Some(b"1".to_vec()))));
-    assert_eq!(condition.fault.as_deref(), Some(watch::DISK_HANGS));
+    assert_eq!(condition.fault, Some(super::Fault::Hangs));
     recovers(&store).await;
     until(|| store.condition().can_write).await;
     assert_eq!(store.get("a").await, Ok(Some(b"2".to_vec())), "it was on its way");

@@ -90,6 +90,8 @@ async fn a_quiet_server_notices_and_says_what_happened() {
         change(&folder);
         until(|| !store.condition().can_write).await;
         let fault = store.condition().fault.expect("a fault");
+        assert_eq!(store.cause(), Some(fault.cause()));
+        let fault = fault.to_string();
         assert!(fault.contains(word) || fault.contains(folder.store().to_str().unwrap()), "{number}: {fault}");
     }
 }
@@ -131,7 +133,7 @@ async fn a_file_that_lacks_what_was_acknowledged_is_not_taken() {
             fs::rename(folder.store(), &current).unwrap();
             fs::rename(backup(&folder), folder.store()).unwrap();
         }
-        let outdated = OpenError::Outdated(folder.store()).to_string();
+        let outdated = Fault::NotOpened(OpenError::Outdated(folder.store()));
         until(|| store.condition().fault.as_ref() == Some(&outdated)).await;
         assert_eq!(store.get("old").await, Err(StoreError::Unavailable), "it was revoked");
         fs::rename(&current, folder.store()).unwrap();
