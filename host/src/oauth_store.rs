@@ -24,9 +24,7 @@ use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
 use census::kind_of;
 pub use census::{Census, OTHER_KIND, RECORD_KINDS};
-pub(crate) use file::{
-    Condition, CopiedRecord, CopyError, CopyFile, Fault, Found, Part, Restore, Snapshot, Whole,
-};
+pub(crate) use file::{Condition, CopiedRecord, CopyError, CopyFile, Fault, Found, Part, Restore, Snapshot, Whole};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};

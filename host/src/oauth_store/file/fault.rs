@@ -47,13 +47,18 @@ impl Fault {
     }
 
     /// The disk is full, and nobody has just met that.
-    pub(super) fn full() -> Self {
+    pub(crate) fn full() -> Self {
         Self::Full("nothing more can be added".to_owned())
     }
 
     /// Whether the disk is full.
     pub(super) fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
+    }
+
+    /// Whether nothing can be read either: no file is open.
+    pub(crate) fn ends_reading(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::NotOpened(_))
     }
 
     /// The name of the cause, for the log.
