@@ -138,9 +138,14 @@ impl Room {
         let step = (state.length / STEP_PART / PAGE_BYTES * PAGE_BYTES).max(RESERVE_BYTES);
         let wanted = state.length + step + RESERVE_BYTES;
         // A try that fails may take what is left, from others who need less.
-        let missing = wanted.saturating_sub(if state.is_unsupported { state.length } else { state.taken });
-        if storage.space()?.free_bytes < missing || !state.take(storage, wanted)? {
-            return Ok(Growth::Full);
+        let free_bytes = storage.space()?.free_bytes;
+        let has = if state.is_unsupported { state.length } else { state.taken };
+        if free_bytes < wanted.saturating_sub(has) || !state.take(storage, wanted)? {
+            // With the reserve in its place again, what is free inside the file may be used.
+            let reserve = state.length + RESERVE_BYTES;
+            let is_regained = !state.has_reserve() && free_bytes >= reserve.saturating_sub(has);
+            let is_free = is_regained && state.take(storage, reserve)?;
+            return Ok(if is_free { Growth::Free } else { Growth::Full });
         }
         if state.is_unsupported {
             state.is_full = false;
