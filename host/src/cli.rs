@@ -1,11 +1,13 @@
 //! The command line: what is asked for, and how it ends.
 
+mod backup;
 mod check;
 #[cfg(feature = "compose")]
 mod compose;
 mod grants;
 mod health;
 mod limits;
+mod restore;
 mod run;
 mod store;
 mod traces;
@@ -62,6 +64,10 @@ enum Command {
     },
     /// List or end what users have let clients do
     Grants(GrantsArguments),
+    /// Copy the records into a file, while the server runs or not
+    Backup(BackupArguments),
+    /// Put a backup into the place of the records; every sign-in ends. The server has to be stopped
+    Restore(RestoreArguments),
     /// Write the component for another host
     Compose(ComposeArguments),
     /// Tell by the exit code whether a server is alive; for the health check of a container
@@ -177,6 +183,36 @@ struct GrantsArguments {
     control: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct BackupArguments {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    store: StoreArgument,
+    /// Control socket of the running server [default: plausible-mcp.sock in XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+struct RestoreArguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    store: StoreArgument,
+    /// Keep the sign-ins of the backup; what was revoked since it was made lives again
+    #[arg(long)]
+    keep_sign_ins: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
 /// Where component and settings come from.
 #[derive(Debug, Args)]
 struct Source {
@@ -253,6 +289,8 @@ impl CommandLine {
             Command::Stdio(source) => run::stdio(source).await,
             Command::Check { source, store, json } => check::run(source, &store, json).await,
             Command::Grants(arguments) => grants::run(arguments).await,
+            Command::Backup(arguments) => backup::run(arguments).await,
+            Command::Restore(arguments) => restore::run(arguments).await,
             #[cfg(not(feature = "compose"))]
             Command::Compose(ComposeArguments { .. }) => {
                 Err(CliError::Failed(format!("this build has no `compose`; {BUILD_WITH_ALL}")))

@@ -2,13 +2,15 @@
 //! in a file are open to the process that serves and to nobody else, so `grants` has to ask it.
 //!
 //! ```text
-//! grants -> client::ask -> socket -> connection::serve -> Host::{check, list_grants, revoke}
+//! grants -> client::ask  -> socket -> connection::serve -> Host::{check, list_grants, revoke}
+//! backup -> client::copy ---------------^------------------> the store in its file
 //! ```
-//! It speaks HTTP/1.1, `POST /operator` with the JSON of `operator::json`. Who may open the socket file may do
+//! It speaks HTTP/1.1: `POST /operator` with the JSON of `operator::json`, and `POST /backup`, of which `copy` tells. Who may open the socket file may do
 //! everything: the file belongs to the user that runs the server, mode 0600, and there is no further credential.
 
 mod client;
 mod connection;
+mod copy;
 mod socket_file;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::host::Host;
-pub(crate) use client::{AskError, ask};
+pub(crate) use client::{AskError, ask, copy as copy_of};
 use socket_file::SocketFile;
 
 /// A control socket that is in place. Dropping it removes the file.

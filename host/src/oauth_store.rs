@@ -24,6 +24,7 @@ use crate::bindings::oauth_store as wit;
 use crate::operator::Finding;
 use census::kind_of;
 pub use census::{Census, OTHER_KIND, RECORD_KINDS};
+pub(crate) use file::{Condition, CopiedRecord, CopyError, CopyFile, Fault, Found, Part, Restore, Snapshot, Whole};
 pub use file::{FileStore, OpenError};
 pub use location::{LocationError, Opened, RedisUrl, StoreLocation};
 pub use memory::{Clock, MemoryStore};
@@ -76,6 +77,10 @@ pub trait OauthStore: Send + Sync + 'static {
     /// It is asked once a minute at most.
     fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
         Box::pin(std::future::ready(None))
+    }
+    /// The store in a file, where this is one or leads to one: some things only that can do.
+    fn file_store(&self) -> Option<&FileStore> {
+        None
     }
     /// What an operator should know about the store as it is set up, with [`STORE_SETTING`] as the setting's name.
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {

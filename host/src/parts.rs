@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::bindings::outbound_http::{Error, Response};
 use crate::metrics::Metrics;
+use crate::oauth_store::Condition as FileCondition;
 pub(crate) use exchange::Exchange;
 use exchange::Observation;
 pub(crate) use fault::Fault;
@@ -147,11 +148,6 @@ impl State {
 }
 
 impl Room {
-    /// Whether the store can go on for a while.
-    pub(crate) fn is_enough(self) -> bool {
-        self.free_bytes >= ENOUGH_BYTES
-    }
-
     /// What is wrong with it.
     fn fault(self) -> Option<Fault> {
         match self.free_bytes {
@@ -237,15 +233,32 @@ impl Parts {
         });
     }
 
-    /// The file system of the store was looked at; `None` where it does not tell.
-    pub(crate) fn disk_looked_at(&self, room: Option<Room>) {
+    /// A store in a file says how it is. It knows that nothing can be added before anybody tries to, and that the file
+    /// was taken away.
+    pub(crate) fn file_is(&self, condition: &FileCondition) {
+        if !condition.can_write && condition.fault.is_none() {
+            // It is being opened again.
+            return;
+        }
+        self.learn(|known| {
+            let fault = condition.fault.as_ref();
+            known.store.told(fault.map(|fault| fault.cause()), fault.is_some_and(|fault| fault.ends_reading()));
+            let (state, cause) = known.store.verdict();
+            (Part::Store, state, cause.map(Fault::Store))
+        });
+    }
+
+    /// The file system of the store was looked at; `None` where it does not tell. `found` is what the store itself found
+    /// out about it by using it, which counts for more: a quota, and what is kept for revocations, is no room.
+    pub(crate) fn disk_looked_at(&self, room: Option<Room>, found: Option<Fault>) {
         self.learn(|known| {
             known.room = room;
-            let fault = room.and_then(Room::fault);
+            let fault = found.or_else(|| room.and_then(Room::fault));
             let state = match (room, fault) {
-                (None, _) => State::Unknown,
+                (_, Some(Fault::DiskHangs)) => State::Away,
+                (_, Some(_)) => State::Degraded,
                 (Some(_), None) => State::Ok,
-                (Some(_), Some(_)) => State::Degraded,
+                (None, None) => State::Unknown,
             };
             (Part::Disk, state, fault)
         });
@@ -364,6 +377,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::oauth_store::{Fault as FileFault, OpenError};
 
     fn parts() -> (Parts, Metrics) {
         let metrics = Metrics::new();
@@ -428,10 +442,46 @@ mod tests {
             (0, State::Degraded, Some(Fault::DiskFull)),
         ] {
             let (parts, _) = parts();
-            parts.disk_looked_at(Some(Room { free_bytes }));
+            parts.disk_looked_at(Some(Room { free_bytes }), None);
             let found = parts.condition(Part::Disk);
             assert_eq!((found.state, found.fault), (state, fault), "{free_bytes}");
         }
+    }
+
+    #[test]
+    fn what_the_store_found_out_about_its_disk_counts_for_more_than_its_room() {
+        for (found, state, cause) in [
+            (FileFault::Hangs, State::Away, Some("disk_hangs")),
+            (FileFault::Full("quota exceeded".to_owned()), State::Degraded, Some("disk_full")),
+            (FileFault::ReadOnly, State::Degraded, Some("disk_read_only")),
+            (FileFault::Failed("input/output error".to_owned()), State::Degraded, Some("disk_failed")),
+            (FileFault::NotOpened(OpenError::Gone("/s".into())), State::Ok, None),
+        ] {
+            let (parts, _) = parts();
+            parts.disk_looked_at(Some(Room { free_bytes: ENOUGH_BYTES }), Fault::of_disk(&found));
+            let known = parts.condition(Part::Disk);
+            assert_eq!((known.state, known.fault.map(Fault::cause)), (state, cause), "{found}");
+        }
+        let (parts, _) = parts();
+        parts.disk_looked_at(None, None);
+        assert_eq!(parts.condition(Part::Disk).state, State::Unknown);
+    }
+
+    #[test]
+    fn a_store_in_a_file_is_as_it_says() {
+        let (parts, _) = parts();
+        let told = |can_write, fault: Option<FileFault>| {
+            parts.file_is(&FileCondition { can_write, fault, free_bytes: None });
+            let known = parts.condition(Part::Store);
+            (known.state, known.fault)
+        };
+        parts.store_answered(Access::Reads, None);
+        let full = Some(Fault::Store("store_full"));
+        assert_eq!(told(false, Some(FileFault::full())), (State::Degraded, full), "before anybody writes");
+        assert_eq!(told(false, None), (State::Degraded, full), "it is being opened again");
+        assert_eq!(told(true, None), (State::Ok, None));
+        let gone = FileFault::NotOpened(OpenError::Gone("/s".into()));
+        assert_eq!(told(false, Some(gone)), (State::Away, Some(Fault::Store("store_gone"))), "before anybody reads");
     }
 
     #[test]

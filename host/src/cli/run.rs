@@ -188,7 +188,7 @@ async fn time_to_drain(time: Duration) {
 }
 
 /// Ready at the first SIGTERM or SIGINT. The handlers are in place when this returns.
-fn told_to_stop() -> Result<impl Future<Output = ()>, CliError> {
+pub(super) fn told_to_stop() -> Result<impl Future<Output = ()>, CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     Ok(async move {

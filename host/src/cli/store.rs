@@ -1,7 +1,7 @@
 //! `--store`: where the commands keep records, and what `check` can say of the place.
 
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -73,6 +73,25 @@ impl StoreArgument {
             }
             Err(error) => Looked::found(Level::Error, error.to_string()),
         })
+    }
+
+    /// Whether the user says where the store is.
+    pub(super) fn is_written(&self) -> bool {
+        self.store.as_ref().is_some_and(|written| !written.0.trim().is_empty())
+    }
+
+    /// The file of the store, which need not be there. `None` where records are not kept in one.
+    pub(super) fn file(&self) -> Result<Option<PathBuf>, CliError> {
+        match self.location() {
+            Ok(location) => Ok(location.path()),
+            Err(LocationError::NoDefault) if !self.is_written() => Ok(None),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+
+    /// Makes the folder of the store where that is this program's own.
+    pub(super) fn make_folder(&self) -> Result<(), CliError> {
+        self.location().map_err(|error| refusal(&error))?.make_folder().map_err(failed)
     }
 
     fn location(&self) -> Result<StoreLocation, LocationError> {

@@ -12,8 +12,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::connection::PATH;
+use super::copy::{self, Decoder};
+use crate::oauth_store::Part;
 use crate::operator::json::{ErrorAnswer, Question};
 
 /// Why there is no answer. The texts say what to do.
@@ -56,19 +60,69 @@ impl std::error::Error for AskError {}
 /// The answer of the server behind `socket`.
 pub(crate) async fn ask<A: DeserializeOwned>(socket: &Path, question: &Question) -> Result<A, AskError> {
     let broken = |cause: String| AskError::Broken(socket.to_owned(), cause);
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoServer(socket.to_owned()),
-        ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_owned()),
-        _ => broken(error.to_string()),
-    })?;
+    let stream = connect(socket).await?;
     let exchange = tokio::time::timeout(ANSWER_TIME, exchange(stream, request(question))).await;
-    let (status, body) = exchange.map_err(|_| broken("it took too long".to_owned()))?.map_err(broken)?;
+    let (status, body) = exchange.map_err(|_| broken(TOO_LONG.to_owned()))?.map_err(broken)?;
     if status == StatusCode::OK {
         return serde_json::from_slice(&body).map_err(|_| broken(UNKNOWN_ANSWER.to_owned()));
     }
-    match serde_json::from_slice::<ErrorAnswer>(&body) {
-        Ok(answer) => Err(AskError::Refused(answer.message)),
-        Err(_) => Err(broken(UNKNOWN_ANSWER.to_owned())),
+    Err(refusal(socket, &body))
+}
+
+/// Sends the parts of a copy of the records of the server behind `socket` to `parts`, as they come.
+pub(crate) async fn copy(socket: &Path, parts: mpsc::Sender<Part>) -> Result<(), AskError> {
+    let broken = |cause: String| AskError::Broken(socket.to_owned(), cause);
+    let stream = connect(socket).await?;
+    let handshake = http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| broken(error.to_string()))?;
+    let connection = AbortOnDrop(tokio::spawn(connection));
+    let mut asked = Request::new(Full::default());
+    *asked.method_mut() = Method::POST;
+    *asked.uri_mut() = Uri::from_static(copy::PATH);
+    asked.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+    let response = timeout(ANSWER_TIME, sender.send_request(asked)).await;
+    let response = response.map_err(|_| broken(TOO_LONG.to_owned()))?.map_err(|error| broken(error.to_string()))?;
+    let is_copy = response.status() == StatusCode::OK;
+    let mut body = response.into_body();
+    if !is_copy {
+        let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| broken(error.to_string()))?;
+        return Err(refusal(socket, &body.to_bytes()));
+    }
+    let mut decoder = Decoder::default();
+    while let Some(frame) = timeout(ANSWER_TIME, body.frame()).await.map_err(|_| broken(TOO_LONG.to_owned()))? {
+        let frame = frame.map_err(|error| broken(error.to_string()))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        for part in decoder.decode(&bytes).ok_or_else(|| broken(UNKNOWN_ANSWER.to_owned()))? {
+            // Whoever takes no more has a reason of its own.
+            if parts.send(part).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    drop(connection);
+    Ok(())
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn connect(socket: &Path) -> Result<UnixStream, AskError> {
+    UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoServer(socket.to_owned()),
+        ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_owned()),
+        _ => AskError::Broken(socket.to_owned(), error.to_string()),
+    })
+}
+
+fn refusal(socket: &Path, body: &[u8]) -> AskError {
+    match serde_json::from_slice::<ErrorAnswer>(body) {
+        Ok(answer) => AskError::Refused(answer.message),
+        Err(_) => AskError::Broken(socket.to_owned(), UNKNOWN_ANSWER.to_owned()),
     }
 }
 
@@ -92,6 +146,7 @@ async fn exchange(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<(
     Ok((status, body.to_bytes()))
 }
 
+const TOO_LONG: &str = "it took too long";
 const UNKNOWN_ANSWER: &str = "what answers there is not this version of plausible-mcp";
 /// Longer than the server takes at most with its default limits.
 const ANSWER_TIME: Duration = Duration::from_secs(90);

@@ -6,7 +6,7 @@
 //!    └── one under way: its outcome is waited for, for what is left of the time
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::instance::Services;
-use crate::oauth_store::StoreError;
-use crate::parts::{Access, Parts, Room};
+use crate::oauth_store::{FileStore, OauthStore, StoreError};
+use crate::parts::{Access, Fault, Parts, Room};
 
 /// The probe of one host.
 #[derive(Default)]
@@ -35,7 +35,9 @@ impl Probe {
         let UnderWay { begun, mut done } = self.under_way(services);
         // An error says that the sender is gone.
         if timeout_at(begun + PROBE_TIME, done.changed()).await.is_err() {
-            services.parts.store_answered(Access::Reads, Some(StoreError::SILENT));
+            // A store in a file knows what it waits for.
+            let known = services.oauth_store.store().file_store().and_then(OauthStore::cause);
+            services.parts.store_answered(Access::Reads, Some(known.unwrap_or(StoreError::SILENT)));
         }
     }
 
@@ -52,22 +54,31 @@ impl Probe {
 
 async fn questions(services: Arc<Services>, told: watch::Sender<()>) {
     let store = services.oauth_store.store();
-    let file = store.file();
     tokio::join!(
         async {
             // The store says by itself how it was answered; one that never answers is given up.
             let _ = timeout(PATIENCE, store.get(PROBE)).await;
         },
-        look_at_disk(&services.parts, file),
+        look_at_disk(&services.parts, store),
     );
+    if let Some(file) = store.file_store() {
+        services.parts.file_is(&file.condition());
+    }
     drop(told);
 }
 
-async fn look_at_disk(parts: &Parts, file: Option<PathBuf>) {
-    let Some(file) = file else { return };
-    // A thread that hangs on a dead disk does so for this probe alone.
-    let looked = spawn_blocking(move || room_for(&file)).await;
-    parts.disk_looked_at(looked.ok().flatten());
+async fn look_at_disk(parts: &Parts, store: &dyn OauthStore) {
+    let Some(file) = store.file() else { return };
+    let condition = store.file_store().map(FileStore::condition);
+    let found = condition.as_ref().and_then(|known| known.fault.as_ref()).and_then(Fault::of_disk);
+    let room = if found == Some(Fault::DiskHangs) {
+        // It would not answer this either.
+        condition.and_then(|known| known.free_bytes).map(|free_bytes| Room { free_bytes })
+    } else {
+        // A thread that hangs on a dead disk does so for this probe alone.
+        spawn_blocking(move || room_for(&file)).await.ok().flatten()
+    };
+    parts.disk_looked_at(room, found);
 }
 
 /// What may still be written on the file system of `file`.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::oauth_store::{Answer, Census, OauthStore, StoreError};
+use crate::oauth_store::{Answer, Census, FileStore, OauthStore, StoreError};
 use crate::operator::Finding;
 
 /// The counters.
@@ -96,6 +96,10 @@ impl OauthStore for CountedStore {
 
     fn is_far(&self) -> bool {
         self.store.is_far()
+    }
+
+    fn file_store(&self) -> Option<&FileStore> {
+        self.store.file_store()
     }
 
     fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {

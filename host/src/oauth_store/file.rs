@@ -6,17 +6,23 @@
 //! ```
 //! A write is answered when it is on disk, so a crash at any moment loses nothing that was acknowledged. Writes of
 //! concurrent callers share a commit, because the disk's sync is what costs. Times to live are counted on the wall
-//! clock: records survive restarts.
+//! clock: records survive restarts. Where the disk is full, removals go on.
 
+mod copy;
 mod database;
 mod disk;
+mod draft;
+mod fault;
 mod job;
 mod locked_file;
 mod open_error;
 mod records;
+mod restore;
+mod room;
 #[cfg(test)]
 mod tests;
 mod wall_clock;
+mod watch;
 mod writer;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -34,12 +40,16 @@ use tokio::time::timeout;
 use super::self_test::{self, Broken};
 use super::{Answer, Census, Clock, OauthStore, STORE_SETTING, StoreError, VALUE_BYTES};
 use crate::operator::{Finding, Level, Origin};
+pub(crate) use copy::{CopiedRecord, CopyError, CopyFile, Part, Snapshot, Whole};
 use database::{Database, Open, Slot};
-use disk::SyncFailed;
+use disk::Remembered;
+pub(crate) use fault::Fault;
 use job::{Caller, Queued};
 use locked_file::WasOpened;
 pub use open_error::OpenError;
 use records::Records;
+pub(crate) use restore::{Found, Restore};
+use watch::Watch;
 use writer::{Message, Timing, Writer};
 
 /// A store in one file, which it locks: one process at a time uses it. Must be used within a tokio runtime.
@@ -52,7 +62,21 @@ pub struct FileStore {
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     patience: Duration,
+    watch: Arc<Watch>,
     closed: Mutex<Receiver<()>>,
+    /// Ends the thread that watches when it is dropped.
+    _watched: Sender<()>,
+}
+
+/// How a store is. It is known without asking the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// Whether records can be added.
+    pub(crate) can_write: bool,
+    /// Why not, and what else is wrong.
+    pub(crate) fault: Option<Fault>,
+    /// What the file system had left at the last look, less than a second ago unless the disk hangs.
+    pub(crate) free_bytes: Option<u64>,
 }
 
 impl Drop for FileStore {
@@ -79,23 +103,27 @@ impl FileStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn with_clock(path: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let (file, was_opened, sync_failed) = (path.to_owned(), WasOpened::default(), SyncFailed::default());
-        let open: Open = Box::new(move || Database::at(&file, &was_opened, &sync_failed));
+        let (file, was_opened, remembered) = (path.to_owned(), WasOpened::default(), Remembered::default());
+        let open: Open = Box::new(move || Database::at(&file, &was_opened, &remembered));
         Self::start(path, clock, open, Timing::default())
     }
 
     fn start(path: &Path, clock: Clock, open: Open, timing: Timing) -> Result<Self, OpenError> {
-        let database = Arc::new(Slot::new(open()?));
+        let database = Arc::new(Slot::new(open()?, path));
         let (queue, messages) = mpsc::channel();
         let (closing, closed) = mpsc::channel();
-        let writer = Writer::new(database.clone(), open, clock.clone(), messages, timing);
-        let thread = std::thread::Builder::new().name("store".to_owned());
-        let running = thread.spawn(move || {
+        let (watched, ended) = mpsc::channel();
+        let watch = Arc::<Watch>::default();
+        let writer = Writer::new(database.clone(), open, clock.clone(), (messages, watch.clone()), timing);
+        let watching = watch.clone();
+        let failed = |error: std::io::Error| OpenError::Failed(path.to_owned(), error.to_string());
+        spawn("store", move || {
             writer.run();
             // Nobody waits when the store was given up.
             let _ = closing.send(());
-        });
-        running.map_err(|error| OpenError::Failed(path.to_owned(), error.to_string()))?;
+        })
+        .map_err(failed)?;
+        spawn("store-watch", move || watch::run(&watching, timing.hang, &ended)).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             clock,
@@ -104,22 +132,56 @@ impl FileStore {
             room: Arc::new(Semaphore::new(QUEUE_BYTES / ROOM_BYTES)),
             readers: Arc::new(Semaphore::new(READERS)),
             patience: timing.patience,
+            watch,
             closed: Mutex::new(closed),
+            _watched: watched,
         })
+    }
+
+    /// How the store is. Does not wait for the disk.
+    pub(crate) fn condition(&self) -> Condition {
+        let space = self.watch.space();
+        let hangs = self.watch.hangs().then_some(Fault::Hangs);
+        let full = self.database.remembered().room().is_full().then(Fault::full);
+        let fault = hangs.or_else(|| self.database.fault()).or(full);
+        let can_write = fault.is_none() && self.database.is_open();
+        Condition { can_write, fault, free_bytes: space.map(|space| space.free_bytes) }
     }
 
     /// Runs `operation` in the next transaction; answers when that is on disk. `bytes` is what it holds in memory.
     async fn write<T, F>(&self, bytes: usize, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Records<'_>) -> Result<T, redb::Error> + Send + 'static,
+        F: Fn(&mut Records<'_>) -> Result<T, redb::Error> + Send + 'static,
+    {
+        self.queued(bytes, operation, |job| job).await
+    }
+
+    /// The same for an operation that only removes, for which room is kept on the disk.
+    async fn remove<T, F>(&self, bytes: usize, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Records<'_>) -> Result<T, redb::Error> + Send + 'static,
+    {
+        self.queued(bytes, operation, Queued::that_only_removes).await
+    }
+
+    async fn queued<T, F>(
+        &self,
+        bytes: usize,
+        operation: F,
+        kind: impl FnOnce(Queued<T, F>) -> Queued<T, F>,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Records<'_>) -> Result<T, redb::Error> + Send + 'static,
     {
         let caller = Caller::default();
         let share = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX);
         let waiting = async {
             let room = self.room.clone().acquire_many_owned(share).await.map_err(|_| StoreError::Unavailable)?;
             let (answer, answered) = oneshot::channel();
-            self.send(Message::Job(Box::new(Queued::new(operation, answer, &caller, room))))?;
+            self.send(Message::Job(Box::new(kind(Queued::new(operation, answer, &caller, room)))))?;
             // No answer: the thread failed in the middle.
             answered.await.unwrap_or(Err(StoreError::UnknownOutcome))
         };
@@ -136,13 +198,15 @@ impl FileStore {
         T: Send + 'static,
         F: FnOnce(&ReadTransaction, Duration) -> Result<T, redb::Error> + Send + 'static,
     {
-        let (database, clock) = (self.database.clone(), self.clock.clone());
+        let (database, clock, watch) = (self.database.clone(), self.clock.clone(), self.watch.clone());
         let reading = async {
             // A read that hangs keeps its permit, so that a hanging disk does not use up all threads.
             let permit = self.readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
             let answer = spawn_blocking(move || {
                 let _permit = permit;
-                database.read(|transaction| question(transaction, clock()))
+                let answer = database.read(|transaction| question(transaction, clock()));
+                watch.read_is_answered();
+                answer
             });
             match answer.await {
                 Ok(Ok(answer)) => Ok(answer),
@@ -154,7 +218,10 @@ impl FileStore {
                 Ok(Err(None)) | Err(_) => Err(StoreError::Unavailable),
             }
         };
-        timeout(self.patience, reading).await.unwrap_or(Err(StoreError::Unavailable))
+        timeout(self.patience, reading).await.unwrap_or_else(|_| {
+            self.watch.read_is_given_up();
+            Err(StoreError::Unavailable)
+        })
     }
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
@@ -212,7 +279,7 @@ impl OauthStore for FileStore {
 
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()> {
         let key = key.to_owned();
-        Box::pin(self.write(key.len(), move |records| records.delete(&key)))
+        Box::pin(self.remove(key.len(), move |records| records.delete(&key)))
     }
 
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>> {
@@ -228,6 +295,10 @@ impl OauthStore for FileStore {
         })
     }
 
+    fn file_store(&self) -> Option<&FileStore> {
+        Some(self)
+    }
+
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         Box::pin(async {
             let tested = self_test::run(self).await;
@@ -235,6 +306,10 @@ impl OauthStore for FileStore {
             findings.extend(open_to_others(&self.path));
             findings
         })
+    }
+
+    fn cause(&self) -> Option<&'static str> {
+        self.condition().fault.map(|fault| fault.cause())
     }
 
     fn file(&self) -> Option<PathBuf> {
@@ -249,12 +324,17 @@ impl FileStore {
         let (level, text, advice) = match tested {
             Ok(()) => (Level::Ok, format!("records are kept in {path}, which can be written"), String::new()),
             Err(broken) => {
-                let cause = self.database.last_failure().map(|cause| format!(" ({cause})")).unwrap_or_default();
-                (Level::Error, format!("the store in {path} does not work: {broken}{cause}"), MEND.to_owned())
+                let cause = self.condition().fault.or_else(|| self.database.last_failure());
+                let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+                (Level::Error, format!("the store in {path} does not work: {broken}{cause}"), LOOK.to_owned())
             }
         };
         Finding { level, origin: Origin::Answer, setting: STORE_SETTING.to_owned(), text, advice }
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(|_| ())
 }
 
 /// A finding where users besides the file's owner may open it.
@@ -281,4 +361,4 @@ const QUEUE_BYTES: usize = 16 << 20;
 const ROOM_BYTES: usize = 1 << 10;
 /// Reads at a time. More threads would wait for the same disk.
 const READERS: usize = 16;
-const MEND: &str = "look at the disk: is it full, read-only or broken? The server goes on by itself when it is well";
+const LOOK: &str = "look at the disk: is it full, read-only or broken? The server goes on by itself when it is well";

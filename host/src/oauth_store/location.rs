@@ -136,17 +136,20 @@ impl StoreLocation {
 
     /// Opens the file at `path`, in the folder that is made where it is this program's own. Blocks.
     fn open_file(&self, path: &Path) -> Result<Arc<dyn OauthStore>, LocationError> {
-        if let Self::StateFolder(folder) = self {
-            let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
-            made.map_err(|error| match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    LocationError::File(OpenError::Full(path.to_owned()))
-                }
-                _ => LocationError::NoStateFolder(folder.clone(), error.to_string()),
-            })?;
-        }
-        let store = FileStore::open(path).map_err(LocationError::File)?;
-        Ok(Arc::new(store))
+        self.make_folder()?;
+        Ok(Arc::new(FileStore::open(path).map_err(LocationError::File)?))
+    }
+
+    /// Makes the state folder, where it is one that is made.
+    pub(crate) fn make_folder(&self) -> Result<(), LocationError> {
+        let Self::StateFolder(folder) = self else { return Ok(()) };
+        let made = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder);
+        made.map_err(|error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                LocationError::File(OpenError::Full(folder.join(FILE)))
+            }
+            _ => LocationError::NoStateFolder(folder.clone(), error.to_string()),
+        })
     }
 
     /// The file, where there is one or will be.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::sleep;
 
-use super::{Answer, LocationError, OauthStore, OpenError, STORE_SETTING, StoreError};
+use super::{Answer, Census, FileStore, LocationError, OauthStore, OpenError, STORE_SETTING, StoreError};
 use crate::operator::{Finding, Level, Origin};
 
 /// A store that is opened while it is used already. Must be made within a tokio runtime.
@@ -181,6 +181,17 @@ impl OauthStore for OpeningStore {
         self.asked(|store| store.keys(prefix, after, limit))
     }
 
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        match self.store() {
+            Ok(store) => store.census(),
+            Err(_) => Box::pin(std::future::ready(None)),
+        }
+    }
+
+    fn file_store(&self) -> Option<&FileStore> {
+        self.store().ok().and_then(OauthStore::file_store)
+    }
+
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {
         match self.store() {
             Ok(store) => store.findings(),
@@ -266,7 +277,10 @@ mod tests {
             OpenError::NoFolder(path()),
             OpenError::Denied(path(), "no".to_owned()),
             OpenError::NotAStore(path()),
-            OpenError::OtherVersion(path()),
+            OpenError::Empty(path()),
+            OpenError::Zeros(path()),
+            OpenError::NewerVersion(path()),
+            OpenError::OlderVersion(path()),
             OpenError::Damaged(path(), "cut off".to_owned()),
         ] {
             let (store, attempts) = opening();

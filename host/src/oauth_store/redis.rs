@@ -183,7 +183,7 @@ impl RedisStore {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.cause());
         if self.complaints.is_due(Instant::now()) {
             let server = self.pool.server().address();
-            tracing::warn!(event = "store_failed", %server, cause = %fault, "the store does not work");
+            tracing::warn!(event = "store_failed", %server, cause = fault.cause(), text = %fault, "the store does not work");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a part is not as it should be, by the names that the log has.
 
 use crate::bindings::outbound_http::Error;
+use crate::oauth_store::{Fault as FileFault, OpenError};
 
 /// What is wrong with a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +22,26 @@ pub(crate) enum Fault {
     DiskFull,
     /// Not much can be written.
     DiskLow,
+    /// The disk does not answer.
+    DiskHangs,
+    /// Nothing can be written.
+    DiskReadOnly,
+    /// Reading or writing fails.
+    DiskFailed,
 }
 
 impl Fault {
+    /// What a fault of a store in a file says of its disk. A file that was taken away says nothing of it.
+    pub(crate) fn of_disk(fault: &FileFault) -> Option<Self> {
+        match fault {
+            FileFault::Hangs => Some(Self::DiskHangs),
+            FileFault::Full(_) | FileFault::NotOpened(OpenError::Full(_)) => Some(Self::DiskFull),
+            FileFault::ReadOnly => Some(Self::DiskReadOnly),
+            FileFault::Failed(_) | FileFault::NotOpened(OpenError::Failed(..)) => Some(Self::DiskFailed),
+            FileFault::Lost(_) | FileFault::NotOpened(_) | FileFault::Damaged(_) => None,
+        }
+    }
+
     /// The name of the cause, for the log.
     pub(crate) fn cause(self) -> &'static str {
         match self {
@@ -37,6 +55,9 @@ impl Fault {
             Self::Misconfigured => "misconfigured",
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
+            Self::DiskHangs => "disk_hangs",
+            Self::DiskReadOnly => "disk_read_only",
+            Self::DiskFailed => "disk_failed",
         }
     }
 

@@ -37,6 +37,15 @@ impl StoreOutcomes {
         }
     }
 
+    /// The store says by itself why it cannot be written or, if `ends_reading`, not be read either; `None` when it works.
+    pub(super) fn told(&mut self, fault: Option<&'static str>, ends_reading: bool) {
+        self.writing = fault;
+        if ends_reading {
+            self.was_asked = true;
+            self.reading = fault;
+        }
+    }
+
     pub(super) fn verdict(&self) -> (State, Option<&'static str>) {
         match (self.was_asked, self.reading, self.writing) {
             (false, ..) => (State::Unknown, None),
@@ -75,5 +84,22 @@ mod tests {
             store.learn(access, failed);
             assert_eq!(store.verdict(), verdict, "after {access:?}: {failed:?}");
         }
+    }
+
+    #[test]
+    fn what_a_store_says_of_itself_counts_for_writing_and_for_reading_until_it_is_read() {
+        let (full, gone) = (Some("store_full"), Some("store_gone"));
+        let mut store = StoreOutcomes::default();
+        store.learn(Access::Reads, None);
+        store.told(full, false);
+        assert_eq!(store.verdict(), (State::Degraded, full), "nobody has written");
+        store.told(None, false);
+        assert_eq!(store.verdict(), (State::Ok, None), "it found out by itself");
+        store.told(gone, true);
+        assert_eq!(store.verdict(), (State::Away, gone));
+        store.told(None, false);
+        assert_eq!(store.verdict(), (State::Away, gone), "a read has to show it");
+        store.learn(Access::Reads, None);
+        assert_eq!(store.verdict(), (State::Ok, None));
     }
 }

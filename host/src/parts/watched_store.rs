@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Access, Parts};
-use crate::oauth_store::{Answer, OauthStore, StoreError};
+use crate::oauth_store::{Answer, Census, FileStore, OauthStore, StoreError};
 use crate::operator::Finding;
 
 /// A store that is watched.
@@ -83,6 +83,14 @@ impl OauthStore for WatchedStore {
 
     fn keys<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>> {
         self.watched(Access::Reads, self.store.keys(prefix, after, limit))
+    }
+
+    fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
+        self.store.census()
+    }
+
+    fn file_store(&self) -> Option<&FileStore> {
+        self.store.file_store()
     }
 
     fn findings(&self) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + '_>> {

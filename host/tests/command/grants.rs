@@ -12,38 +12,48 @@ use crate::process::{Process, run};
 use crate::upstream;
 
 /// A server with a control socket, and the provider at which people sign in to it.
-struct Served {
-    process: Process,
-    address: SocketAddr,
-    folder: Folder,
+pub(crate) struct Served {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: Folder,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     _access: Access,
 }
 
 impl Served {
     async fn start(name: &str) -> Self {
+        Self::with_store(name, |_| "memory".to_owned()).await
+    }
+
+    /// A server with the store that is said of its folder.
+    pub(crate) async fn with_store(name: &str, store: impl FnOnce(&Folder) -> String) -> Self {
         let (folder, address) = (Folder::new(name), free_address());
         let access = Access::start_for(address).await;
         let base_url = upstream::start(upstream::one_row);
         let mut settings = access.settings();
         settings.extend([("PLAUSIBLE_BASE_URL", base_url), ("RATE_LIMIT_PER_MINUTE", "0".to_owned())]);
-        let environment: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let (listen, socket) = (address.to_string(), folder.file("socket"));
-        let arguments = ["serve", "--store", "memory", "--listen", &listen, "--control", &socket];
-        // The process asks the provider when it starts, so the waiting must leave this thread to the provider.
-        let arguments = arguments.map(str::to_owned);
-        let environment: Vec<_> = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let process = tokio::task::spawn_blocking(move || {
-            let environment: Vec<_> = environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            let mut process = Process::start(&arguments.each_ref().map(String::as_str), &environment);
-            process.wait_for("listener", |text| text.contains("\"listening\"").then_some(()));
-            process
-        });
-        let process = process.await.expect("the server listens");
-        Served { process, address, folder, _access: access }
+        let environment: Vec<_> = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let (listen, socket, store) = (address.to_string(), folder.file("socket"), store(&folder));
+        let arguments = ["serve", "--store", &store, "--listen", &listen, "--control", &socket];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        let process = listening(arguments.clone(), environment.clone()).await;
+        Served { process, address, folder, arguments, environment, _access: access }
+    }
+
+    /// Starts the server again, which has been stopped.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = listening(self.arguments.clone(), self.environment.clone()).await;
+    }
+
+    /// Stops the server.
+    pub(crate) async fn stop(&mut self) {
+        self.process.terminate();
+        tokio::task::block_in_place(|| assert_eq!(self.process.exit_code(), Some(0), "{}", self.process.written()));
     }
 
     /// Signs somebody in for a client of theirs.
-    async fn sign_in(&self, client: &Client, email: &str) -> Tokens {
+    pub(crate) async fn sign_in(&self, client: &Client, email: &str) -> Tokens {
         let mut browser = Browser::default();
         let consent = browser.visit(&client.authorization_url("s")).await;
         let login = browser.submit(&consent.form().with("decision", "approve")).await;
@@ -51,21 +61,36 @@ impl Served {
         Tokens::of(&client.redeem(&back.parameter("code").expect("a code")).await)
     }
 
-    async fn status(&self, tokens: &Tokens) -> u16 {
+    pub(crate) async fn status(&self, tokens: &Tokens) -> u16 {
         let request = modern("tools/list", json!({})).path("/internal").bearer(&tokens.access);
         let request: Request = request.header("Host", &self.address.to_string());
         http_client::send(self.address, &request).await.expect("it is reached").expect("it answers").status
     }
 
     /// Runs `plausible-mcp grants`: exit code and what it wrote.
-    async fn grants(&self, action: &[&str]) -> (Option<i32>, String) {
+    pub(crate) async fn grants(&self, action: &[&str]) -> (Option<i32>, String) {
         let socket = self.folder.file("socket");
-        let arguments = [&["grants"], action, &["--control", &socket]].concat();
-        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let ran =
-            tokio::task::spawn_blocking(move || run(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[]));
-        ran.await.expect("the command ends")
+        command(&[&["grants"], action, &["--control", &socket]].concat()).await
     }
+}
+
+/// Runs `plausible-mcp` while this thread is left to the provider: exit code and what it wrote.
+pub(crate) async fn command(arguments: &[&str]) -> (Option<i32>, String) {
+    let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let ran = tokio::task::spawn_blocking(move || run(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[]));
+    ran.await.expect("the command ends")
+}
+
+/// A process that listens. It asks the provider before it does, so the waiting must leave this thread to the provider.
+async fn listening(arguments: Vec<String>, environment: Vec<(String, String)>) -> Process {
+    let process = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut process = Process::start(&arguments, &environment);
+        process.wait_for("listener", |text| text.contains("\"listening\"").then_some(()));
+        process
+    });
+    process.await.expect("the server listens")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,10 +2,12 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test may panic on an answer that is not what it expects")]
 
+mod backup;
 mod check;
 mod control;
 mod demo;
 mod folder;
+mod full_disk;
 mod grants;
 mod health;
 mod process;

@@ -260,6 +260,29 @@ async fn the_disk_of_a_file_is_told_with_its_room() {
     assert_ne!(body["disk"]["state"], "unknown");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_taken_away_is_a_store_that_is_away_until_it_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, aside) = (folder.path().join("records.redb"), folder.path().join("aside"));
+    let location = StoreLocation::parse(&format!("file:{}", file.display())).expect("a location");
+    let opened = location.begin(None).expect("a location");
+    opened.opening.expect("a file is opened aside").tried().await.expect("a store");
+    let deployment = Deployment::start_on(opened.store, &[]).await;
+    let host = deployment.harness.host();
+    let (operator, watching) = (Operator::of(host).await, watching(host));
+    operator.until("/readyz/internal", 200).await;
+    std::fs::rename(&file, &aside).expect("it is moved");
+    let away = operator.until("/readyz/internal", 503).await;
+    assert_eq!((&away["status"], &away["store"]["state"]), (&json!("store"), &json!("away")));
+    assert_eq!(away["store"]["cause"], "store_gone");
+    assert!(away["disk"]["free_bytes"].is_u64(), "that is no matter of the disk: {away}");
+    assert_eq!(operator.readiness().await, (200, "degraded".to_owned()));
+    assert_eq!(deployment.send(modern("tools/list", json!({}))).await.status, 200, "/mcp needs no store");
+    std::fs::rename(&aside, &file).expect("it is moved back");
+    assert_eq!(operator.until("/readyz/internal", 200).await["store"]["state"], "ok");
+    watching.abort();
+}
+
 #[tokio::test]
 async fn internal_is_not_found_where_there_is_no_sign_in() {
     let host = Harness::demo().await;

@@ -57,7 +57,7 @@ fn member(part: Part, parts: &Parts) -> Value {
     member.insert("since".to_owned(), format!("{since:.3}").into());
     if let (Part::Disk, Some(room)) = (part, parts.room()) {
         member.insert("free_bytes".to_owned(), room.free_bytes.into());
-        member.insert("is_enough".to_owned(), room.is_enough().into());
+        member.insert("is_enough".to_owned(), fault.is_none().into());
     }
     Value::Object(member)
 }
@@ -73,7 +73,7 @@ mod tests {
         let parts = Parts::new(Metrics::new());
         parts.off(Part::Documents);
         parts.set(Part::Plausible, State::Degraded, Some(Fault::Status(503)));
-        parts.disk_looked_at(Some(Room { free_bytes: 1 << 40 }));
+        parts.disk_looked_at(Some(Room { free_bytes: 1 << 40 }), None);
         let Report { status, body } = Report::of(Ok(()), &parts);
         assert_eq!((status, &body["status"]), (StatusCode::OK, &"degraded".into()));
         let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
@@ -84,6 +84,9 @@ mod tests {
         assert!(plausible["since"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
         assert_eq!((&body["documents"]["state"], &body["sentry"]["state"]), (&"off".into(), &"unknown".into()));
         assert_eq!((&body["disk"]["free_bytes"], &body["disk"]["is_enough"]), (&(1_u64 << 40).into(), &true.into()));
+        parts.disk_looked_at(Some(Room { free_bytes: 1 << 40 }), Some(Fault::DiskFull));
+        let disk = Report::of(Ok(()), &parts).body["disk"].clone();
+        assert_eq!((&disk["cause"], &disk["is_enough"]), (&"disk_full".into(), &false.into()), "a quota is used up");
     }
 
     #[test]

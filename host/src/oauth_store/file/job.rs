@@ -18,7 +18,9 @@ use crate::oauth_store::StoreError;
 pub(super) trait Job: Send {
     /// Whether it is to happen. From then on the caller cannot take it back.
     fn begins(&self) -> bool;
-    /// Does it within a transaction.
+    /// Whether it adds nothing. Room is kept for such writes.
+    fn only_removes(&self) -> bool;
+    /// Does it within a transaction; again, if that was given up.
     fn run(&mut self, records: &mut Records<'_>) -> Result<(), redb::Error>;
     /// Tells the caller how the transaction ended.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -43,7 +45,8 @@ impl Drop for Caller {
 
 /// A write with its answer.
 pub(super) struct Queued<T, F> {
-    operation: Option<F>,
+    operation: F,
+    only_removes: bool,
     result: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
     /// Whether it has begun, or was taken back.
@@ -58,23 +61,30 @@ impl<T, F> Queued<T, F> {
         caller: &Caller,
         room: OwnedSemaphorePermit,
     ) -> Self {
-        Self { operation: Some(operation), result: None, answer, decided: caller.0.clone(), _room: room }
+        Self { operation, only_removes: false, result: None, answer, decided: caller.0.clone(), _room: room }
+    }
+
+    /// Says that it adds nothing.
+    pub(super) fn that_only_removes(self) -> Self {
+        Self { only_removes: true, ..self }
     }
 }
 
 impl<T, F> Job for Queued<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Records<'_>) -> Result<T, redb::Error> + Send,
+    F: Fn(&mut Records<'_>) -> Result<T, redb::Error> + Send,
 {
     fn begins(&self) -> bool {
         !self.decided.swap(true, Ordering::SeqCst)
     }
 
+    fn only_removes(&self) -> bool {
+        self.only_removes
+    }
+
     fn run(&mut self, records: &mut Records<'_>) -> Result<(), redb::Error> {
-        if let Some(operation) = self.operation.take() {
-            self.result = Some(operation(records)?);
-        }
+        self.result = Some((self.operation)(records)?);
         Ok(())
     }
 

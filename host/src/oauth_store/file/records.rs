@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `records` | the record's key | when it ends, its value |
 //! | `ends` | when a record ends, its key | |
-//! | `about` | `format`, `commits` | the version of this layout; how many commits there were |
+//! | `about` | `format`, `commits`, `copied` | the version of this layout; how many commits there were; when this copy was made, if it is one |
 //!
 //! Times are in milliseconds since 1970. Invariant: `ends` holds the end and key of every record and nothing else.
 
@@ -24,8 +24,10 @@ use crate::oauth_store::kind_of;
 pub(super) enum Format {
     /// Of this layout; a new one is made so.
     Ours,
-    /// Of another version of this layout.
-    OtherVersion,
+    /// Of a version of this layout that is still to come.
+    Newer,
+    /// Of a version of this layout that is not read any more.
+    Older,
     /// Somebody else's.
     Foreign,
 }
@@ -47,7 +49,8 @@ pub(super) fn prepare(database: &redb::Database) -> Result<Format, Error> {
         return match reading.open_table(ABOUT) {
             Ok(about) => Ok(match about.get("format")?.map(|format| format.value()) {
                 Some(FORMAT) => Format::Ours,
-                Some(_) => Format::OtherVersion,
+                Some(format) if format > FORMAT => Format::Newer,
+                Some(_) => Format::Older,
                 None => Format::Foreign,
             }),
             Err(TableError::Storage(error)) => Err(error.into()),
@@ -229,13 +232,15 @@ fn live((end, value): (u64, &[u8]), now: u64) -> Option<Vec<u8>> {
     (end > now).then(|| value.to_vec())
 }
 
-fn milliseconds(time: Duration) -> u64 {
+pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-const RECORDS: TableDefinition<&str, Record> = TableDefinition::new("records");
-const ENDS: TableDefinition<(u64, &str), ()> = TableDefinition::new("ends");
-const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
+pub(super) const RECORDS: TableDefinition<&str, Record> = TableDefinition::new("records");
+pub(super) const ENDS: TableDefinition<(u64, &str), ()> = TableDefinition::new("ends");
+pub(super) const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
+/// In a copy: when it was made.
+pub(super) const COPIED: &str = "copied";
 /// Of the layout described above. What reads another number leaves the file alone.
 const FORMAT: u64 = 1;
 

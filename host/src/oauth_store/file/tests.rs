@@ -1,8 +1,11 @@
 //! The store on a real file: the contract, restarts, what is refused.
 
+mod copies;
 mod faults;
 mod figures;
+mod full_disk;
 mod killed;
+mod place;
 mod simulated_disk;
 
 use std::fs::{self, OpenOptions, Permissions};
@@ -29,8 +32,8 @@ impl Folder {
     }
 
     fn opens(&self) -> Open {
-        let (path, was_opened, sync_failed) = (self.store(), WasOpened::default(), SyncFailed::default());
-        Box::new(move || Database::at(&path, &was_opened, &sync_failed))
+        let (path, was_opened, remembered) = (self.store(), WasOpened::default(), Remembered::default());
+        Box::new(move || Database::at(&path, &was_opened, &remembered))
     }
 }
 
@@ -124,7 +127,7 @@ async fn a_file_belongs_to_one_process_at_a_time() {
 async fn what_is_no_store_is_refused_and_left_alone() {
     let folder = Folder::new("foreign");
     let path = folder.0.join("text");
-    for content in [&b"some notes"[..], &[7; 4096], &[0; 100]] {
+    for content in [&b"some notes"[..], b"x", &[7; 4096]] {
         fs::write(&path, content).unwrap();
         assert_eq!(refused(&path), OpenError::NotAStore(path.clone()));
         assert_eq!(fs::read(&path).unwrap(), content);
@@ -159,12 +162,16 @@ async fn a_version_to_come_is_refused() {
     transaction.open_table(about).unwrap().insert("format", 2).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert_eq!(refused(&folder.store()), OpenError::OtherVersion(folder.store()), "our layout");
+    assert_eq!(refused(&folder.store()), OpenError::NewerVersion(folder.store()), "our layout");
     let file = OpenOptions::new().write(true).open(folder.store()).unwrap();
-    for slot in COMMIT_SLOTS {
-        file.write_all_at(&[99], slot).unwrap();
+    for (version, refusal) in
+        [(99, OpenError::NewerVersion(folder.store())), (2, OpenError::OlderVersion(folder.store()))]
+    {
+        for slot in COMMIT_SLOTS {
+            file.write_all_at(&[version], slot).unwrap();
+        }
+        assert_eq!(refused(&folder.store()), refusal, "that of the library");
     }
-    assert_eq!(refused(&folder.store()), OpenError::OtherVersion(folder.store()), "that of the library");
 }
 
 #[tokio::test]
@@ -185,7 +192,7 @@ async fn a_damaged_file_is_refused() {
         fs::write(folder.store(), &damaged).unwrap();
         match FileStore::open(&folder.store()) {
             Err(OpenError::Damaged(path, _)) => refusals += usize::from(path == folder.store()),
-            Err(error) => assert_eq!((page, error), (0, OpenError::OtherVersion(folder.store()))),
+            Err(error) => assert_eq!((page, error), (0, OpenError::NewerVersion(folder.store()))),
             Ok(store) => {
                 // Not one of the pages that are in use.
                 assert!(page > 0 || !used);
@@ -194,7 +201,8 @@ async fn a_damaged_file_is_refused() {
         }
     }
     assert!(refusals > 25, "{refusals}");
-    for length in [whole.len() / 2, PAGE, 100] {
+    // Behind the records there is room for revocations.
+    for length in [whole.len() / 32, PAGE, 100] {
         fs::write(folder.store(), &whole[..length]).unwrap();
         let error = refused(&folder.store());
         assert!(matches!(error, OpenError::Damaged(..)), "{length}: {error:?}");
@@ -202,15 +210,40 @@ async fn a_damaged_file_is_refused() {
 }
 
 #[tokio::test]
-async fn making_that_was_cut_off_is_begun_again() {
-    let folder = Folder::new("unfinished");
+async fn what_a_crash_leaves_of_a_file_is_not_taken_for_a_new_one() {
+    let folder = Folder::new("blank");
     drop(FileStore::open(&folder.store()).unwrap());
     let made = fs::read(folder.store()).unwrap();
-    for unfinished in [&[0; 0][..], &vec![0; made.len()], &[&[0; 9], &made[9..]].concat()] {
-        fs::write(folder.store(), unfinished).unwrap();
-        let store = FileStore::open(&folder.store()).unwrap();
+    let zeros = OpenError::Zeros(folder.store());
+    for (left, refusal) in [
+        (Vec::new(), OpenError::Empty(folder.store())),
+        (vec![0; 1], zeros.clone()),
+        (vec![0; 100], zeros.clone()),
+        (vec![0; PAGE], zeros.clone()),
+        (vec![0; made.len()], zeros.clone()),
+        ([&[0; 9], &made[9..]].concat(), zeros.clone()),
+        ([&[0; PAGE], &made[PAGE..]].concat(), zeros.clone()),
+        (vec![0; 9 << 20], zeros),
+    ] {
+        fs::write(folder.store(), &left).unwrap();
+        assert_eq!(refused(&folder.store()), refusal);
+        assert_eq!(fs::read(folder.store()).unwrap(), left, "it is left as it is");
+    }
+}
+
+#[tokio::test]
+async fn making_a_store_leaves_nothing_but_the_store() {
+    let folder = Folder::new("made");
+    let (link, target) = (folder.0.join("link"), folder.0.join("target"));
+    std::os::unix::fs::symlink("target", &link).unwrap();
+    for path in [folder.store(), link] {
+        let store = FileStore::open(&path).unwrap();
         assert_eq!(store.create("a", b"one".to_vec(), HOUR).await, Ok(true));
     }
+    let mut names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["link", "records.redb", "target"]);
+    assert!(target.is_file());
 }
 
 #[tokio::test]
@@ -220,9 +253,14 @@ async fn every_refusal_names_the_file_and_what_to_do() {
     for error in [
         OpenError::InUse(path.clone()),
         OpenError::NotAStore(path.clone()),
-        OpenError::OtherVersion(path.clone()),
+        OpenError::Empty(path.clone()),
+        OpenError::Zeros(path.clone()),
+        OpenError::NewerVersion(path.clone()),
+        OpenError::OlderVersion(path.clone()),
         OpenError::Damaged(path.clone(), cause.clone()),
         OpenError::Gone(path.clone()),
+        OpenError::Changing(path.clone()),
+        OpenError::Outdated(path.clone()),
         OpenError::NoFolder(path.clone()),
         OpenError::Denied(path.clone(), cause.clone()),
         OpenError::Full(path.clone()),

@@ -6,26 +6,27 @@ use super::simulated_disk::{Fault, Loss, SimulatedDisk};
 use super::*;
 
 /// A store on a simulated disk, with a hand that moves its clock.
-fn store_on(disk: &SimulatedDisk) -> FileStore {
+pub(super) fn store_on(disk: &SimulatedDisk) -> FileStore {
     try_store_on(disk, TIMING).expect("the store opens")
 }
 
-fn try_store_on(disk: &SimulatedDisk, timing: Timing) -> Result<FileStore, OpenError> {
-    let (disk, sync_failed) = (disk.clone(), SyncFailed::default());
+pub(super) fn try_store_on(disk: &SimulatedDisk, timing: Timing) -> Result<FileStore, OpenError> {
+    let (disk, remembered) = (disk.clone(), Remembered::default());
     let path = Path::new("/simulated");
-    let open: Open = Box::new(move || Database::on(disk.clone(), &sync_failed, path));
+    let open: Open = Box::new(move || Database::on(disk.clone(), &remembered, path));
     FileStore::start(path, wall_clock::wall_clock(), open, timing)
 }
 
 /// Writes until it works.
-async fn recovers(store: &FileStore) {
+pub(super) async fn recovers(store: &FileStore) {
     for _ in 0..PATIENCE {
         if store.put("recovered", b"x".to_vec(), HOUR).await.is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("the store does not recover");
+    let room = store.database.remembered().room();
+    panic!("the store does not recover: {:?} {room:?}", store.condition());
 }
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn a_full_disk_changes_nothing_and_can_be_read() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let findings = store.findings().await;
-    assert!(findings[0].level == Level::Error && findings[0].text.contains("no storage space"), "{findings:?}");
+    assert!(findings[0].level == Level::Error && findings[0].text.contains("the disk is full"), "{findings:?}");
     disk.fails(None);
     recovers(&store).await;
     assert_eq!(store.keys("b/", None, 100).await, Ok(Vec::new()), "nothing was changed");
@@ -187,13 +188,13 @@ fn a_file_that_was_emptied_is_not_begun_anew() {
     let opens = folder.opens();
     drop(opens().unwrap());
     fs::write(folder.store(), b"").unwrap();
-    assert!(matches!(opens().err(), Some(OpenError::Damaged(..))));
+    assert_eq!(opens().err(), Some(OpenError::Empty(folder.store())));
     assert_eq!(fs::metadata(folder.store()).unwrap().len(), 0);
 }
 
 /// Waits until the database is closed because of `cause`, and asks while it is tried again several times.
 async fn stays_closed(store: &FileStore, cause: &OpenError) {
-    let cause = Some(cause.to_string());
+    let cause = Some(super::Fault::NotOpened(cause.clone()));
     for _ in 0..PATIENCE {
         if store.database.last_failure() == cause {
             break;
@@ -253,9 +254,52 @@ async fn a_disk_that_hangs_does_not_hold_up_its_callers() {
     assert_eq!(store.get("b").await, Ok(None), "what was given up never happens");
 }
 
+#[tokio::test]
+async fn a_disk_that_hangs_is_a_fault_until_it_answers() {
+    let disk = SimulatedDisk::default();
+    let timing = Timing { patience: Duration::from_millis(100), hang: Duration::from_millis(20), ..TIMING };
+    let store = try_store_on(&disk, timing).unwrap();
+    assert_eq!(store.condition().fault, None);
+    let hanging = disk.hangs();
+    assert_eq!(store.put("a", b"1".to_vec(), HOUR).await, Err(StoreError::UnknownOutcome));
+    until(|| store.condition().fault == Some(super::Fault::Hangs)).await;
+    assert!(!store.condition().can_write);
+    assert_eq!(store.cause(), Some("store_disk_hangs"));
+    drop(hanging);
+    recovers(&store).await;
+    until(|| store.condition().can_write).await;
+}
+
+#[tokio::test]
+async fn a_fault_is_over_when_a_write_works_whether_or_not_anybody_writes() {
+    let disk = SimulatedDisk::default();
+    let store = store_on(&disk);
+    disk.fails(Some(Fault::Syncs));
+    assert!(store.put("a", b"1".to_vec(), HOUR).await.is_err());
+    assert!(!store.condition().can_write && store.condition().fault.is_some());
+    disk.fails(None);
+    until(|| store.condition().can_write).await;
+}
+
+/// Waits until `holds`.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..PATIENCE {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never is so");
+}
+
 /// More calls than a write takes.
 const CALLS: u64 = 50;
 /// Milliseconds, for a busy machine.
-const PATIENCE: u32 = 20_000;
-const TIMING: Timing =
-    Timing { sweep: Duration::from_secs(5), rest: Duration::from_millis(2), patience: Duration::from_secs(10) };
+pub(super) const PATIENCE: u32 = 20_000;
+pub(super) const TIMING: Timing = Timing {
+    sweep: Duration::from_secs(5),
+    rest: Duration::from_millis(2),
+    patience: Duration::from_secs(10),
+    look: Duration::from_millis(2),
+    hang: Duration::from_secs(60),
+};

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
+use crate::oauth_store::file::disk::{Space, Storage};
+
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SimulatedDisk {
@@ -23,6 +25,8 @@ struct Sectors {
     durable: Vec<u8>,
     /// What is to be written at the next sync: sector and content of the cache.
     dirty: BTreeMap<usize, ()>,
+    /// How much has its place on the disk, from the beginning on.
+    backed: usize,
     fault: Option<Fault>,
     calls: u64,
     syncs: u64,
@@ -31,8 +35,10 @@ struct Sectors {
 /// What fails, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Everything that makes the file longer, or writes where nothing was written before.
+    /// Everything that needs more space than was taken.
     Full,
+    /// Everything that needs more space than this in all.
+    FullAt(usize),
     /// Every write and sync.
     ReadOnly,
     /// Every write.
@@ -81,13 +87,26 @@ impl SimulatedDisk {
                 copy(&sectors.cached, &mut left, *sector);
             }
         }
-        let sectors = Sectors { cached: left.clone(), durable: left, ..Sectors::default() };
+        let backed = sectors.backed.max(left.len());
+        let sectors = Sectors { cached: left.clone(), durable: left, backed, ..Sectors::default() };
         Self { sectors: Arc::new(Mutex::new(sectors)), arrivals: Arc::default() }
     }
 
     /// Every call waits until the answer is dropped.
     pub(super) fn hangs(&self) -> impl Drop + '_ {
         self.sectors()
+    }
+
+    /// Gives back what was taken and not written, as a file that is made without taking space has it.
+    pub(super) fn has_holes(&self) {
+        let mut sectors = self.sectors();
+        let written = sectors.cached.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        sectors.backed = written;
+    }
+
+    /// How long the file is.
+    pub(super) fn length(&self) -> usize {
+        self.sectors().cached.len()
     }
 
     pub(super) fn arrivals(&self) -> u64 {
@@ -101,6 +120,20 @@ impl SimulatedDisk {
 }
 
 impl Sectors {
+    /// Takes space up to `end`.
+    fn back(&mut self, end: usize) -> IoResult<()> {
+        let limit = match self.fault {
+            Some(Fault::Full) => self.backed,
+            Some(Fault::FullAt(limit)) => limit.max(self.backed),
+            _ => usize::MAX,
+        };
+        if end > limit {
+            return Err(Error::from(ErrorKind::StorageFull));
+        }
+        self.backed = self.backed.max(end);
+        Ok(())
+    }
+
     fn change(&mut self) -> IoResult<()> {
         self.calls += 1;
         match self.fault {
@@ -131,8 +164,8 @@ impl StorageBackend for SimulatedDisk {
     fn set_len(&self, len: u64) -> IoResult<()> {
         let mut sectors = self.sectors();
         sectors.change()?;
-        if sectors.fault == Some(Fault::Full) && len > sectors.cached.len() as u64 {
-            return Err(Error::from(ErrorKind::StorageFull));
+        if (len as usize) < sectors.cached.len() {
+            sectors.backed = sectors.backed.min(len as usize);
         }
         sectors.cached.resize(len as usize, 0);
         // A shorter file is shorter at once; a longer one at the next sync.
@@ -163,18 +196,35 @@ impl StorageBackend for SimulatedDisk {
         let mut sectors = self.sectors();
         sectors.change()?;
         let (start, end) = (offset as usize, offset as usize + data.len());
-        let empty = sectors.cached.get(start..end).is_none_or(|old| old.iter().all(|byte| *byte == 0));
-        match sectors.fault {
-            Some(Fault::Full) if empty => return Err(Error::from(ErrorKind::StorageFull)),
-            Some(Fault::Writes) => return Err(Error::other("EIO")),
-            _ => {}
+        if sectors.fault == Some(Fault::Writes) {
+            return Err(Error::other("EIO"));
         }
+        sectors.back(end)?;
         if sectors.cached.len() < end {
             sectors.cached.resize(end, 0);
         }
         sectors.cached[start..end].copy_from_slice(data);
         sectors.dirty.extend((start / SECTOR..=end.saturating_sub(1) / SECTOR).map(|sector| (sector, ())));
         Ok(())
+    }
+}
+
+impl Storage for SimulatedDisk {
+    fn reserve(&self, _: u64, to: u64) -> IoResult<()> {
+        self.sectors().back(to as usize)
+    }
+
+    fn backed(&self) -> IoResult<u64> {
+        let sectors = self.sectors();
+        Ok(if sectors.backed < sectors.cached.len() { 0 } else { sectors.cached.len() as u64 })
+    }
+
+    fn require_in_place(&self) -> IoResult<()> {
+        Ok(())
+    }
+
+    fn space(&self) -> IoResult<Space> {
+        Ok(Space { free_bytes: u64::MAX, is_read_only: false })
     }
 }
 
