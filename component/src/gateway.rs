@@ -112,6 +112,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             outcome: served.outcome,
             causes: evidence.cause.into_iter().chain(journal.unreadable.causes()).collect(),
             ended_grant: evidence.ended_grant,
+            upstream_status: evidence.upstream_status,
             mcp_method: served.mcp_method,
             tool: served.tool,
             client: journal.client,

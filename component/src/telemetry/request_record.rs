@@ -30,6 +30,8 @@ pub struct RequestRecord {
     pub causes: Vec<&'static str>,
     /// The id of a grant that ended because a code or a refresh token came again.
     pub ended_grant: Option<String>,
+    /// What an upstream answered with, where that is why it was refused.
+    pub upstream_status: Option<u16>,
     /// The MCP method, when it is one that is served.
     pub mcp_method: Option<&'static str>,
     /// The tool, when it is one of ours.
@@ -128,7 +130,7 @@ impl RequestRecord {
                 line.push_str(&format!(",\"{name}\":\"{word}\""));
             }
         }
-        if let Some(status) = self.outcome.upstream_status() {
+        if let Some(status) = self.outcome.upstream_status().or(self.upstream_status) {
             line.push_str(&format!(",\"upstream_status\":{status}"));
         }
         line.push_str(&format!(",\"trace_id\":\"{}\"", self.trace.trace_id));
@@ -243,6 +245,7 @@ mod tests {
             outcome: Outcome::Served,
             causes: Vec::new(),
             ended_grant: None,
+            upstream_status: None,
             mcp_method: Some("tools/call"),
             tool: Some("get_breakdown"),
             client: ClientFamily::of(Some("claude-code/2")),

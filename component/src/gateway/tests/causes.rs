@@ -202,7 +202,17 @@ fn what_the_provider_does_wrong_has_its_cause() {
         ("/token", Fault::Answer(400, r#"{"error":"invalid_grant"}"#.to_owned()), "provider_refused_code"),
         ("/token", Fault::Answer(401, String::new()), "provider_refused_secret"),
         ("/token", Fault::Answer(200, "<html>".to_owned()), "provider_malformed_answer"),
+        ("/token", Fault::Answer(200, "{}".to_owned()), "provider_incomplete_answer"),
+        ("/token", Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests"),
+        ("/token", Fault::Answer(500, "<html>".to_owned()), "provider_server_error"),
+        ("/token", Fault::Answer(302, String::new()), "provider_redirected"),
+        ("/token", Fault::Answer(404, "<html>".to_owned()), "provider_unexpected_status"),
         ("/token", Fault::Closed, "http_interrupted"),
+        ("/token", Fault::Silence, "http_timed_out"),
+        ("/token", Fault::Flood, "http_response_too_large"),
+        ("/jwks", Fault::Silence, "http_timed_out"),
+        ("/jwks", Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests"),
+        ("/jwks", Fault::Answer(500, "{}".to_owned()), "provider_server_error"),
         ("/jwks", Fault::Answer(200, r#"{"keys":[]}"#.to_owned()), "key_set_no_usable_key"),
         ("/jwks", Fault::Answer(200, "{}".to_owned()), "key_set_without_keys"),
         ("/jwks", Fault::Answer(200, "<html>".to_owned()), "key_set_malformed"),
@@ -214,6 +224,32 @@ fn what_the_provider_does_wrong_has_its_cause() {
         browser.get(&world, &back);
         assert_eq!(last(&world)["cause"], cause);
         world.provider().mend();
+    }
+}
+
+#[test]
+fn a_team_whose_keys_are_away_is_no_fault_of_the_store() {
+    for (fault, cause, upstream_status) in [
+        (Fault::Silence, "http_timed_out", Value::Null),
+        (Fault::Closed, "http_interrupted", Value::Null),
+        (Fault::Flood, "http_response_too_large", Value::Null),
+        (Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests", json!(429)),
+        (Fault::Answer(500, "{}".to_owned()), "provider_server_error", json!(500)),
+        (Fault::Answer(404, "<html>".to_owned()), "provider_unexpected_status", json!(404)),
+        (Fault::Answer(200, "<html>".to_owned()), "key_set_malformed", Value::Null),
+    ] {
+        let world = World::with_assertions(&[]);
+        let assertion = world.provider().assertion("ada@example.com", "tag-1");
+        world.provider().fail("certs", fault);
+        let response = world.list_tools(&[("cf-access-jwt-assertion", &assertion)]);
+        assert_eq!((response.status, header(&response, "retry-after")), (503, Some("5")), "{cause}");
+        assert!(!text(&response).contains("Records"), "{}", text(&response));
+        logged(&world, "provider", cause);
+        assert_eq!(last(&world)["upstream_status"], upstream_status, "{cause}");
+        world.provider().mend();
+        world.break_store(true);
+        assert_eq!(world.list_tools(&[("cf-access-jwt-assertion", &assertion)]).status, 503);
+        logged(&world, "store", "store_unavailable");
     }
 }
 
