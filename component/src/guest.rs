@@ -59,4 +59,8 @@ impl Ports for HostPorts {
     fn clock(&self) -> &Self::Clock {
         &clock::WallClock
     }
+
+    fn setting(&self, name: &'static str) -> Option<String> {
+        settings::value(name)
+    }
 }

@@ -145,7 +145,7 @@ fn malformed() -> Refusal {
 }
 
 /// A shorter token could be guessed.
-const MIN_TOKEN: usize = 32;
+pub(super) const MIN_TOKEN: usize = 32;
 
 const QUESTIONS_PER_MINUTE: u32 = 60;
 

@@ -17,6 +17,12 @@ pub fn with_setup<T>(use_setup: impl FnOnce(&Result<Setup, ConfigError>) -> T) -
     SETUP.with(|setup| use_setup(setup.get_or_init(read)))
 }
 
+/// The value of one setting as it is now.
+pub fn value(name: &'static str) -> Option<String> {
+    let in_environment = std::env::var(name).ok().filter(|value| !value.is_empty());
+    in_environment.or_else(|| HostSecrets.secret(name))
+}
+
 /// Reads the settings anew.
 pub fn read() -> Result<Setup, ConfigError> {
     // All at once: each lookup by the standard library copies the name and the value.
