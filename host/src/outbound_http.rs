@@ -32,6 +32,7 @@ use resolver::is_invalid;
 pub use trust::OutboundError;
 #[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
+pub(crate) use trust::trust_faults;
 
 /// What all instances share: connections and exchanges under way.
 #[derive(Clone)]

@@ -1,28 +1,111 @@
 //! `check`: one line per finding, and the exit code that sums them up.
 
+mod addresses;
+mod running;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::{CliError, Source, StoreArgument, failed};
+use super::{CheckArguments, CliError, Source, failed, traces};
 use crate::host::Host;
 use crate::operator::{Finding, Level, Origin, json};
+use crate::outbound_http::{HttpPolicy, trust_faults};
+use crate::settings::{Settings, SettingsError};
 
-pub(super) async fn run(source: Source, store: &StoreArgument, as_json: bool) -> Result<(), CliError> {
-    let settings = source.settings()?;
-    let looked = store.look(&settings).await?;
-    let mut builder = Host::builder().settings(settings);
-    if let Some(store) = looked.store {
+/// Looks at everything that `serve` with the same flags would use, and stops at nothing that is wrong.
+pub(super) async fn run(arguments: CheckArguments) -> Result<(), CliError> {
+    let CheckArguments { serving, json: as_json } = arguments;
+    let read = serving.source.settings_with_faults()?;
+    let mut findings = read.findings;
+    let settings = trusted(read.settings, &mut findings)?;
+    let looked = serving.store.look(&settings).await;
+    let asked = match read.is_whole {
+        true => ask(&serving.source, &settings, looked.store).await?,
+        // What is missing then is missing because the file could not be read.
+        false => Vec::new(),
+    };
+    let is_told =
+        |found: &Finding| findings.iter().any(|told| told.level == Level::Error && told.setting == found.setting);
+    let asked: Vec<Finding> = asked.into_iter().filter(|found| found.level == Level::Ok || !is_told(found)).collect();
+    findings.extend(asked);
+    findings.extend(looked.findings);
+    if let Some((variable, text)) = traces::fault(settings.value(EXTRA_CA_FILE)).await {
+        findings.push(error(variable, text, ""));
+    }
+    findings.extend(addresses::findings(&serving, &settings).await);
+    if let Some(running) = running::findings(serving.control.as_deref()).await {
+        running::join(&mut findings, running);
+    }
+    let text = if as_json { format!("{:#}\n", json::findings(&findings)) } else { lines_of(&findings) };
+    std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
+    match exit_code(&findings) {
+        _ if looked.is_misused => Err(CliError::Reported(USAGE)),
+        0 => Ok(()),
+        code => Err(CliError::Reported(code)),
+    }
+}
+
+/// What the component finds with these settings. Without a store of its own it says nothing of one.
+async fn ask(
+    source: &Source,
+    settings: &Settings,
+    store: Option<std::sync::Arc<dyn crate::oauth_store::OauthStore>>,
+) -> Result<Vec<Finding>, CliError> {
+    let has_store = store.is_some();
+    let mut builder = Host::builder().settings(settings.clone()).http_policy(HttpPolicy::default().trusting_less());
+    if let Some(store) = store {
         builder = builder.oauth_store(store);
     }
     let host = source.host_with(builder).await?;
     let mut findings = host.check().await.map_err(failed)?;
-    findings.extend(looked.finding);
-    let text = if as_json { format!("{:#}\n", json::findings(&findings)) } else { lines_of(&findings) };
-    std::io::stdout().write_all(text.as_bytes()).map_err(failed)?;
-    match exit_code(&findings) {
-        0 => Ok(()),
-        code => Err(CliError::Reported(code)),
+    findings.retain(|finding| has_store || !running::is_about_store(finding));
+    Ok(findings)
+}
+
+/// The settings without authorities that cannot be read, which are told.
+fn trusted(settings: Settings, findings: &mut Vec<Finding>) -> Result<Settings, CliError> {
+    let faults = trust_faults(settings.value(EXTRA_CA_FILE));
+    let is_extra = faults.iter().any(|fault| fault.setting() == EXTRA_CA_FILE);
+    findings.extend(faults.iter().map(|fault| error(fault.setting(), fault.to_string(), "")));
+    if is_extra { settings.with(EXTRA_CA_FILE, "").map_err(failed) } else { Ok(settings) }
+}
+
+/// What came of reading the settings.
+struct Read {
+    settings: Settings,
+    findings: Vec<Finding>,
+    /// Whether the configuration file was read, so that what is missing is missing.
+    is_whole: bool,
+}
+
+impl Source {
+    /// The settings, and everything that keeps `serve` from reading them.
+    fn settings_with_faults(&self) -> Result<Read, CliError> {
+        let (settings, faults) = Settings::load_with_faults(self.config.as_deref(), self.secrets.as_deref());
+        let is_lost = |fault: &SettingsError| fault.setting() == "--config";
+        let is_whole = !faults.iter().any(is_lost);
+        let mut findings: Vec<Finding> =
+            faults.iter().map(|fault| error(&fault.setting(), fault.to_string(), "")).collect();
+        findings.extend(settings.strangers_among_secrets().into_iter().map(|name| {
+            let text = "is a file in the folder of secrets, and no secret has this name".to_owned();
+            warn(&name, text, "look for a slip; settings that are not secret stand in the environment or --config")
+        }));
+        Ok(Read { settings: self.with_flags(settings)?, findings, is_whole })
     }
+}
+
+fn fine(setting: &str, text: String) -> Finding {
+    let (setting, advice) = (setting.to_owned(), String::new());
+    Finding { level: Level::Ok, origin: Origin::Settings, setting, text, advice }
+}
+
+fn warn(setting: &str, text: String, advice: &str) -> Finding {
+    Finding { level: Level::Warn, advice: advice.to_owned(), ..fine(setting, text) }
+}
+
+/// Texts that say what to do have no advice.
+fn error(setting: &str, text: String, advice: &str) -> Finding {
+    Finding { level: Level::Error, ..warn(setting, text, advice) }
 }
 
 /// Refuses to serve with settings that do not work. An upstream that does not answer now may answer later.
@@ -63,6 +146,10 @@ fn lines_of(findings: &[Finding]) -> String {
     }
     lines
 }
+
+const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";
+/// The exit code for what was asked in the wrong way.
+const USAGE: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ pub(super) async fn demo(listen: SocketAddr, component: &ComponentArgument) -> R
 }
 
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
-    require_two_addresses(&arguments)?;
+    require_two_addresses(&arguments).map_err(CliError::Usage)?;
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
     let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
@@ -112,23 +112,29 @@ async fn admin_server(address: Option<SocketAddr>, host: &Host) -> Result<Option
 }
 
 /// Both could not be listened on, and the error would not say why.
-fn require_two_addresses(arguments: &ServeArguments) -> Result<(), CliError> {
+pub(super) fn require_two_addresses(arguments: &ServeArguments) -> Result<(), String> {
     if arguments.listen.port() != 0 && arguments.admin.0 == Some(arguments.listen) {
-        return Err(CliError::Usage(format!("--listen and --admin are both {}; choose two", arguments.listen)));
+        return Err(format!("--listen and --admin are both {}; choose two", arguments.listen));
     }
     Ok(())
 }
 
+/// Documents from this machine are for servers that only this machine reaches.
+pub(super) fn loopback_documents(settings: &Settings, listen: SocketAddr) -> Result<HttpPolicy, String> {
+    let policy = HttpPolicy::for_listener(settings, listen.ip());
+    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
+        return Err(
+            "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen \
+                    on a loopback address"
+                .to_owned(),
+        );
+    }
+    Ok(policy)
+}
+
 /// What the host of `serve` is made of.
 fn builder(settings: Settings, listen: SocketAddr) -> Result<HostBuilder, CliError> {
-    let policy = HttpPolicy::for_listener(&settings, listen.ip());
-    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
-        return Err(CliError::Failed(
-            "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \
-             a loopback address"
-                .to_owned(),
-        ));
-    }
+    let policy = loopback_documents(&settings, listen).map_err(CliError::Failed)?;
     Ok(Host::builder().settings(settings).http_policy(policy))
 }
 

@@ -170,7 +170,7 @@ impl HostBuilder {
             wall_clock: self.wall_clock.clone(),
             limits: self.limits,
             oauth_store: OauthStoreState::new(Arc::new(MemoryStore::default())),
-            outbound_http: OutboundHttpState::new(None, HttpPolicy::default()).map_err(HostError::Outbound)?,
+            outbound_http: OutboundHttpState::new(None, self.http.clone()).map_err(HostError::Outbound)?,
             rate_limit: RateLimitState::new(Arc::new(MemoryBuckets::default())),
             secrets: SecretsState::new(secrets).with_control_token(token),
             metrics: Metrics::new(),

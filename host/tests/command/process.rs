@@ -28,7 +28,24 @@ impl Process {
     /// compiled in a folder of the tests, and `serve` stops when it is told to, unless the environment or the arguments
     /// say otherwise.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"))
+        Self::start_by(&mut Command::new(COMMAND), arguments, environment)
+    }
+
+    /// The same, where a file that cannot grow any more is an error and not the end of the process.
+    pub(crate) fn start_on_a_disk_that_fills(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let script = ["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", COMMAND];
+        Self::start_by(Command::new("/bin/sh").args(script), arguments, environment)
+    }
+
+    /// From now on no file of the process grows, as on a full disk.
+    pub(crate) fn fill_disk(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let none = rustix::process::Rlimit { current: Some(0), maximum: None };
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, none).expect("a limit can be lowered");
+    }
+
+    fn start_by(command: &mut Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(arguments)
             .env_clear()
             .env("PLAUSIBLE_MCP_STORE", "memory")
@@ -162,6 +179,8 @@ fn loopback_addresses(text: &str) -> Vec<SocketAddr> {
 fn healthy(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok() && request(address, "GET /healthz HTTP/1.1", "").starts_with("HTTP/1.1 200")
 }
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_plausible-mcp");
 
 /// Longer than a debug build takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
