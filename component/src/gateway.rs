@@ -62,6 +62,8 @@ pub struct Answered {
     pub response: Response,
     /// The record for the log; `None` when the log level leaves it out.
     pub record: Option<RequestRecord>,
+    /// The lines for an audit, whatever the log level is; without their ends.
+    pub audit: Vec<String>,
     /// What it leaves for Sentry, to be handed to [`Gateway::report`] when the response is out.
     pub report: Option<Report>,
     /// The client's document whose last good copy served, to be handed to [`Gateway::fetch_anew`] when the response is
@@ -89,6 +91,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             return Answered {
                 response: surface::answer(self.setup),
                 record: None,
+                audit: Vec::new(),
                 report: None,
                 stale_document: None,
             };
@@ -127,7 +130,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             Err(_) => (None, true),
         };
         let stale_document = journal.stale_document();
-        Answered { response: served.response, record: wanted.then_some(record), report, stale_document }
+        let audit = journal.audit(received);
+        Answered { response: served.response, record: wanted.then_some(record), audit, report, stale_document }
     }
 
     /// Fetches a client's document anew, once. Nobody waits for it any more, and whatever comes of it is for the next
@@ -203,7 +207,7 @@ impl<P: Ports> Gateway<'_, P> {
                 internal_endpoint::serve(self.ports, setup, sign_in, limits, request, body, journal).await
             }
             (Some(Route::Operator), ..) => {
-                operator_endpoint::serve(self.ports, self.setup, limits, request, body).await
+                operator_endpoint::serve(self.ports, self.setup, limits, request, body, journal).await
             }
             (Some(route @ (Route::ServerMetadata | Route::InternalMetadata | Route::McpMetadata)), _, Some(server)) => {
                 metadata::serve(self.ports, server, route, request).await
@@ -239,6 +243,7 @@ impl<P: Ports> Gateway<'_, P> {
         };
         journal.unreadable.count(&issuer.vault);
         journal.take(issuer.notes.take());
+        journal.note(issuer.acts.take());
         outcome
     }
 }

@@ -35,7 +35,7 @@ pub async fn serve<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Resul
     }
     let code = field("code")?.filter(|code| is_code(code)).ok_or_else(|| incomplete("code"))?;
     let secret = issuer::required(issuer.ports.secrets(), "ACCESS_CLIENT_SECRET", "set the secret of the application")
-        .map_err(|error| refuse(Problem::Misconfigured(error.setting), "misconfigured"))?;
+        .map_err(|error| issuer::misconfigured(&error))?;
     let identity = federation.identify(issuer.server, secret.trim(), &login, code, issuer.admission).await;
     let identity = identity.map_err(|error| not_identified(issuer, &login, &error))?;
     let code = transaction::complete(&issuer.vault, issuer.now, issuer.resource, &login, identity.email()).await;

@@ -17,6 +17,7 @@ impl Guest for Component {
             wait::until_ready(Gateway::new(&HostPorts, setup).handle(&read, Body(&request)))
         });
         write_response(answered.response, out);
+        answered.audit.into_iter().for_each(write_log);
         if let Some(record) = answered.record {
             write_log(record.json());
         }
@@ -32,7 +33,7 @@ impl Guest for Component {
 }
 
 /// One write per line, so that lines of instances that run at the same time never mix.
-fn write_log(mut line: String) {
+pub(super) fn write_log(mut line: String) {
     line.push('\n');
     // Nobody can be told that the log is closed.
     let _ = std::io::stderr().write_all(line.as_bytes());

@@ -4,6 +4,7 @@ use super::client_family::ClientFamily;
 use super::request_id::RequestId;
 use super::tool_call::ToolFailure;
 use super::trace_context::TraceContext;
+use super::vocabulary::{CALL_CAUSES, REASONS};
 use crate::legible::legible;
 use crate::ports::Timestamp;
 
@@ -102,6 +103,7 @@ impl RequestRecord {
     /// The line, without its end. No value but an e-mail address needs escaping: they are numbers and words of this
     /// program.
     pub fn json(&self) -> String {
+        debug_assert!(self.outcome.is_in_vocabulary(), "{:?} is not in the vocabulary", self.outcome);
         let mut line = format!(
             "{{\"ts\":\"{}\",\"level\":\"{}\",\"event\":\"request\",\"request_id\":\"{}\",\"route\":\"{}\",\
              \"method\":\"{}\",\"status\":{},\"ms\":{},\"outcome\":\"{}\"",
@@ -216,6 +218,16 @@ impl Outcome {
         }
     }
 
+    /// Whether the operator's guide has its word.
+    fn is_in_vocabulary(self) -> bool {
+        match self {
+            Outcome::Refused(reason) => REASONS.contains(&reason),
+            Outcome::ToolError(Some(failure)) => CALL_CAUSES.contains(&failure.cause),
+            // What is wrong with a setting is told in whole sentences.
+            Outcome::Served | Outcome::ToolError(None) | Outcome::Misconfigured { .. } => true,
+        }
+    }
+
     /// What Plausible answered with.
     fn upstream_status(self) -> Option<u16> {
         match self {
@@ -270,13 +282,13 @@ mod tests {
     fn an_error_has_its_cause_and_the_setting_that_mends_it() {
         let failure = ToolFailure {
             kind: ErrorKind::PlausibleApi,
-            cause: "plausible failed",
+            cause: "Plausible failed",
             upstream_status: Some(503),
             setting: None,
         };
         let line = RequestRecord { outcome: Outcome::ToolError(Some(failure)), ..record() }.json();
         let expected =
-            [r#""level":"warn""#, r#""outcome":"tool_error","cause":"plausible failed""#, r#""upstream_status":503"#];
+            [r#""level":"warn""#, r#""outcome":"tool_error","cause":"Plausible failed""#, r#""upstream_status":503"#];
         assert!(expected.iter().all(|part| line.contains(part)), "{line}");
         let outcome = Outcome::Misconfigured { setting: "PUBLIC_URL", problem: "is missing" };
         let line = RequestRecord { outcome, status: 500, ..record() }.json();

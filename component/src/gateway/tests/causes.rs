@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::world::*;
+use crate::telemetry::vocabulary::{CALL_CAUSES, REASONS};
 
 /// The last line of the log.
 fn last(world: &World) -> Value {
@@ -261,14 +262,24 @@ fn the_operators_guide_lists_every_cause() {
     let listed: BTreeSet<String> = troubleshooting
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
-        .map(|(cause, _)| cause.to_owned())
+        .flat_map(|(causes, _)| causes.split("`, `").map(str::to_owned))
         .collect();
-    let causes = causes_below(&source.join("src"));
+    let mut causes = causes_below(&source.join("src"));
+    causes.extend([REASONS, CALL_CAUSES].concat().into_iter().map(str::to_owned));
     assert!(causes.len() > 80, "{}", causes.len());
     let missing: Vec<_> = causes.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/operate.md, Troubleshooting, does not say what to do about {missing:?}");
     let unknown: Vec<_> = listed.difference(&causes).collect();
     assert!(unknown.is_empty(), "docs/operate.md, Troubleshooting, lists what no error is called: {unknown:?}");
+}
+
+#[test]
+fn the_words_of_a_failed_request_to_an_upstream_are_in_the_vocabulary() {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ports/outbound_http.rs"));
+    let source = source.expect("a source file");
+    let (_, words) = source.split_once("pub fn words(").expect("the words");
+    let words: Vec<_> = words.split("\n    }\n").next().unwrap_or_default().split('"').skip(1).step_by(2).collect();
+    assert!(words.len() > 8 && words.iter().all(|words| CALL_CAUSES.contains(words)), "{words:?}");
 }
 
 /// What the functions `reason` and `cause` below a folder return.
@@ -279,7 +290,7 @@ fn causes_below(folder: &Path) -> BTreeSet<String> {
             causes.extend(causes_below(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("causes.rs") {
             let text = fs::read_to_string(&entry).expect("a source file");
-            for start in ["pub fn reason(", "pub fn cause("] {
+            for start in ["fn reason(", "fn cause("] {
                 for body in text.split(start).skip(1) {
                     let body = body.split("\n    }\n").next().unwrap_or_default();
                     causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
