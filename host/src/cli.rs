@@ -245,6 +245,11 @@ pub enum CliError {
 }
 
 impl CommandLine {
+    /// Whether programs read what the command writes to standard error: it is JSON then, and text for people else.
+    pub fn is_read_by_programs(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Stdio(_))
+    }
+
     /// Does what was asked for, until it is done or the process is told to stop.
     ///
     /// # Errors
@@ -271,6 +276,17 @@ impl CommandLine {
 }
 
 impl CliError {
+    /// Tells the log and gives the exit code.
+    pub fn log(&self) -> ExitCode {
+        match self {
+            Self::Usage(cause) | Self::Failed(cause) => {
+                tracing::error!(event = "ended", cause, "the command could not do what was asked for");
+            }
+            Self::Reported(_) => {}
+        }
+        ExitCode::from(self.code())
+    }
+
     /// Tells the user on standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         match self {

@@ -10,7 +10,7 @@ use super::{CheckArguments, CliError, Source, failed, traces};
 use crate::host::Host;
 use crate::operator::{Finding, Level, Origin, json};
 use crate::outbound_http::{HttpPolicy, trust_faults};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, setting_names};
 
 /// Looks at everything that `serve` with the same flags would use, and stops at nothing that is wrong.
 pub(super) async fn run(arguments: CheckArguments) -> Result<(), CliError> {
@@ -90,8 +90,20 @@ impl Source {
             let text = "is a file in the folder of secrets, and no secret has this name".to_owned();
             warn(&name, text, "look for a slip; settings that are not secret stand in the environment or --config")
         }));
+        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        findings.extend(variables.filter(|name| is_slip(name)).map(|name| {
+            let text = "stands in the environment, and there is no setting of this name".to_owned();
+            warn(&name, text, "look for a slip, or take it away")
+        }));
         Ok(Read { settings: self.with_flags(settings)?, findings, is_whole })
     }
+}
+
+/// Whether a variable looks like a setting and is none. A list that is misspelt is no list, and says nothing.
+fn is_slip(variable: &str) -> bool {
+    let is_like_one = SETTINGS_BEGIN_WITH.iter().any(|start| variable.starts_with(start));
+    let is_known = setting_names().iter().any(|setting| setting.name == variable);
+    is_like_one && !is_known && !variable.starts_with("PLAUSIBLE_MCP_")
 }
 
 fn fine(setting: &str, text: String) -> Finding {
@@ -117,7 +129,12 @@ pub(super) async fn before_serving(host: &Host) -> Result<(), CliError> {
             finding.level = Level::Warn;
         }
     }
-    eprint!("{}", lines_of(&findings));
+    for Finding { level, setting, text, advice, .. } in &findings {
+        match level {
+            Level::Error => tracing::error!(event = "check", setting, cause = text, advice, "this has to be put right"),
+            _ => tracing::warn!(event = "check", setting, cause = text, advice, "this needs a look"),
+        }
+    }
     match findings.iter().any(|finding| finding.level == Level::Error) {
         true => Err(CliError::Failed("not serving with these settings".to_owned())),
         false => Ok(()),
@@ -148,6 +165,8 @@ fn lines_of(findings: &[Finding]) -> String {
 }
 
 const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";
+/// What nobody else's variables begin with.
+const SETTINGS_BEGIN_WITH: [&str; 4] = ["PLAUSIBLE_", "CF_ACCESS_", "CIMD_", "MCP_ALLOWED_"];
 /// The exit code for what was asked in the wrong way.
 const USAGE: u8 = 2;
 
@@ -168,6 +187,16 @@ mod tests {
         assert_eq!(exit_code(&[fine.clone(), warned]), 0);
         assert_eq!(exit_code(&[fine, away.clone()]), 3);
         assert_eq!(exit_code(&[away, wrong]), 1);
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_a_setting_is_a_slip() {
+        for slip in ["PLAUSIBLE_ALOWED_SITES", "CF_ACCESS_AUDIENCE", "CIMD_ALLOWED_HOST", "MCP_ALLOWED_HOSTS"] {
+            assert!(is_slip(slip), "{slip}");
+        }
+        for other in ["PLAUSIBLE_ALLOWED_SITES", "PLAUSIBLE_MCP_STORE", "PATH", "ACCESS", "CF_ACCESS_AUD"] {
+            assert!(!is_slip(other), "{other}");
+        }
     }
 
     #[test]

@@ -17,8 +17,11 @@ use crate::admin::AdminServer;
 use crate::control::{self, ControlSocket};
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
+#[cfg(feature = "demo")]
+use crate::guest_output;
 use crate::host::{Host, HostBuilder};
 use crate::limits::Limits;
+use crate::log;
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -27,7 +30,8 @@ use crate::stdio;
 #[cfg(feature = "demo")]
 pub(super) async fn demo(listen: SocketAddr, component: &ComponentArgument) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
-    let demo = Demo::start(listen, component.of(Host::builder())).await.map_err(failed)?;
+    let builder = component.of(Host::builder()).log(guest_output::text_for_people());
+    let demo = Demo::start(listen, builder).await.map_err(failed)?;
     // Nobody reads standard output when it is closed.
     let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible(), demo.access()).as_bytes());
     demo.run(shutdown).await;
@@ -38,6 +42,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     require_two_addresses(&arguments).map_err(CliError::Usage)?;
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
+    log::set_level(settings.value("LOG_LEVEL"));
     let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
     let opened = arguments.store.open(&settings).await?;
     let limits = Limits { instance_requests: arguments.instance_requests, ..Limits::default() };
@@ -96,6 +101,7 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
     if settings.value("RATE_LIMIT_PER_MINUTE").is_none() {
         settings = settings.with("RATE_LIMIT_PER_MINUTE", "0").map_err(failed)?;
     }
+    log::set_level(settings.value("LOG_LEVEL"));
     let key = settings.secret("PLAUSIBLE_API_KEY").ok_or_else(|| {
         CliError::Failed("PLAUSIBLE_API_KEY is not set; `stdio` asks Plausible with this key".to_owned())
     })?;

@@ -128,7 +128,8 @@ impl StoreLocation {
 async fn open_file(path: PathBuf) -> Result<Arc<dyn OauthStore>, LocationError> {
     let shown = path.clone();
     let opened = spawn_blocking(move || FileStore::open(&path)).await;
-    let opened = opened.map_err(|error| OpenError::Failed(shown, error.to_string()));
+    // What a thread panicked with is in no text of ours; the log has the place.
+    let opened = opened.map_err(|_| OpenError::Failed(shown, "the thread that opened it failed".to_owned()));
     Ok(Arc::new(opened.and_then(|store| store).map_err(LocationError::File)?))
 }
 

@@ -133,6 +133,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("EXTRA_CA_FILE", &*authority),
         ("SSL_CERT_FILE", "/nowhere/authority.pem"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+        ("PLAUSIBLE_ALOWED_SITES", "a.example"),
     ];
     let arguments =
         ["check", "--config", &config, "--secrets", &secrets, "--listen", "127.0.0.1:9", "--admin", "127.0.0.1:9"];
@@ -156,6 +157,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         told(&text, "error", setting);
     }
     told(&text, "warn", "PLAUSIBLE_APIKEY");
+    told(&text, "warn", "PLAUSIBLE_ALOWED_SITES");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(crate) struct Process {
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     written: Arc<Mutex<String>>,
+    errors: Arc<Mutex<String>>,
 }
 
 impl Drop for Process {
@@ -69,9 +70,21 @@ impl Process {
         });
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let copy = Arc::clone(&written);
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| append(&copy, &line)));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let errors_alone = Arc::clone(&errors);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                append(&errors_alone, &line);
+                append(&copy, &line);
+            }
+        });
         let stdin = child.stdin.take();
-        Process { child, stdin, stdout, written }
+        Process { child, stdin, stdout, written, errors }
+    }
+
+    /// What was written to stderr so far.
+    pub(crate) fn errors(&self) -> String {
+        self.errors.lock().expect("no holder of this lock panics").clone()
     }
 
     /// Everything that was written to stdout and stderr so far.

@@ -108,5 +108,8 @@ fn a_redis_that_is_away_is_named_and_does_not_keep_the_server_from_starting() {
     let mut server = Process::start(&SERVE, &[&settings[..], &[("PLAUSIBLE_MCP_STORE", &location)]].concat());
     server.address();
     let written = server.written();
-    assert!(written.contains("warn --store") && !format!("{written}{text}").contains("hunter2"), "{written}");
+    assert!(
+        written.contains("\"setting\":\"--store\"") && !format!("{written}{text}").contains("hunter2"),
+        "{written}"
+    );
 }
