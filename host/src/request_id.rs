@@ -49,7 +49,9 @@ mod tests {
 
     fn of(lines: &[&str]) -> RequestId {
         let mut headers = HeaderMap::new();
-        lines.iter().for_each(|line| drop(headers.append(HEADER, line.parse().unwrap())));
+        for line in lines {
+            headers.append(HEADER, line.parse().unwrap());
+        }
         RequestId::of(&headers)
     }
 
