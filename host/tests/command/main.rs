@@ -8,6 +8,7 @@ mod demo;
 mod folder;
 mod grants;
 mod health;
+mod log;
 mod process;
 mod serve;
 mod starting;
