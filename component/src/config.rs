@@ -1,6 +1,8 @@
 //! The operator's settings, parsed once into what the component acts on. A missing or malformed setting is named,
 //! never its value.
 
+mod faults;
+mod idle;
 mod names;
 mod origins;
 mod sentry_dsn;
@@ -10,6 +12,8 @@ pub mod url;
 
 use std::fmt;
 
+use faults::Faults;
+pub use idle::{idle, without_effect};
 pub use names::{GROUPS, Group};
 pub use origins::{AllowedOrigins, PageOrigin};
 pub use sentry_dsn::SentryDsn;
@@ -52,13 +56,14 @@ pub struct ClientIp {
 }
 
 /// Which requests are written to the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Only those that this server failed.
     Error,
     /// Those that were refused, too.
     Warn,
     /// All.
+    #[default]
     Info,
 }
 
@@ -76,19 +81,32 @@ pub struct ConfigError {
 impl Config {
     /// Reads the settings by name. `lookup` returns `None` for what is absent or empty.
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Config, ConfigError> {
+        let (config, faults) = Config::read_with_faults(lookup);
+        match faults.into_iter().next() {
+            None => Ok(config),
+            Some(fault) => Err(fault),
+        }
+    }
+
+    /// The same with every fault, each once, and the default in place of what is missing or malformed. Without them it
+    /// is the settings; with them it serves nobody, and tells `check` what may be looked at further. There is no sign-in
+    /// in it where one of the faults is in the settings of that.
+    pub fn read_with_faults(lookup: impl Fn(&'static str) -> Option<String>) -> (Config, Vec<ConfigError>) {
         let lookup = &|name| lookup(name).filter(|value: &String| !value.trim().is_empty());
-        let sign_in = SignIn::read(lookup)?;
-        Ok(Config {
+        let mut faults = Faults::default();
+        let sign_in = SignIn::read(lookup, &mut faults).filter(|_| faults.is_empty());
+        let config = Config {
             telemetry: TelemetrySettings::read(lookup, sign_in.is_some()),
-            plausible_base_url: plausible_base_url(lookup)?,
-            default_site: default_site(lookup)?,
-            allowed_hostnames: allowed_hostnames(lookup)?,
-            allowed_origins: AllowedOrigins::read(lookup)?,
+            plausible_base_url: faults.or_default(plausible_base_url(lookup)),
+            default_site: faults.or_default(default_site(lookup)),
+            allowed_hostnames: faults.or_default(allowed_hostnames(lookup)),
+            allowed_origins: faults.or_default(AllowedOrigins::read(lookup)),
             sign_in,
-            rate_limit_per_minute: rate_limit(lookup)?,
-            client_ip: client_ip(lookup)?,
-            log_level: log_level(lookup)?,
-        })
+            rate_limit_per_minute: faults.or_default(rate_limit(lookup)),
+            client_ip: client_ip(lookup, &mut faults),
+            log_level: faults.or_default(log_level(lookup)),
+        };
+        (config, faults.into_list())
     }
 }
 
@@ -135,20 +153,23 @@ fn allowed_hostnames(lookup: impl Fn(&'static str) -> Option<String>) -> Result<
     }
 }
 
-/// A list of bare host names, in lower case; `None` when the setting is absent.
+/// A list of bare host names, in lower case, at least one; `None` when the setting is absent.
 fn host_names(
     lookup: impl Fn(&'static str) -> Option<String>,
     setting: &'static str,
 ) -> Result<Option<Vec<String>>, ConfigError> {
     let Some(names) = lookup(setting).map(|list| list_of(&list)) else { return Ok(None) };
-    if names.iter().all(|name| url::is_host(name)) {
+    let advice = "write host names without scheme and port, separated by commas, as mcp.example.com,localhost";
+    if names.is_empty() {
+        return Err(ConfigError { setting, problem: "names no host", advice });
+    }
+    // A name with a dot at an end, or two in a row, is none that a request has in `Host`.
+    let is_name =
+        |name: &String| url::is_host(name) && (name.starts_with('[') || name.split('.').all(|l| !l.is_empty()));
+    if names.iter().all(is_name) {
         return Ok(Some(names));
     }
-    Err(ConfigError {
-        setting,
-        problem: "has an entry that is not a bare host name",
-        advice: "write host names without scheme and port, separated by commas, as mcp.example.com,localhost",
-    })
+    Err(ConfigError { setting, problem: "has an entry that is not a bare host name", advice })
 }
 
 /// The entries of a comma-separated list in lower case.
@@ -190,7 +211,11 @@ fn rate_limit(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Option<
     Ok((number > 0).then_some(number))
 }
 
-fn client_ip(lookup: impl Fn(&'static str) -> Option<String>) -> Result<ClientIp, ConfigError> {
+fn client_ip(lookup: impl Fn(&'static str) -> Option<String>, faults: &mut Faults) -> ClientIp {
+    ClientIp { header: faults.or_default(client_ip_header(&lookup)), hops: faults.or_default(proxy_hops(&lookup)) }
+}
+
+fn client_ip_header(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let header = lookup("CLIENT_IP_HEADER").map(|name| name.trim().to_ascii_lowercase());
     let is_token = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if header.as_ref().is_some_and(|name| !is_token(name)) {
@@ -200,8 +225,19 @@ fn client_ip(lookup: impl Fn(&'static str) -> Option<String>) -> Result<ClientIp
             advice: "write the header that your proxy sets, as X-Forwarded-For",
         });
     }
+    Ok(header)
+}
+
+fn proxy_hops(lookup: impl Fn(&'static str) -> Option<String>) -> Result<usize, ConfigError> {
     let hops = number(lookup, "TRUSTED_PROXY_HOPS", 1, MAX_PROXY_HOPS)?;
-    Ok(ClientIp { header, hops: usize::try_from(hops.max(1)).unwrap_or(1) })
+    match usize::try_from(hops) {
+        Ok(hops) if hops > 0 => Ok(hops),
+        _ => Err(ConfigError {
+            setting: "TRUSTED_PROXY_HOPS",
+            problem: "is 0, which is no element of the header",
+            advice: "write 1 for the last element, or how many proxies of yours a request passes",
+        }),
+    }
 }
 
 fn log_level(lookup: impl Fn(&'static str) -> Option<String>) -> Result<LogLevel, ConfigError> {
@@ -277,10 +313,35 @@ mod tests {
         assert_eq!(read(&[]).unwrap_err().setting, "MCP_ALLOWED_HOSTNAMES");
         assert_eq!(read(&[("PUBLIC_URL", "http://mcp.example.com")]).unwrap_err().setting, "PUBLIC_URL");
         assert_eq!(read(&[("PUBLIC_URL", "https://mcp.example.com/path")]).unwrap_err().setting, "PUBLIC_URL");
-        assert_eq!(
-            read(&[("MCP_ALLOWED_HOSTNAMES", "https://a.example")]).unwrap_err().setting,
-            "MCP_ALLOWED_HOSTNAMES"
-        );
+        for list in ["https://a.example", "a.example:8080", "a.example.", ".a.example", "a..example", ",", "*"] {
+            let error = read(&[("MCP_ALLOWED_HOSTNAMES", list), ("PUBLIC_URL", "https://a.example")]).unwrap_err();
+            assert_eq!(error.setting, "MCP_ALLOWED_HOSTNAMES", "{list}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_once() {
+        let settings = [
+            ("ACCESS_CLIENT_ID", "client 1"),
+            ("PUBLIC_URL", "http://mcp.example.com"),
+            ("ACCESS_TOKEN_URL", "token"),
+            ("REGISTRATION", "maybe"),
+            ("PLAUSIBLE_BASE_URL", "plausible.io"),
+            ("RATE_LIMIT_PER_MINUTE", "many"),
+            ("CLIENT_IP_HEADER", "x forwarded for"),
+            ("TRUSTED_PROXY_HOPS", "0"),
+            ("LOG_LEVEL", "loud"),
+        ];
+        let value = |name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let (config, faults) = Config::read_with_faults(value);
+        let mut named: Vec<_> = faults.iter().map(|fault| fault.setting).collect();
+        named.sort_unstable();
+        let mut expected: Vec<_> = settings.iter().map(|(name, _)| *name).collect();
+        expected.extend(["ACCESS_ISSUER", "ALLOWED_EMAIL_DOMAIN"]);
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+        assert_eq!((config.sign_in, config.client_ip.header), (None, None));
+        assert_eq!(Config::read(value).unwrap_err(), faults[0]);
     }
 
     #[test]
@@ -321,6 +382,7 @@ mod tests {
         refused(&[("RATE_LIMIT_PER_MINUTE", "many")], "RATE_LIMIT_PER_MINUTE");
         refused(&[("CLIENT_IP_HEADER", "x forwarded for")], "CLIENT_IP_HEADER");
         refused(&[("TRUSTED_PROXY_HOPS", "-1")], "TRUSTED_PROXY_HOPS");
+        refused(&[("TRUSTED_PROXY_HOPS", "0")], "TRUSTED_PROXY_HOPS");
         refused(&[("LOG_LEVEL", "loud")], "LOG_LEVEL");
     }
 }

@@ -64,6 +64,8 @@ pub struct Answered {
     pub response: Response,
     /// The record for the log; `None` when the log level leaves it out.
     pub record: Option<RequestRecord>,
+    /// The lines for an audit, whatever the log level is; without their ends.
+    pub audit: Vec<String>,
     /// What it leaves for Sentry, to be handed to [`Gateway::report`] when the response is out.
     pub report: Option<Report>,
     /// The client's document whose last good copy served, to be handed to [`Gateway::fetch_anew`] when the response is
@@ -100,7 +102,13 @@ impl<'a, P: Ports> Gateway<'a, P> {
         if let Ok(setup) = self.setup
             && surface::is_asked_for(self.ports, request)
         {
-            return Answered { response: surface::answer(setup), record: None, report: None, stale_document: None };
+            return Answered {
+                response: surface::answer(setup),
+                record: None,
+                audit: Vec::new(),
+                report: None,
+                stale_document: None,
+            };
         }
         let received = self.ports.clock().now();
         let request = &*request.without_copies();
@@ -121,6 +129,7 @@ impl<'a, P: Ports> Gateway<'a, P> {
             outcome: served.outcome,
             causes: evidence.cause.into_iter().chain(journal.unreadable.causes()).collect(),
             ended_grant: evidence.ended_grant,
+            upstream_status: evidence.upstream_status,
             mcp_method: served.mcp_method,
             tool: served.tool,
             client: journal.client,
@@ -137,7 +146,8 @@ impl<'a, P: Ports> Gateway<'a, P> {
             None => (None, true),
         };
         let stale_document = journal.stale_document();
-        Answered { response: served.response, record: wanted.then_some(record), report, stale_document }
+        let audit = journal.audit(received);
+        Answered { response: served.response, record: wanted.then_some(record), audit, report, stale_document }
     }
 
     /// Fetches a client's document anew, once. Nobody waits for it any more, and whatever comes of it is for the next
@@ -218,7 +228,7 @@ impl<P: Ports> Gateway<'_, P> {
             }
             (Some(Route::Operator), ..) => {
                 let read = self.setup.map_err(Refusal::secret_unavailable)?;
-                operator_endpoint::serve(self.ports, read, limits, request, body).await
+                operator_endpoint::serve(self.ports, read, limits, request, body, journal).await
             }
             (Some(route @ (Route::ServerMetadata | Route::InternalMetadata | Route::McpMetadata)), _, Some(server)) => {
                 metadata::serve(self.ports, server, route, request).await
@@ -254,6 +264,7 @@ impl<P: Ports> Gateway<'_, P> {
         };
         journal.unreadable.count(&issuer.vault);
         journal.take(issuer.notes.take());
+        journal.note(issuer.acts.take());
         outcome
     }
 }

@@ -13,7 +13,7 @@ mod secrets;
 mod settings;
 mod wait;
 
-use crate::ports::Ports;
+use crate::ports::{Ports, SecretUnavailable};
 
 /// The component, as the bindings see it.
 struct Component;
@@ -58,5 +58,9 @@ impl Ports for HostPorts {
 
     fn clock(&self) -> &Self::Clock {
         &clock::WallClock
+    }
+
+    fn setting(&self, name: &'static str) -> Result<Option<String>, SecretUnavailable> {
+        settings::value(name)
     }
 }

@@ -45,6 +45,12 @@ pub trait Ports {
     fn random(&self) -> &Self::Random;
     /// The time.
     fn clock(&self) -> &Self::Clock;
+    /// The value of a setting as it is now, secret or not, wherever it stands: for the operator, who asks about settings
+    /// that requests do not need.
+    ///
+    /// # Errors
+    /// When it cannot be read. Nobody may take that for absent.
+    fn setting(&self, name: &'static str) -> Result<Option<String>, SecretUnavailable>;
 }
 
 /// In-memory ports for tests and examples.
@@ -56,7 +62,7 @@ pub struct MemoryPorts<H = ScriptedHttp> {
     pub limiter: CountingLimiter,
     /// Records that are forgotten by `clock`.
     pub store: MemoryStore<FixedClock>,
-    /// A fixed table.
+    /// A fixed table, in which a test may put settings that are not secret too.
     pub secrets: FixedSecrets,
     /// The same draws in every run.
     pub random: SeededRandom,
@@ -115,5 +121,9 @@ impl<H: OutboundHttp> Ports for MemoryPorts<H> {
 
     fn clock(&self) -> &FixedClock {
         &self.clock
+    }
+
+    fn setting(&self, name: &'static str) -> Result<Option<String>, SecretUnavailable> {
+        self.secrets.secret(name)
     }
 }

@@ -4,6 +4,7 @@
 //! from this program, an identifier of digits, or a word that was checked to be harmless. The one exception is the
 //! e-mail address of a user of `/internal`, where the operator asked for it.
 
+mod audit;
 mod client_family;
 mod identifiers;
 mod request_id;
@@ -12,7 +13,9 @@ pub mod sentry;
 mod shared_use;
 mod tool_call;
 mod trace_context;
+pub mod vocabulary;
 
+pub use audit::Act;
 pub use client_family::ClientFamily;
 pub use identifiers::Identifiers;
 pub use request_id::RequestId;

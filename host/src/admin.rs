@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::refusal::ResponseBody;
+use crate::request_id::RequestId;
 use crate::server::places::{Activity, Places};
 use crate::server::timed_stream::TimedStream;
 use crate::server::{ServerError, accept, listen};
@@ -100,6 +101,7 @@ async fn serve(stream: TcpStream, host: Host, names: Arc<[String]>, activity: Ac
         at_work.arrived();
         async move {
             let answer = answer(&host, &names, &request).await;
+            tell_refusal(&request, answer.status());
             drop(at_work);
             Ok::<_, Infallible>(answer)
         }
@@ -132,6 +134,20 @@ async fn answer<B>(host: &Host, names: &[String], request: &Request<B>) -> Respo
     }
     let report = if path == READINESS { host.report().await } else { host.report_for_internal().await };
     response(report.status, JSON, format!("{}\n", report.body))
+}
+
+/// The line about a request that is refused. That the host is not ready is an answer, and asked for each second.
+fn tell_refusal<B>(request: &Request<B>, status: StatusCode) {
+    let reason = match status {
+        StatusCode::FORBIDDEN => "admin_host",
+        StatusCode::NOT_FOUND => "admin_path",
+        StatusCode::METHOD_NOT_ALLOWED => "admin_method",
+        _ => return,
+    };
+    let id = RequestId::of(request.headers());
+    let route = [METRICS, READINESS].into_iter().find(|route| *route == request.uri().path()).unwrap_or("other");
+    let (request_id, status) = (id.as_str(), status.as_u16());
+    tracing::warn!(event = "refused", request_id, route, status, reason, "refused at the listener of --admin");
 }
 
 /// Whether the request names this listener by an IP address, a name of this machine, or one of `names`. The address of

@@ -52,16 +52,8 @@ enum Command {
     Serve(ServeArguments),
     /// Serve MCP over standard input and output with the key in PLAUSIBLE_API_KEY
     Stdio(Source),
-    /// Check the settings and the connection to Plausible
-    Check {
-        #[command(flatten)]
-        source: Source,
-        #[command(flatten)]
-        store: StoreArgument,
-        /// Print one JSON array instead of lines
-        #[arg(long)]
-        json: bool,
-    },
+    /// Check the settings, the upstreams and a running server; give it the flags that `serve` is given
+    Check(CheckArguments),
     /// List or end what users have let clients do
     Grants(GrantsArguments),
     /// Copy the records into a file, while the server runs or not
@@ -110,17 +102,29 @@ struct ServeArguments {
     limits: LimitArguments,
 }
 
+#[derive(Debug, Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    serving: ServeArguments,
+    /// Print one JSON array instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
 /// Where the operator's listener is. Empty in the environment is the same as absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AdminAddress(Option<SocketAddr>);
 
 impl FromStr for AdminAddress {
-    type Err = AddrParseError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |error: AddrParseError| {
+            format!("{error}; write --admin, or the variable PLAUSIBLE_MCP_ADMIN, as 127.0.0.1:9090")
+        };
         match text.trim() {
             "" => Ok(Self(None)),
-            address => address.parse().map(|address| Self(Some(address))),
+            address => address.parse().map(|address| Self(Some(address))).map_err(wrong),
         }
     }
 }
@@ -275,6 +279,11 @@ pub enum CliError {
 }
 
 impl CommandLine {
+    /// Whether programs read what the command writes to standard error: it is JSON then, and text for people else.
+    pub fn is_read_by_programs(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Stdio(_))
+    }
+
     /// Does what was asked for, until it is done or the process is told to stop.
     ///
     /// # Errors
@@ -287,7 +296,7 @@ impl CommandLine {
             Command::Demo { listen, component } => run::demo(listen, &component).await,
             Command::Serve(arguments) => run::serve(arguments).await,
             Command::Stdio(source) => run::stdio(source).await,
-            Command::Check { source, store, json } => check::run(source, &store, json).await,
+            Command::Check(arguments) => check::run(arguments).await,
             Command::Grants(arguments) => grants::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
@@ -303,18 +312,31 @@ impl CommandLine {
 }
 
 impl CliError {
+    /// Tells the log and gives the exit code.
+    pub fn log(&self) -> ExitCode {
+        match self {
+            Self::Usage(cause) | Self::Failed(cause) => {
+                tracing::error!(event = "ended", cause, "the command could not do what was asked for");
+            }
+            Self::Reported(_) => {}
+        }
+        ExitCode::from(self.code())
+    }
+
     /// Tells the user on standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         match self {
-            Self::Usage(text) => {
-                eprintln!("error: {text}");
-                ExitCode::from(2)
-            }
-            Self::Failed(text) => {
-                eprintln!("error: {text}");
-                ExitCode::from(1)
-            }
-            Self::Reported(code) => ExitCode::from(*code),
+            Self::Usage(text) | Self::Failed(text) => eprintln!("error: {text}"),
+            Self::Reported(_) => {}
+        }
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Reported(code) => *code,
         }
     }
 }
@@ -325,7 +347,12 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 
 impl Source {
     fn settings(&self) -> Result<Settings, CliError> {
-        let mut settings = Settings::load(self.config.as_deref(), self.secrets.as_deref()).map_err(failed)?;
+        let settings = Settings::load(self.config.as_deref(), self.secrets.as_deref()).map_err(failed)?;
+        self.with_flags(settings)
+    }
+
+    /// The settings with those of `--set`.
+    fn with_flags(&self, mut settings: Settings) -> Result<Settings, CliError> {
         for flag in &self.set {
             let (name, value) =
                 flag.split_once('=').ok_or_else(|| CliError::Usage(format!("--set {flag}: write NAME=VALUE")))?;

@@ -112,10 +112,9 @@ impl Host {
     {
         let path = request.uri().path().to_owned();
         let observed = self.observed(&request);
-        let response = match self.answer(request, observed.span()).await {
+        let response = match self.answer(request, &observed).await {
             Ok(response) => response,
             Err(refusal) => {
-                tracing::warn!(event = "refused", path, refusal = ?refusal, "the host answered by itself");
                 observed.refused(refusal);
                 refusal.response(self.answers(&path))
             }
@@ -136,6 +135,7 @@ impl Host {
     /// Answers by `refusal` what the server could not read as a request; `path` as far as it could.
     pub(crate) fn refuse_unread(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
         self.metrics().requests().refused(refusal);
+        observed::tell_unread(path, refusal);
         refusal.response(self.answers(path))
     }
 
@@ -188,15 +188,11 @@ impl Host {
         Observed::start(self.metrics().clone(), self.0.traces.as_deref(), request)
     }
 
-    async fn answer<B>(
-        &self,
-        request: Request<B>,
-        span: Option<Arc<dyn RequestSpan>>,
-    ) -> Result<Response<ResponseBody>, Refusal>
+    async fn answer<B>(&self, request: Request<B>, observed: &Observed) -> Result<Response<ResponseBody>, Refusal>
     where
         B: Body<Data = Bytes> + Send,
     {
-        let (limits, surface) = (self.limits(), &self.0.surface);
+        let (limits, surface, span) = (self.limits(), &self.0.surface, observed.span());
         let (mut head, body) = request.into_parts();
         require_host(&head)?;
         if let Some(alive) = health::answer(&head, surface) {
@@ -207,6 +203,7 @@ impl Host {
             Bounds { wanted: surface.largest_body(&head).min(largest), largest, time: limits.request_body_time };
         let body = request_body::read(body, bounds, &self.0.body_room).await?;
         tell_guest(&mut head, span.as_deref());
+        observed.id().write(&mut head.headers);
         if surface.ends_with_client(head.uri.path()) {
             return self.work(head, body, span).await;
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use plausible_mcp_host::{CliError, CommandLine, install_log};
+use plausible_mcp_host::{CliError, CommandLine, install_log, install_log_for_people};
 use tokio::runtime::Runtime;
 
 /// Allocating is a tenth of what a request costs with the allocator of glibc.
@@ -13,10 +13,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    install_log();
+    let is_for_programs = command_line.is_read_by_programs();
+    if is_for_programs {
+        install_log()
+    } else {
+        install_log_for_people()
+    }
     let done = complete(command_line.run());
     match done.unwrap_or_else(|cause| Err(CliError::Failed(format!("the system gives no threads: {cause}")))) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_for_programs => error.log(),
         Err(error) => error.report(),
     }
 }

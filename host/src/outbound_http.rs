@@ -39,6 +39,7 @@ pub use policy::HttpPolicy;
 pub use trust::OutboundError;
 #[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) use trust::client_tls;
+pub(crate) use trust::trust_faults;
 use upstream::Asked;
 pub(crate) use upstream::{PerUpstream, Upstream};
 use upstreams::BUSY;

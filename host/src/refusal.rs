@@ -59,7 +59,12 @@ impl Refusal {
         Self::Failed,
     ];
 
-    /// Its name among metrics.
+    /// Whether this server failed the request.
+    pub(crate) fn is_fault(self) -> bool {
+        matches!(self, Self::Deadline | Self::Failed)
+    }
+
+    /// Its name among metrics and in the log.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

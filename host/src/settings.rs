@@ -76,6 +76,23 @@ impl std::fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+impl SettingsError {
+    /// What it is about: a setting by its name, or the flag that names the file or folder.
+    pub(crate) fn setting(&self) -> String {
+        let of_file = |path: &Path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_uppercase());
+            name.filter(|name| is_secret(name))
+        };
+        match self {
+            Self::Unreadable(path, _) => of_file(path).unwrap_or_else(|| CONFIG_FLAG.to_owned()),
+            Self::NotToml(..) => CONFIG_FLAG.to_owned(),
+            Self::SecretsFolder(..) => "--secrets".to_owned(),
+            Self::UnknownKey(_, name) | Self::WrongType(_, name) => name.clone(),
+            Self::Malformed(name) | Self::UnknownName(name) | Self::SecretFlag(name) => name.clone(),
+        }
+    }
+}
+
 impl Settings {
     /// These values and nothing else, secret ones among them: for tests, demonstrations and embedding. Empty values
     /// are passed over.
@@ -103,35 +120,62 @@ impl Settings {
     /// # Errors
     /// When the file, the folder or a secret in it cannot be read, or the file names something that is no setting.
     pub fn load(config_file: Option<&Path>, secrets_folder: Option<&Path>) -> Result<Self, SettingsError> {
-        let mut rows = BTreeMap::new();
-        let file = config_file.map(ConfigurationFile::open).transpose()?;
-        let limits = match config_file {
-            Some(file) => file::limits(file)?,
-            None => Limits::default(),
+        let (settings, faults) = Self::load_with_faults(config_file, secrets_folder);
+        faults.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// The same with every fault. What has one counts as absent.
+    pub(crate) fn load_with_faults(
+        config_file: Option<&Path>,
+        secrets_folder: Option<&Path>,
+    ) -> (Self, Vec<SettingsError>) {
+        let (mut rows, mut faults) = (BTreeMap::new(), Vec::new());
+        let file = match config_file.map(ConfigurationFile::open).transpose() {
+            Ok(opened) => opened.map(|(file, of_keys)| {
+                faults.extend(of_keys);
+                file
+            }),
+            Err(fault) => {
+                faults.push(fault);
+                None
+            }
         };
-        if let Some(file) = &file {
-            rows.extend(file.values()?);
-        }
-        rows.extend(environment_rows()?);
+        let limits = config_file.filter(|_| file.is_some()).map_or_else(|| Ok(Limits::default()), file::limits);
+        let limits = limits.unwrap_or_else(|fault| {
+            faults.push(fault);
+            Limits::default()
+        });
+        rows.extend(file.as_ref().map(ConfigurationFile::values).unwrap_or_default());
+        let (environment, malformed) = environment_rows();
+        faults.extend(malformed);
+        rows.extend(environment.clone());
         let folder = match secrets_folder {
             Some(folder) => Some(folder.to_owned()),
             None => std::env::var_os(SECRETS_FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from),
         };
-        if let Some(folder) = &folder {
-            std::fs::read_dir(folder)
-                .map_err(|error| SettingsError::SecretsFolder(folder.clone(), error.to_string()))?;
-        }
+        let folder = folder.filter(|folder| match std::fs::read_dir(folder) {
+            Ok(_) => true,
+            Err(error) => {
+                faults.push(SettingsError::SecretsFolder(folder.clone(), error.to_string()));
+                false
+            }
+        });
         let (plain, _) = sort(rows.into_iter());
-        let (_, environment) = sort(environment_rows()?.into_iter());
+        let (_, environment) = sort(environment.into_iter());
         let secret = SecretSources { folder, values: environment, file, ..SecretSources::default() };
-        secret.check()?;
-        Ok(Self { plain, secret: Arc::new(secret), limits })
+        faults.extend(secret.faults());
+        (Self { plain, secret: Arc::new(secret), limits }, faults)
     }
 
     /// The bounds under `[limits]` of the configuration file, the defaults in place of what it does not name. A host has
     /// them when its builder is given them.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The names of files in the folder of secrets that are no secret's.
+    pub(crate) fn strangers_among_secrets(&self) -> Vec<String> {
+        self.secret.strangers()
     }
 
     /// The same with one more value, which goes before all others: a flag.
@@ -191,18 +235,21 @@ fn sort(rows: impl Iterator<Item = (String, String)>) -> (Rows, Rows) {
 }
 
 /// The settings in the process's environment that are not empty; an empty one does not hide the configuration file's.
-fn environment_rows() -> Result<BTreeMap<String, String>, SettingsError> {
-    let mut rows = BTreeMap::new();
+/// And those that are not text.
+fn environment_rows() -> (BTreeMap<String, String>, Vec<SettingsError>) {
+    let (mut rows, mut faults) = (BTreeMap::new(), Vec::new());
     for setting in setting_names() {
-        let Some(value) = std::env::var_os(setting.name) else { continue };
-        let value = value.into_string().map_err(|_| SettingsError::Malformed(setting.name.to_owned()))?;
-        if !value.trim_end().is_empty() {
-            rows.insert(setting.name.to_owned(), value);
+        match std::env::var_os(setting.name).map(std::ffi::OsString::into_string) {
+            Some(Ok(value)) if !value.trim_end().is_empty() => drop(rows.insert(setting.name.to_owned(), value)),
+            Some(Ok(_)) | None => {}
+            Some(Err(_)) => faults.push(SettingsError::Malformed(setting.name.to_owned())),
         }
     }
-    Ok(rows)
+    (rows, faults)
 }
 
+/// Names the configuration file.
+const CONFIG_FLAG: &str = "--config";
 /// Names the folder of secrets where no flag does.
 const SECRETS_FOLDER: &str = "PLAUSIBLE_MCP_SECRETS";
 
@@ -246,6 +293,24 @@ mod tests {
         std::fs::remove_dir(&file).unwrap();
         assert!(Settings::load(None, Some(&folder)).is_ok());
         std::fs::remove_dir(folder).unwrap();
+    }
+
+    #[test]
+    fn all_faults_are_told_and_what_has_none_counts() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-faults-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("secrets/admin_token")).unwrap();
+        std::fs::write(folder.join("secrets/SENTRY_DSN"), b"\xff").unwrap();
+        let file = folder.join("config.toml");
+        std::fs::write(&file, "PUBLIC_ULR = 'x'\nPUBLIC_URL = 'https://a.example'\nLOG_LEVEL = {}\nTYPO = 1\n")
+            .unwrap();
+        let (settings, faults) = Settings::load_with_faults(Some(&file), Some(&folder.join("secrets")));
+        let mut named: Vec<_> = faults.iter().map(SettingsError::setting).collect();
+        named.sort();
+        assert_eq!(named, ["ADMIN_TOKEN", "LOG_LEVEL", "PUBLIC_ULR", "SENTRY_DSN", "TYPO"], "{faults:?}");
+        assert_eq!(settings.value("PUBLIC_URL"), Some("https://a.example"));
+        let (_, faults) = Settings::load_with_faults(Some(&folder.join("none")), Some(&folder.join("nowhere")));
+        assert_eq!(faults.iter().map(SettingsError::setting).collect::<Vec<_>>(), ["--config", "--secrets"]);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl PageOrigin {
 }
 
 /// The pages that may call `/internal`, and those of an opaque origin that may call at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<Entry>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! is half set up is an error: guessing the other half would let the wrong people in, or nobody.
 
 use super::url::{Url, is_host, is_loopback_host};
-use super::{ConfigError, DEFAULT_HOURLY_BUDGET, MAX_HOURLY_BUDGET, list_of, number, public_url, truth};
+use super::{ConfigError, DEFAULT_HOURLY_BUDGET, Faults, MAX_HOURLY_BUDGET, list_of, number, public_url, truth};
 use crate::site_id;
 
 /// How people sign in at `/internal`.
@@ -78,26 +78,29 @@ pub struct AssertionMode {
 }
 
 impl SignIn {
-    /// Reads the settings by name; `None` when no mode is on.
-    pub(super) fn read(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<SignIn>, ConfigError> {
-        let authorization_server = authorization_server(lookup)?;
-        let assertion = assertion(lookup, authorization_server.is_some())?;
-        if authorization_server.is_none() && assertion.is_none() {
-            return Ok(None);
+    /// Reads the settings by name; `None` when no mode is on. What is missing or malformed is noted in `faults`, and
+    /// something stands in its place that must not be used.
+    pub(super) fn read(lookup: &impl Fn(&'static str) -> Option<String>, faults: &mut Faults) -> Option<SignIn> {
+        let authorization_server = authorization_server(lookup, faults);
+        let assertion = faults.or_default(assertion(lookup, authorization_server.is_some()));
+        if authorization_server.is_none() && assertion.is_none() && faults.is_empty() {
+            return None;
         }
-        Ok(Some(SignIn {
-            allowed_domains: allowed_domains(lookup)?,
+        Some(SignIn {
+            allowed_domains: faults.or_default(allowed_domains(lookup)),
             denied_emails: lookup("DENIED_EMAILS").map(|list| list_of(&list)).unwrap_or_default(),
-            allowed_sites: allowed_sites(lookup)?,
-            hourly_budget: hourly_budget(lookup)?,
+            allowed_sites: faults.or_default(allowed_sites(lookup)),
+            hourly_budget: faults.or_default(hourly_budget(lookup)),
             authorization_server,
             assertion,
-        }))
+        })
     }
 }
 
 /// A list of nothing is a slip: read as no list, it would open all sites that the key can see.
-fn allowed_sites(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<Vec<String>>, ConfigError> {
+pub(super) fn allowed_sites(
+    lookup: &impl Fn(&'static str) -> Option<String>,
+) -> Result<Option<Vec<String>>, ConfigError> {
     let setting = "PLAUSIBLE_ALLOWED_SITES";
     match lookup(setting).map(|sites| sites_of(&sites)) {
         Some(sites) if sites.is_empty() => Err(ConfigError {
@@ -120,49 +123,71 @@ fn sites_of(list: &str) -> Vec<String> {
     sites
 }
 
-fn hourly_budget(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
+pub(super) fn hourly_budget(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
     let budget = number(lookup, "PLAUSIBLE_HOURLY_BUDGET", DEFAULT_HOURLY_BUDGET, MAX_HOURLY_BUDGET)?;
     Ok((budget > 0).then_some(budget))
 }
 
 fn authorization_server(
     lookup: &impl Fn(&'static str) -> Option<String>,
-) -> Result<Option<AuthorizationServer>, ConfigError> {
-    let Some(client_id) = lookup("ACCESS_CLIENT_ID") else {
-        let orphan = ONLY_WITH_CLIENT_ID.into_iter().find(|name| lookup(name).is_some());
-        return match orphan {
-            None => Ok(None),
-            Some(_) => Err(missing("ACCESS_CLIENT_ID", "set it to the client id of the Access application")),
-        };
+    faults: &mut Faults,
+) -> Option<AuthorizationServer> {
+    let client_id = client_id(lookup, faults)?;
+    let public = match public_url(lookup) {
+        Ok(Some(public)) => Some(public),
+        Ok(None) => {
+            faults.note(missing("PUBLIC_URL", "sign-in needs the address that users see, as https://mcp.example.com"));
+            None
+        }
+        Err(fault) => {
+            faults.note(fault);
+            None
+        }
     };
-    let client_id = client_id.trim().to_owned();
-    let public = public_url(lookup)?
-        .ok_or_else(|| missing("PUBLIC_URL", "sign-in needs the address that users see, as https://mcp.example.com"))?;
     let documents = ClientDocuments {
-        are_on: truth(lookup, "CLIENT_METADATA_DOCUMENTS", true)?,
-        allowed_hosts: super::host_names(lookup, "CIMD_ALLOWED_HOSTS")?,
-        network_is_guarded: truth(lookup, "HOST_BLOCKS_PRIVATE_NETWORKS", false)?,
-        loopback: loopback_documents(lookup, &public)?,
+        are_on: faults.or_default(truth(lookup, "CLIENT_METADATA_DOCUMENTS", true)),
+        allowed_hosts: faults.or_default(super::host_names(lookup, "CIMD_ALLOWED_HOSTS")),
+        network_is_guarded: faults.or_default(truth(lookup, "HOST_BLOCKS_PRIVATE_NETWORKS", false)),
+        loopback: faults.or_default(loopback_documents(lookup, public.as_ref())),
     };
-    Ok(Some(AuthorizationServer {
-        issuer: issuer(lookup, &client_id)?,
+    Some(AuthorizationServer {
+        issuer: faults.or_default(issuer(lookup, &client_id)),
         client_id,
-        public_url: public.origin(),
+        public_url: public.map(|public| public.origin()).unwrap_or_default(),
         endpoints: EndpointOverrides {
-            authorization: endpoint(lookup, "ACCESS_AUTHORIZATION_URL")?,
-            token: endpoint(lookup, "ACCESS_TOKEN_URL")?,
-            keys: endpoint(lookup, "ACCESS_JWKS_URL")?,
+            authorization: faults.or_default(endpoint(lookup, "ACCESS_AUTHORIZATION_URL")),
+            token: faults.or_default(endpoint(lookup, "ACCESS_TOKEN_URL")),
+            keys: faults.or_default(endpoint(lookup, "ACCESS_JWKS_URL")),
         },
-        registration: truth(lookup, "REGISTRATION", true)?,
+        registration: faults.or_default(truth(lookup, "REGISTRATION", true)),
         documents,
-        private_schemes: private_schemes(lookup)?,
-    }))
+        private_schemes: faults.or_default(private_schemes(lookup)),
+    })
+}
+
+/// The client id, which turns the authorization server on; an empty one where other settings say that it was meant.
+fn client_id(lookup: &impl Fn(&'static str) -> Option<String>, faults: &mut Faults) -> Option<String> {
+    let setting = "ACCESS_CLIENT_ID";
+    let Some(client_id) = lookup(setting).map(|id| id.trim().to_owned()) else {
+        ONLY_WITH_CLIENT_ID.into_iter().find(|name| lookup(name).is_some())?;
+        faults.note(missing(setting, "set it to the client id of the Access application"));
+        return Some(String::new());
+    };
+    // What a URL can hold is more than any provider uses.
+    if !client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let problem = "is not a client id: it has blanks, or characters that are not ASCII";
+        faults.note(ConfigError { setting, problem, advice: "copy it from the Access application" });
+    }
+    Some(client_id)
 }
 
 /// Documents from this machine are for tests: a server that the world reaches never fetches them.
-fn loopback_documents(lookup: &impl Fn(&'static str) -> Option<String>, public: &Url) -> Result<bool, ConfigError> {
+fn loopback_documents(
+    lookup: &impl Fn(&'static str) -> Option<String>,
+    public: Option<&Url>,
+) -> Result<bool, ConfigError> {
     let wanted = truth(lookup, "ALLOW_LOOPBACK_CLIENT_METADATA", false)?;
-    if wanted && !is_loopback_host(&public.host) {
+    if wanted && public.is_some_and(|public| !is_loopback_host(&public.host)) {
         return Err(ConfigError {
             setting: "ALLOW_LOOPBACK_CLIENT_METADATA",
             problem: "is true, but PUBLIC_URL is not on loopback",
@@ -179,12 +204,23 @@ fn issuer(lookup: &impl Fn(&'static str) -> Option<String>, client_id: &str) -> 
         return Ok(issuer);
     }
     match team_domain(lookup)? {
-        Some(team) => Ok(format!("{team}/cdn-cgi/access/sso/oidc/{client_id}")),
+        Some(team) => of_team(&team, client_id),
         None => Err(missing(
             "ACCESS_ISSUER",
             "set it to the issuer of the Access application, or set CF_ACCESS_TEAM_DOMAIN",
         )),
     }
+}
+
+/// The issuer of the application `client_id` of a team.
+fn of_team(team: &str, client_id: &str) -> Result<String, ConfigError> {
+    let issuer = format!("{team}/cdn-cgi/access/sso/oidc/{client_id}");
+    // One with blanks is told on its own.
+    if Url::parse(&issuer).is_some() || !client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(issuer);
+    }
+    let problem = "cannot stand in the URL of an issuer, as the client id of an Access application does";
+    Err(ConfigError { setting: "ACCESS_CLIENT_ID", problem, advice: "copy it from the Access application" })
 }
 
 fn assertion(
@@ -204,7 +240,7 @@ fn assertion(
 }
 
 /// `CF_ACCESS_TEAM_DOMAIN` with its scheme: a team's bare name or host is completed.
-fn team_domain(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+pub(super) fn team_domain(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let Some(text) = lookup("CF_ACCESS_TEAM_DOMAIN") else { return Ok(None) };
     let text = text.trim().trim_end_matches('/');
     let full = match (text.contains("://"), text.contains('.')) {
@@ -221,7 +257,7 @@ fn team_domain(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Optio
 }
 
 /// The URL of something at the identity provider, as it stands.
-fn endpoint(
+pub(super) fn endpoint(
     lookup: &impl Fn(&'static str) -> Option<String>,
     setting: &'static str,
 ) -> Result<Option<String>, ConfigError> {
@@ -238,7 +274,7 @@ fn endpoint(
 }
 
 /// At least one domain, each with a dot inside: an entry such as `*` or `com` would let in strangers.
-fn allowed_domains(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
+pub(super) fn allowed_domains(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
     let setting = "ALLOWED_EMAIL_DOMAIN";
     let text = lookup(setting).ok_or_else(|| missing(setting, "write the domain of your company, as example.com"))?;
     let domains: Vec<String> =
@@ -256,7 +292,7 @@ fn allowed_domains(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<V
     Ok(domains)
 }
 
-fn private_schemes(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
+pub(super) fn private_schemes(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Vec<String>, ConfigError> {
     let setting = "PRIVATE_USE_REDIRECT_SCHEMES";
     let schemes = lookup(setting).map(|list| list_of(&list)).unwrap_or_default();
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
@@ -297,7 +333,9 @@ mod tests {
     fn read(settings: Settings, changes: Settings) -> Result<Option<SignIn>, ConfigError> {
         let settings = [settings, changes].concat();
         let value = |name| settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        SignIn::read(&|name| value(name).filter(|value| !value.is_empty()))
+        let mut faults = Faults::default();
+        let sign_in = SignIn::read(&|name| value(name).filter(|value| !value.is_empty()), &mut faults);
+        faults.into_list().into_iter().next().map_or(Ok(sign_in), Err)
     }
 
     #[track_caller]
@@ -403,6 +441,10 @@ mod tests {
         refused(OWN, &[("CLIENT_METADATA_DOCUMENTS", "maybe")], "CLIENT_METADATA_DOCUMENTS");
         refused(OWN, &[("PLAUSIBLE_HOURLY_BUDGET", "plenty")], "PLAUSIBLE_HOURLY_BUDGET");
         refused(OWN, &[("CIMD_ALLOWED_HOSTS", "https://a")], "CIMD_ALLOWED_HOSTS");
+        refused(OWN, &[("CIMD_ALLOWED_HOSTS", ",")], "CIMD_ALLOWED_HOSTS");
+        for client_id in ["client 1", "client-\u{e4}", "client\n1", "a@b", "https://a/?b"] {
+            refused(OWN, &[("ACCESS_CLIENT_ID", client_id)], "ACCESS_CLIENT_ID");
+        }
         refused(OWN, &[("PRIVATE_USE_REDIRECT_SCHEMES", "cursor:")], "PRIVATE_USE_REDIRECT_SCHEMES");
         refused(OWN, &[("ALLOW_LOOPBACK_CLIENT_METADATA", "true")], "ALLOW_LOOPBACK_CLIENT_METADATA");
     }

@@ -7,7 +7,7 @@ use super::Served;
 use super::authorize_endpoint::{cookies_of, redirect_uri, refuse, stopped, with_cookies};
 use super::failed_login;
 use super::federation::{Federation, FederationError};
-use super::issuer::{self, Issuer, SecretError};
+use super::issuer::{self, Issuer};
 use super::pages::{FailedLogin, Problem};
 use super::request::Request;
 use super::response::{Refusal, Response};
@@ -34,8 +34,9 @@ pub async fn serve<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Resul
         return Err(failed_login::page(issuer, &login.form, request, reason, 403, "provider_error"));
     }
     let code = field("code")?.filter(|code| is_code(code)).ok_or_else(|| incomplete("code"))?;
+    // Before the login's code is spent: where the secret cannot be read, the page can be loaded again.
     let secret = issuer::required(issuer.ports.secrets(), "ACCESS_CLIENT_SECRET", "set the secret of the application")
-        .map_err(without_secret)?;
+        .map_err(|error| issuer::without_secret(&error))?;
     let identity = federation.identify(issuer.server, secret.trim(), &login, code, issuer.admission).await;
     let identity = identity.map_err(|error| not_identified(issuer, &login, &error))?;
     let code = transaction::complete(&issuer.vault, issuer.now, issuer.resource, &login, identity.email()).await;
@@ -44,16 +45,6 @@ pub async fn serve<P: Ports>(issuer: &Issuer<'_, P>, request: &Request) -> Resul
     pairs.extend(login.transaction.request.state.as_deref().map(|state| ("state", state)));
     let location = redirect_uri(issuer, &login.transaction.request)?.with_parameters(&pairs);
     Ok(Served::plain(with_cookies(Response::see_other(&location), cookies.end(login.handle.cookie_id()).into_iter())))
-}
-
-/// Before the login's code was spent: the page can be loaded again.
-fn without_secret(error: SecretError) -> Refusal {
-    match error {
-        SecretError::Unavailable(unavailable) => {
-            refuse(Problem::SettingsUnavailable, "secret").because(unavailable.reason())
-        }
-        SecretError::Misconfigured(error) => refuse(Problem::Misconfigured(error.setting), "misconfigured"),
-    }
 }
 
 /// RFC 9207 §2.4: a provider that says it sends `iss` must, and what is sent must be right.

@@ -27,11 +27,17 @@ pub fn of_provider<P: Ports>(
         FederationError::SecretRefused => (FailedLogin::ServerRefused, "access_client_secret"),
         FederationError::Unavailable(_) | FederationError::Store(_) => (FailedLogin::ProviderUnavailable, "provider"),
         FederationError::ProviderRefused
+        | FederationError::Answered(_)
+        | FederationError::NotJson
+        | FederationError::OtherIssuer
         | FederationError::ProviderFailed
+        | FederationError::Unread(_)
         | FederationError::TokenType
         | FederationError::KeySet(_) => (FailedLogin::ProviderFailed, "provider"),
     };
-    page(issuer, form, request, reason, error.status(), name).because(error.reason())
+    page(issuer, form, request, reason, error.status(), name)
+        .because(error.reason())
+        .with_upstream_status(error.upstream_status())
 }
 
 /// The page for `reason`. `name` is the cause in the log.

@@ -18,10 +18,12 @@ mod token_request;
 use crate::access::{Admission, KeySetError, Profile, Rejection, SignedToken, VerifiedIdentity, verify};
 use crate::config::{AssertionMode, AuthorizationServer};
 use crate::oauth::form::encode;
+use crate::oauth::secret::hex;
 use crate::oauth::transaction::{Login, Started};
 use crate::oauth::vault::Vault;
 use crate::ports::{
-    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Reach, StoreError, Timestamp, Upstream,
+    HttpError, HttpMethod, HttpRequest, HttpResponse, OutboundHttp, Ports, Random, Reach, StoreError, Timestamp,
+    Upstream,
 };
 pub use discovery::Provider;
 
@@ -44,12 +46,20 @@ pub enum FederationError {
     ProviderRefused,
     /// The provider refused this server's own secret, which no user can mend.
     SecretRefused,
-    /// The provider's answer is not what OpenID Connect asks for.
+    /// The provider answered with this status, which says neither yes nor no.
+    Answered(u16),
+    /// The provider's answer is a page or something else that is no JSON.
+    NotJson,
+    /// The provider calls itself another issuer than the settings do.
+    OtherIssuer,
+    /// The provider's answer lacks what OpenID Connect asks for.
     ProviderFailed,
     /// The provider's `token_type` is missing or not `Bearer` (RFC 6749 §7.1: the client MUST NOT use such a token).
     TokenType,
     /// What the provider publishes as its keys is no key set.
     KeySet(KeySetError),
+    /// The provider's answer breaks the limits, or is no HTTP.
+    Unread(HttpError),
     /// The provider gave no answer.
     Unavailable(HttpError),
     /// The store failed.
@@ -62,7 +72,13 @@ impl FederationError {
     pub fn status(&self) -> u16 {
         match self {
             FederationError::Rejected(_) | FederationError::ProviderRefused | FederationError::TokenType => 403,
-            FederationError::ProviderFailed | FederationError::KeySet(_) | FederationError::SecretRefused => 502,
+            FederationError::Answered(_)
+            | FederationError::NotJson
+            | FederationError::OtherIssuer
+            | FederationError::ProviderFailed
+            | FederationError::KeySet(_)
+            | FederationError::Unread(_)
+            | FederationError::SecretRefused => 502,
             FederationError::Unavailable(_) | FederationError::Store(_) => 503,
         }
     }
@@ -73,11 +89,25 @@ impl FederationError {
             FederationError::Rejected(rejection) => rejection.reason(),
             FederationError::ProviderRefused => "provider_refused_code",
             FederationError::SecretRefused => "provider_refused_secret",
-            FederationError::ProviderFailed => "provider_malformed_answer",
+            FederationError::Answered(300..=399) => "provider_redirected",
+            FederationError::Answered(429) => "provider_too_many_requests",
+            FederationError::Answered(500..) => "provider_server_error",
+            FederationError::Answered(_) => "provider_unexpected_status",
+            FederationError::NotJson => "provider_malformed_answer",
+            FederationError::OtherIssuer => "provider_other_issuer",
+            FederationError::ProviderFailed => "provider_incomplete_answer",
             FederationError::TokenType => "provider_token_type",
             FederationError::KeySet(error) => error.reason(),
-            FederationError::Unavailable(error) => error.reason(),
+            FederationError::Unavailable(error) | FederationError::Unread(error) => error.reason(),
             FederationError::Store(error) => error.reason(),
+        }
+    }
+
+    /// The status that the provider answered with, where that is what went wrong.
+    pub fn upstream_status(&self) -> Option<u16> {
+        match self {
+            FederationError::Answered(status) => Some(*status),
+            _ => None,
         }
     }
 }
@@ -131,7 +161,7 @@ impl<P: Ports> Federation<'_, P> {
         admission: &Admission,
     ) -> Result<VerifiedIdentity, FederationError> {
         let provider = self.provider(server).await?;
-        let id_token = token_request::id_token(self, server, &provider, client_secret, login, code).await?;
+        let id_token = token_request::id_token(self, server, &provider, client_secret, &login.verifier, code).await?;
         let token = SignedToken::read(&id_token)?;
         let keys = key_sets::for_token(self, &provider.jwks_uri, &token).await?;
         let profile = Profile::IdToken { issuer: &server.issuer, client_id: &server.client_id, nonce: &login.nonce };
@@ -149,9 +179,26 @@ impl<P: Ports> Federation<'_, P> {
     }
 
     /// Asks the provider for its configuration and its keys, whatever is kept: for the operator.
-    pub async fn probe(&self, server: &AuthorizationServer) -> Result<(), FederationError> {
+    pub async fn probe(&self, server: &AuthorizationServer) -> Result<Provider, FederationError> {
         let provider = discovery::fetch(self, server).await?;
-        key_sets::fetch(self, &provider.jwks_uri).await.map(drop)
+        key_sets::fetch(self, &provider.jwks_uri).await?;
+        Ok(provider)
+    }
+
+    /// Asks the provider for a token with a code that it gave nobody: for the operator, who learns by the words of the
+    /// refusal whether the secret is right.
+    pub async fn probe_secret(
+        &self,
+        server: &AuthorizationServer,
+        provider: &Provider,
+        client_secret: &str,
+    ) -> Result<(), FederationError> {
+        let verifier = hex(&self.ports.random().bytes::<32>());
+        let asked = token_request::id_token(self, server, provider, client_secret, &verifier, NO_CODE).await;
+        match asked {
+            Ok(_) | Err(FederationError::ProviderRefused) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks for the keys of a team, whatever is kept: for the operator.
@@ -175,7 +222,7 @@ impl<P: Ports> Federation<'_, P> {
         let response = self.ports.http().send(request).await.map_err(no_answer)?;
         match response {
             HttpResponse { status: 200, body, .. } => Ok(body),
-            _ => Err(FederationError::ProviderFailed),
+            HttpResponse { status, .. } => Err(FederationError::Answered(status)),
         }
     }
 }
@@ -188,10 +235,13 @@ fn redirect_uri(server: &AuthorizationServer) -> String {
 /// An answer that breaks the limits is the provider's fault; none at all is an outage.
 fn no_answer(error: HttpError) -> FederationError {
     match error {
-        HttpError::ResponseTooLarge | HttpError::MalformedResponse => FederationError::ProviderFailed,
+        HttpError::ResponseTooLarge | HttpError::MalformedResponse => FederationError::Unread(error),
         error => FederationError::Unavailable(error),
     }
 }
+
+/// A code that no provider gives.
+const NO_CODE: &str = "plausible-mcp-check";
 
 /// Clients wait ten seconds for a token; two documents fit.
 const DOCUMENT_MILLISECONDS: u32 = 4_000;

@@ -16,6 +16,7 @@ use super::token_endpoint::unavailable;
 use super::{Served, origin};
 use crate::config::{AssertionMode, SignIn};
 use crate::mcp::CacheScope;
+use crate::oauth::error::WireError;
 use crate::oauth::keyring::{KeyRing, UserId};
 use crate::oauth::vault::Vault;
 use crate::plausible::Client;
@@ -116,8 +117,17 @@ async fn by_assertion<P: Ports>(
             Ok(user)
         }
         Err(FederationError::Rejected(rejection)) => Err(forbidden(rejection.reason())),
-        Err(error) => Err(unavailable().because(error.reason())),
+        Err(FederationError::Store(error)) => Err(unavailable().because(error.reason())),
+        Err(error) => Err(access_away(&error)),
     }
+}
+
+/// Nobody can be let in while the team's keys are away, and the store has nothing to do with it.
+fn access_away(error: &FederationError) -> Refusal {
+    let text = "The keys of Cloudflare Access cannot be fetched right now. Try again in a few seconds.";
+    Refusal::oauth(WireError::TemporarilyUnavailable, text, "provider")
+        .because(error.reason())
+        .with_upstream_status(error.upstream_status())
 }
 
 /// One answer for every rejection: the peer does not learn which check failed.

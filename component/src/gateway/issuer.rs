@@ -12,6 +12,7 @@ use crate::oauth::keyring::{KeyRing, KeyRingError};
 use crate::oauth::resource::Resource;
 use crate::oauth::vault::{Unreadable, Vault};
 use crate::ports::{Clock, OauthStore, Ports, Random, SecretUnavailable, Secrets, Timestamp};
+use crate::telemetry::Act;
 
 /// The authorization server during one request.
 pub struct Issuer<'a, P: Ports> {
@@ -31,6 +32,8 @@ pub struct Issuer<'a, P: Ports> {
     pub hostnames: &'a [String],
     /// What the request leaves to say and to do about documents of clients.
     pub notes: RefCell<Notes>,
+    /// What the request does that an audit asks about.
+    pub acts: RefCell<Vec<Act>>,
     /// When the request came.
     pub now: Timestamp,
 }
@@ -48,8 +51,14 @@ impl<'a, P: Ports> Issuer<'a, P> {
             vault: Vault::new(ports.store(), ports.random(), ring),
             hostnames: &setup.config.allowed_hostnames,
             notes: RefCell::default(),
+            acts: RefCell::default(),
             now: ports.clock().now(),
         })
+    }
+
+    /// Notes what an audit asks about.
+    pub fn note(&self, act: Act) {
+        self.acts.borrow_mut().push(act);
     }
 
     /// Whether an e-mail address is admitted now.

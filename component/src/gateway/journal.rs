@@ -7,10 +7,10 @@ use super::issuer::UnreadableRecords;
 use super::request::Request;
 use crate::config::Config;
 use crate::oauth::keyring::UserId;
-use crate::ports::Random;
+use crate::ports::{Random, Timestamp};
 use crate::telemetry::sentry::{EventId, Feedback};
 use crate::telemetry::{
-    ClientFamily, ErrorKind, Identifiers, RequestId, SharedTally, ToolCall, ToolFailure, TraceContext, User,
+    Act, ClientFamily, ErrorKind, Identifiers, RequestId, SharedTally, ToolCall, ToolFailure, TraceContext, User,
 };
 use crate::tools::{Call, Calls, Fault, Outbox};
 
@@ -33,6 +33,7 @@ pub struct Journal {
     pub event_id: EventId,
     user: RefCell<Option<User>>,
     notes: RefCell<Notes>,
+    acts: RefCell<Vec<Act>>,
     outbox: OnceCell<Outbox>,
 }
 
@@ -50,6 +51,7 @@ impl Journal {
             event_id: EventId(identifiers.next(random)),
             user: RefCell::default(),
             notes: RefCell::default(),
+            acts: RefCell::default(),
             outbox: OnceCell::new(),
         }
     }
@@ -68,6 +70,16 @@ impl Journal {
     /// Notes what is to say and to do about documents of clients.
     pub fn take(&self, notes: Notes) {
         *self.notes.borrow_mut() = notes;
+    }
+
+    /// Notes what an audit asks about.
+    pub fn note(&self, acts: impl IntoIterator<Item = Act>) {
+        self.acts.borrow_mut().extend(acts);
+    }
+
+    /// The lines for the audit, in the order in which things happened.
+    pub fn audit(&self, now: Timestamp) -> Vec<String> {
+        self.acts.borrow().iter().map(|act| act.line(now, Some(&self.request_id))).collect()
     }
 
     /// Which redirect URIs of a client were left out; `None` when none was.

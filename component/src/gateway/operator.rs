@@ -7,6 +7,7 @@ use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::grants::{self, Listed, Whose};
 use crate::oauth::revoke::{Ended, revoke_all, revoke_user};
 use crate::ports::{Ports, StoreError};
+use crate::telemetry::Act;
 
 /// Whose grants are meant.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Revocation {
     pub is_confirmed: bool,
     /// What the operator should know.
     pub notes: Vec<String>,
+    /// The id of the user whose grants were meant, as the log has it; `None` for everybody's.
+    pub user: Option<String>,
 }
 
 /// Why there is no answer.
@@ -101,9 +104,12 @@ pub async fn revoke<P: Ports>(
     let ring = issuer::key_ring(ports.secrets()).map_err(without_keys)?;
     let issuer = Issuer::new(ports, setup, &ring).ok_or(OperatorError::NotConfigured)?;
     let store = issuer.vault.store;
-    let revoked = match selector {
-        Selector::All => revoke_all(store).await,
-        Selector::User(email) => revoke_user(store, &ring.user_ids(checked(email)?)).await,
+    let (user, revoked) = match selector {
+        Selector::All => (None, revoke_all(store).await),
+        Selector::User(email) => {
+            let users = ring.user_ids(checked(email)?);
+            (users.first().map(|user| user.as_str().to_owned()), revoke_user(store, &users).await)
+        }
     };
     let ended = revoked.map_err(|_| OperatorError::StoreUnavailable)?;
     let mut notes = Vec::from_iter(doubt(ended));
@@ -118,7 +124,24 @@ pub async fn revoke<P: Ports>(
         );
     }
     let is_confirmed = ended.unconfirmed == 0 && !ended.in_doubt;
-    Ok(Revocation { revoked: ended.confirmed, unconfirmed: ended.unconfirmed, is_confirmed, notes })
+    Ok(Revocation { revoked: ended.confirmed, unconfirmed: ended.unconfirmed, is_confirmed, notes, user })
+}
+
+/// What an audit is told about a revocation; nothing where nothing was tried.
+pub fn act(selector: &Selector, outcome: &Result<Revocation, OperatorError>) -> Option<Act> {
+    match outcome {
+        Ok(done) => Some(Act::grants_revoked(done.user.as_deref(), done.revoked, done.unconfirmed)),
+        Err(OperatorError::StoreUnavailable) => {
+            let is_for_all = *selector == Selector::All;
+            Some(Act::grants_not_revoked(is_for_all, StoreError::Unavailable.reason()))
+        }
+        Err(
+            OperatorError::NotConfigured
+            | OperatorError::SecretUnavailable
+            | OperatorError::NewerRecord
+            | OperatorError::InvalidArgument,
+        ) => None,
+    }
 }
 
 fn without_keys(error: SecretError) -> OperatorError {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Served;
 use super::check::{self, Finding, Level, Origin};
+use super::journal::Journal;
 use super::limits::Limits;
 use super::mcp_endpoint::check_media_type;
 use super::operator::{self, GrantPage, OperatorError, Revocation, Selector};
@@ -23,6 +24,7 @@ pub async fn serve<P: Ports, B: RequestBody>(
     limits: &Limits<'_, P::Limiter>,
     request: &Request,
     body: B,
+    journal: &Journal,
 ) -> Result<Served, Refusal> {
     let secret = ports.secrets().secret("ADMIN_TOKEN").map_err(Refusal::secret_unavailable)?;
     let secret = secret.map(|secret| secret.trim().to_owned());
@@ -40,10 +42,20 @@ pub async fn serve<P: Ports, B: RequestBody>(
     check_media_type(&request.headers)?;
     let body = body.read(MAX_QUESTION).map_err(|_| malformed())?;
     let question: Value = serde_json::from_slice(without_byte_order_mark(&body)).map_err(|_| malformed())?;
-    answer(ports, setup, &question).await.map(|answer| Served::plain(Response::json(200, answer.to_string())))
+    answer(ports, setup, &question, journal).await.map(|answer| Served::plain(Response::json(200, answer.to_string())))
 }
 
-async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, question: &Value) -> Result<Value, Refusal> {
+async fn answer<P: Ports>(
+    ports: &P,
+    setup: &Result<Setup, ConfigError>,
+    question: &Value,
+    journal: &Journal,
+) -> Result<Value, Refusal> {
+    let revoke = async |whose: Selector| {
+        let outcome = operator::revoke(ports, setup, &whose).await;
+        journal.note(operator::act(&whose, &outcome));
+        outcome.map_err(refused)
+    };
     let text = |name: &str| question.get(name).and_then(Value::as_str);
     let user = text("user").map(|user| Selector::User(user.to_owned()));
     let everybody = question.get("all") == Some(&Value::Bool(true));
@@ -53,8 +65,8 @@ async fn answer<P: Ports>(ports: &P, setup: &Result<Setup, ConfigError>, questio
             let selector = user.unwrap_or(Selector::All);
             operator::list_grants(ports, setup, &selector, text("cursor")).await.map(page).map_err(refused)
         }
-        (Some("revoke"), Some(user), false) => done(operator::revoke(ports, setup, &user).await.map_err(refused)?),
-        (Some("revoke"), None, true) => done(operator::revoke(ports, setup, &Selector::All).await.map_err(refused)?),
+        (Some("revoke"), Some(user), false) => done(revoke(user).await?),
+        (Some("revoke"), None, true) => done(revoke(Selector::All).await?),
         _ => Err(malformed()),
     }
 }
@@ -138,8 +150,9 @@ fn refused(error: OperatorError) -> Refusal {
     };
     let cause = match error {
         OperatorError::NewerRecord => Some(StoreError::NewerRecord.reason()),
+        OperatorError::StoreUnavailable => Some(StoreError::Unavailable.reason()),
         OperatorError::SecretUnavailable => Some(SecretUnavailable.reason()),
-        _ => None,
+        OperatorError::NotConfigured | OperatorError::InvalidArgument => None,
     };
     let body = json!({ "error": code, "message": message }).to_string();
     Refusal::with_response(Response::json(status, body), "operator").because(cause)
@@ -153,7 +166,7 @@ fn malformed() -> Refusal {
 }
 
 /// A shorter token could be guessed.
-const MIN_TOKEN: usize = 32;
+pub(super) const MIN_TOKEN: usize = 32;
 
 const QUESTIONS_PER_MINUTE: u32 = 60;
 

@@ -37,6 +37,8 @@ pub struct Evidence {
     pub cause: Option<&'static str>,
     /// The id of a grant that ended by the request.
     pub ended_grant: Option<String>,
+    /// What an upstream answered with, where that is what went wrong.
+    pub upstream_status: Option<u16>,
 }
 
 /// What a refusal says whose form no endpoint has chosen; the route does.
@@ -204,6 +206,14 @@ impl Refusal {
     pub fn ending(mut self, grant: Option<&str>) -> Refusal {
         if let Some(grant) = grant {
             self.evidence.get_or_insert_default().ended_grant = Some(grant.to_owned());
+        }
+        self
+    }
+
+    /// Adds what an upstream answered with, for the log.
+    pub fn with_upstream_status(mut self, status: Option<u16>) -> Refusal {
+        if status.is_some() {
+            self.evidence.get_or_insert_default().upstream_status = status;
         }
         self
     }

@@ -26,23 +26,37 @@ pub struct Setup {
 impl Setup {
     /// Reads the settings by name; see [`Config::read`].
     pub fn read(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Setup, ConfigError> {
-        let config = Config::read(lookup)?;
+        let (setup, faults) = Setup::read_with_faults(lookup);
+        match faults.into_iter().next() {
+            None => Ok(setup),
+            Some(fault) => Err(fault),
+        }
+    }
+
+    /// The same with every fault; see [`Config::read_with_faults`].
+    pub fn read_with_faults(lookup: impl Fn(&'static str) -> Option<String>) -> (Setup, Vec<ConfigError>) {
+        let (mut config, mut faults) = Config::read_with_faults(lookup);
         let catalogue = match (config.default_site.is_some(), config.telemetry.sentry) {
             (true, true) => catalogue::<true, true>(),
             (true, false) => catalogue::<true, false>(),
             (false, true) => catalogue::<false, true>(),
             (false, false) => catalogue::<false, false>(),
         };
-        let admission = config.sign_in.as_ref().map(admission).transpose()?;
+        let admission = config.sign_in.as_ref().map(admission).transpose().unwrap_or_else(|fault| {
+            faults.push(fault);
+            config.sign_in = None;
+            None
+        });
         let server = config.sign_in.as_ref().and_then(|sign_in| sign_in.authorization_server.as_ref());
         let resource = server.map(|server| Resource::of(&server.public_url));
-        Ok(Setup {
+        let setup = Setup {
             catalogue,
             admission: admission.unwrap_or_default(),
             resource,
             config,
             identifiers: Identifiers::default(),
-        })
+        };
+        (setup, faults)
     }
 }
 

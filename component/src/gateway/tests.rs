@@ -1,6 +1,7 @@
 //! The order of the checks, and what every response has.
 
 mod assertions;
+mod audits;
 mod authorization_requests;
 mod bearers;
 mod causes;

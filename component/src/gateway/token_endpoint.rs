@@ -15,9 +15,10 @@ use crate::oauth::error::WireError;
 use crate::oauth::form::{Form, MAX_FORM_BYTES};
 use crate::oauth::grant::Issued;
 use crate::oauth::refresh::{self, Refresh};
-use crate::oauth::revoke;
+use crate::oauth::revoke::{self, Revoked};
 use crate::oauth::scope::{SCOPE, check_scope};
 use crate::ports::Ports;
+use crate::telemetry::Act;
 
 /// Serves `/token`: method, media type, body, client, then what the grant type says.
 pub async fn token<P: Ports, B: RequestBody>(
@@ -56,7 +57,11 @@ pub async fn revoke<P: Ports, B: RequestBody>(
     let token = required(&form, "token")?;
     let client = authenticate(issuer, limits, &request.headers, &form).await?;
     let revoked = revoke::revoke(&issuer.vault, &client.id, token).await;
-    revoked.map_err(|error| unavailable().because(error.reason()))?;
+    match revoked.map_err(|error| unavailable().because(error.reason()))? {
+        Revoked::Nothing => {}
+        Revoked::AccessToken(of) => issuer.note(Act::token_revoked(&of.user, &client.id, &of.grant)),
+        Revoked::Grant(of) => issuer.note(Act::grant_revoked(&of.user, &client.id, &of.grant)),
+    }
     Ok(Served::plain(Response::empty(200)))
 }
 
@@ -71,7 +76,12 @@ async fn redeem<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) 
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = code::redeem(&issuer.vault, issuer.now, issuer.resource, &exchange, admits).await;
-    issued.map_err(|error| grant_refused(error.wire(), "code").because(error.reason()).ending(error.ended_grant()))
+    let issued = issued.map_err(|error| {
+        note_end(issuer, client, error.ended_grant(), error.reason());
+        grant_refused(error.wire(), "code").because(error.reason()).ending(error.ended_grant())
+    })?;
+    issuer.note(Act::signed_in(&issued.grant.user, &client.id, &issued.grant.grant));
+    Ok(issued)
 }
 
 async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form) -> Result<Issued, Refusal> {
@@ -80,7 +90,19 @@ async fn refresh<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, form: &Form)
     check_form_scope(form)?;
     let admits = |email: &str| issuer.admits(email);
     let issued = refresh::refresh(&issuer.vault, issuer.now, issuer.resource, &request, admits).await;
-    issued.map_err(|error| grant_refused(error.wire(), "refresh").because(error.reason()).ending(error.ended_grant()))
+    let issued = issued.map_err(|error| {
+        note_end(issuer, client, error.ended_grant(), error.reason());
+        grant_refused(error.wire(), "refresh").because(error.reason()).ending(error.ended_grant())
+    })?;
+    issuer.note(Act::refreshed(&issued.grant.user, &client.id, &issued.grant.grant));
+    Ok(issued)
+}
+
+/// Notes that a grant ended because something came a second time, if one did.
+fn note_end<P: Ports>(issuer: &Issuer<'_, P>, client: &Client, ended: Option<&str>, cause: &'static str) {
+    if let Some(grant) = ended {
+        issuer.note(Act::grant_ended(&client.id, grant, cause));
+    }
 }
 
 /// Reads the form of a request to an endpoint of clients. Parameters in the query are refused (RFC 6749 §3.2).

@@ -15,6 +15,7 @@ impl Guest for Component {
         let read = read_request(&request);
         let answered = with_gateway(|gateway| wait::until_ready(gateway.handle(&read, Body(&request))));
         write_response(answered.response, out);
+        answered.audit.into_iter().for_each(write_log);
         if let Some(record) = answered.record {
             write_log(record.json());
         }
@@ -36,7 +37,7 @@ fn with_gateway<T>(work: impl FnOnce(&Gateway<'_, HostPorts>) -> T) -> T {
 }
 
 /// One write per line, so that lines of instances that run at the same time never mix.
-fn write_log(mut line: String) {
+pub(super) fn write_log(mut line: String) {
     line.push('\n');
     // Nobody can be told that the log is closed.
     let _ = std::io::stderr().write_all(line.as_bytes());

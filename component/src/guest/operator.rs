@@ -1,9 +1,11 @@
 //! `plausible-mcp:host/operator`.
 
 use super::bindings::exports::plausible_mcp::host::operator as wit;
+use super::incoming_handler::write_log;
 use super::{Component, HostPorts, settings, wait};
 use crate::gateway::check::{self, Finding, Level, Origin};
 use crate::gateway::operator::{self, ListedGrant, OperatorError, Selector};
+use crate::ports::{Clock, Ports};
 
 impl wit::Guest for Component {
     fn check() -> Vec<wit::Finding> {
@@ -24,7 +26,12 @@ impl wit::Guest for Component {
 
     fn revoke(whose: wit::Selector) -> Result<wit::Revocation, wit::OperatorError> {
         let setup = settings::read().map_err(|_| wit::OperatorError::SecretUnavailable)?.setup;
-        let revoked = wait::until_ready(operator::revoke(&HostPorts, &setup, &selector(whose))).map_err(error)?;
+        let whose = selector(whose);
+        let outcome = wait::until_ready(operator::revoke(&HostPorts, &setup, &whose));
+        if let Some(act) = operator::act(&whose, &outcome) {
+            write_log(act.line(HostPorts.clock().now(), None));
+        }
+        let revoked = outcome.map_err(error)?;
         Ok(wit::Revocation {
             revoked: revoked.revoked,
             unconfirmed: revoked.unconfirmed,

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use super::secrets::HostSecrets;
 use crate::gateway::{ConfigError, HostSettings, Setup};
-use crate::ports::SecretUnavailable;
+use crate::ports::{SecretUnavailable, Secrets};
 
 thread_local! {
     static SETUP: OnceCell<Result<Setup, ConfigError>> = const { OnceCell::new() };
@@ -24,6 +24,14 @@ pub fn with_setup<T>(use_setup: impl FnOnce(Result<&Result<Setup, ConfigError>, 
             Err(unavailable) => use_setup(Err(unavailable)),
         }
     })
+}
+
+/// The value of one setting as it is now; `Err` where the host cannot read it at the moment.
+pub fn value(name: &'static str) -> Result<Option<String>, SecretUnavailable> {
+    match std::env::var(name).ok().filter(|value| !value.is_empty()) {
+        Some(value) => Ok(Some(value)),
+        None => HostSecrets.secret(name),
+    }
 }
 
 /// Reads the settings anew.

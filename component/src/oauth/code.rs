@@ -286,7 +286,8 @@ async fn activate<S: OauthStore, R: Random>(
     if !vault.replace(&key, Sealed::ByServer, &grant, &active, ttl).await? {
         return Err(RedeemError::Revoked);
     }
-    Ok(Issued { access, refresh, expires_in: access_expires.saturating_sub(now.0) / 1000 })
+    let expires_in = access_expires.saturating_sub(now.0) / 1000;
+    Ok(Issued { grant: code.grant.clone(), access, refresh, expires_in })
 }
 
 /// A code lives for a minute.

@@ -83,6 +83,8 @@ pub struct TokenRecord {
 /// What a token endpoint answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
+    /// The grant that they belong to.
+    pub grant: GrantPointer,
     /// The access token.
     pub access: Token,
     /// The refresh token, if the client takes them.

@@ -188,8 +188,13 @@ fn is_host(host: &str) -> bool {
     host.len() <= MAX_HOST && host.split('.').all(is_label)
 }
 
+/// Whether no redirect URI may have a scheme, whoever lists it.
+pub fn is_forbidden_scheme(scheme: &str) -> bool {
+    FORBIDDEN_SCHEMES.contains(&scheme)
+}
+
 fn is_private_use(scheme: &str, allowed: &[String]) -> bool {
-    !FORBIDDEN_SCHEMES.contains(&scheme) && allowed.iter().any(|other| other == scheme)
+    !is_forbidden_scheme(scheme) && allowed.iter().any(|other| other == scheme)
 }
 
 /// The spellings of loopback that clients use (RFC 8252 §7.3, §8.3).

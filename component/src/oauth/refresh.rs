@@ -202,7 +202,8 @@ async fn place_successors<S: OauthStore, R: Random>(
     let next = |expires| TokenRecord { generation: record.generation.saturating_add(1), expires, ..record.clone() };
     place(vault, now, &refresh, &next(grant.expires)).await?;
     let expires = place(vault, now, &access, &next(grant.access_expiry(now))).await?;
-    Ok(Issued { access, refresh: Some(refresh), expires_in: expires.saturating_sub(now.0) / 1000 })
+    let expires_in = expires.saturating_sub(now.0) / 1000;
+    Ok(Issued { grant: record.grant.clone(), access, refresh: Some(refresh), expires_in })
 }
 
 /// Writes the record unless a racing request has, and returns when the token ends.
@@ -234,7 +235,8 @@ async fn repeat<S: OauthStore, R: Random>(
     let (access, refresh) = successors(server_key, presented, record);
     let stored = vault.read::<TokenRecord>(&access.store_key(), Sealed::ByToken(&access)).await?;
     let expires = stored.ok_or(RefreshError::NotRepeatable)?.content.expires;
-    Ok(Issued { access, refresh: Some(refresh), expires_in: expires.saturating_sub(now.0) / 1000 })
+    let expires_in = expires.saturating_sub(now.0) / 1000;
+    Ok(Issued { grant: record.grant.clone(), access, refresh: Some(refresh), expires_in })
 }
 
 /// How long an answer may be asked for again.

@@ -1,6 +1,6 @@
 //! Revocation: by a client that holds a token (RFC 7009), and by the operator.
 
-use super::grant::TokenRecord;
+use super::grant::{GrantPointer, TokenRecord};
 use super::keyring::UserId;
 use super::record::Sealed;
 use super::token::{Token, TokenKind};
@@ -8,14 +8,14 @@ use super::vault::Vault;
 use crate::ports::{OauthStore, Random, StoreError};
 
 /// What a revocation ended. The client is answered the same whatever it is (RFC 7009 §2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
     /// Nothing: the token is not known, another client's, or a code.
     Nothing,
-    /// One access token.
-    AccessToken,
+    /// One access token of this grant.
+    AccessToken(GrantPointer),
     /// The grant, and with it every token of its family.
-    Grant,
+    Grant(GrantPointer),
 }
 
 /// What a revocation by the operator ended.
@@ -45,7 +45,7 @@ pub async fn revoke<S: OauthStore, R: Random>(
             Some(record) if record.client_id != client_id => Ok(Revoked::Nothing),
             found => {
                 vault.delete(&token.store_key()).await?;
-                Ok(if found.is_some() { Revoked::AccessToken } else { Revoked::Nothing })
+                Ok(found.map_or(Revoked::Nothing, |record| Revoked::AccessToken(record.grant)))
             }
         };
     }
@@ -53,7 +53,7 @@ pub async fn revoke<S: OauthStore, R: Random>(
     match find(vault, &token).await? {
         Some(record) if record.client_id == client_id => {
             vault.delete(&record.grant.store_key()).await?;
-            Ok(Revoked::Grant)
+            Ok(Revoked::Grant(record.grant))
         }
         Some(_) => Ok(Revoked::Nothing),
         None => vault.delete(&token.store_key()).await.map(|()| Revoked::Nothing),

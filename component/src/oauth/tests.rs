@@ -197,11 +197,11 @@ fn a_client_revokes_its_own_tokens_only() {
     assert_eq!(bed.revoke(&access, "c2"), Revoked::Nothing, "V03");
     assert_eq!(bed.revoke(&token, "c2"), Revoked::Nothing, "V03");
     assert!(bed.is_admitted(&issued));
-    assert_eq!(bed.revoke(&access, "c1"), Revoked::AccessToken);
+    assert!(matches!(bed.revoke(&access, "c1"), Revoked::AccessToken(_)));
     assert!(!bed.is_admitted(&issued));
     let next = alone(bed.refresh(refresh_token(&issued))).unwrap();
     assert!(bed.is_admitted(&next), "V06: only that token");
-    assert_eq!(bed.revoke(&token, "c1"), Revoked::Grant);
+    assert!(matches!(bed.revoke(&token, "c1"), Revoked::Grant(_)));
     assert!(!bed.is_admitted(&next));
 }
 

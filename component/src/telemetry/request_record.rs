@@ -5,6 +5,7 @@ use super::request_id::RequestId;
 use super::shared_use::SharedUse;
 use super::tool_call::{ToolCall, ToolFailure};
 use super::trace_context::TraceContext;
+use super::vocabulary::{CALL_CAUSES, REASONS};
 use crate::legible::legible;
 use crate::ports::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct RequestRecord {
     pub causes: Vec<&'static str>,
     /// The id of a grant that ended because a code or a refresh token came again.
     pub ended_grant: Option<String>,
+    /// What an upstream answered with, where that is why it was refused.
+    pub upstream_status: Option<u16>,
     /// The MCP method, when it is one that is served.
     pub mcp_method: Option<&'static str>,
     /// The tool, when it is one of ours.
@@ -105,6 +108,7 @@ impl RequestRecord {
     /// The line, without its end. No value but an e-mail address needs escaping: they are numbers and words of this
     /// program.
     pub fn json(&self) -> String {
+        debug_assert!(self.outcome.is_in_vocabulary(), "{:?} is not in the vocabulary", self.outcome);
         let mut line = format!(
             "{{\"ts\":\"{}\",\"level\":\"{}\",\"event\":\"request\",\"request_id\":\"{}\",\"route\":\"{}\",\
              \"method\":\"{}\",\"status\":{},\"ms\":{},\"outcome\":\"{}\"",
@@ -133,7 +137,7 @@ impl RequestRecord {
                 line.push_str(&format!(",\"{name}\":\"{word}\""));
             }
         }
-        if let Some(status) = self.outcome.upstream_status() {
+        if let Some(status) = self.outcome.upstream_status().or(self.upstream_status) {
             line.push_str(&format!(",\"upstream_status\":{status}"));
         }
         line.push_str(&format!(",\"trace_id\":\"{}\"", self.trace.trace_id));
@@ -224,6 +228,16 @@ impl Outcome {
         }
     }
 
+    /// Whether the operator's guide has its word.
+    fn is_in_vocabulary(self) -> bool {
+        match self {
+            Outcome::Refused(reason) => REASONS.contains(&reason),
+            Outcome::ToolError(Some(failure)) => CALL_CAUSES.contains(&failure.cause),
+            // What is wrong with a setting is told in whole sentences.
+            Outcome::Served | Outcome::ToolError(None) | Outcome::Misconfigured { .. } => true,
+        }
+    }
+
     /// What Plausible answered with.
     fn upstream_status(self) -> Option<u16> {
         match self {
@@ -253,6 +267,7 @@ mod tests {
             outcome: Outcome::Served,
             causes: Vec::new(),
             ended_grant: None,
+            upstream_status: None,
             mcp_method: Some("tools/call"),
             tool: Some("get_breakdown"),
             client: ClientFamily::of(Some("claude-code/2")),
@@ -279,13 +294,13 @@ mod tests {
     fn an_error_has_its_cause_and_the_setting_that_mends_it() {
         let failure = ToolFailure {
             kind: ErrorKind::PlausibleApi,
-            cause: "plausible failed",
+            cause: "Plausible failed",
             upstream_status: Some(503),
             setting: None,
         };
         let line = RequestRecord { outcome: Outcome::ToolError(Some(failure)), ..record() }.json();
         let expected =
-            [r#""level":"warn""#, r#""outcome":"tool_error","cause":"plausible failed""#, r#""upstream_status":503"#];
+            [r#""level":"warn""#, r#""outcome":"tool_error","cause":"Plausible failed""#, r#""upstream_status":503"#];
         assert!(expected.iter().all(|part| line.contains(part)), "{line}");
         let outcome = Outcome::Misconfigured { setting: "PUBLIC_URL", problem: "is missing" };
         let line = RequestRecord { outcome, status: 500, ..record() }.json();

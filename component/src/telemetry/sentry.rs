@@ -13,7 +13,7 @@ mod mask;
 mod payload;
 mod report;
 
-pub use delivery::{Delivery, Destination, deliver, is_paused};
+pub use delivery::{Delivery, Destination, deliver, is_paused, try_out};
 pub use envelope::EventId;
 pub use report::{Deployment, Feedback, Report};
 

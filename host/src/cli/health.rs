@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
@@ -23,5 +23,18 @@ pub(super) async fn run(url: &Uri) -> Result<(), CliError> {
     }
 }
 
+/// What answers at `url`, where something does with status 200.
+pub(super) async fn text_at(url: Uri) -> Option<String> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let asked = async {
+        let answer = client.get(url).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
+        let body = Limited::new(answer.into_body(), TEXT_BYTES).collect().await.ok()?;
+        String::from_utf8(body.to_bytes().to_vec()).ok()
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok().flatten()
+}
+
+/// Metrics are the longest of what is asked for.
+const TEXT_BYTES: usize = 4 << 20;
 /// Liveness costs the server less than a millisecond; what orchestrators wait by default is a second or more.
 const PATIENCE: Duration = Duration::from_secs(2);

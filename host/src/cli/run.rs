@@ -18,7 +18,10 @@ use crate::admin::AdminServer;
 use crate::control::{self, ControlSocket};
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, announcement};
+#[cfg(feature = "demo")]
+use crate::guest_output;
 use crate::host::{Host, HostBuilder};
+use crate::log;
 use crate::oauth_store::OpeningStore;
 use crate::outbound_http::HttpPolicy;
 use crate::server::Server;
@@ -28,7 +31,8 @@ use crate::stdio;
 #[cfg(feature = "demo")]
 pub(super) async fn demo(listen: SocketAddr, component: &ComponentArgument) -> Result<(), CliError> {
     let shutdown = told_to_stop()?;
-    let demo = Demo::start(listen, component.of(Host::builder())).await.map_err(failed)?;
+    let builder = component.of(Host::builder()).log(guest_output::text_for_people());
+    let demo = Demo::start(listen, builder).await.map_err(failed)?;
     // Nobody reads standard output when it is closed.
     let _ = std::io::stdout().write_all(announcement(demo.address(), demo.plausible(), demo.access()).as_bytes());
     demo.run(shutdown).await;
@@ -36,9 +40,10 @@ pub(super) async fn demo(listen: SocketAddr, component: &ComponentArgument) -> R
 }
 
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), CliError> {
-    require_two_addresses(&arguments)?;
+    require_two_addresses(&arguments).map_err(CliError::Usage)?;
     let told = told_to_stop()?;
     let settings = arguments.source.settings()?;
+    log::set_level(settings.value("LOG_LEVEL"));
     let exporter = Exporter::from_environment(settings.value("EXTRA_CA_FILE"))?;
     let opened = arguments.store.begin(&settings)?;
     let limits = arguments.limits.over(*settings.limits());
@@ -113,6 +118,7 @@ pub(super) async fn stdio(source: Source) -> Result<(), CliError> {
     if settings.value("RATE_LIMIT_PER_MINUTE").is_none() {
         settings = settings.with("RATE_LIMIT_PER_MINUTE", "0").map_err(failed)?;
     }
+    log::set_level(settings.value("LOG_LEVEL"));
     let key = settings.secret("PLAUSIBLE_API_KEY").map_err(failed)?.ok_or_else(|| {
         CliError::Failed("PLAUSIBLE_API_KEY is not set; `stdio` asks Plausible with this key".to_owned())
     })?;
@@ -140,23 +146,29 @@ async fn admin_server(address: Option<SocketAddr>, host: &Host) -> Result<Option
 }
 
 /// Both could not be listened on, and the error would not say why.
-fn require_two_addresses(arguments: &ServeArguments) -> Result<(), CliError> {
+pub(super) fn require_two_addresses(arguments: &ServeArguments) -> Result<(), String> {
     if arguments.listen.port() != 0 && arguments.admin.0 == Some(arguments.listen) {
-        return Err(CliError::Usage(format!("--listen and --admin are both {}; choose two", arguments.listen)));
+        return Err(format!("--listen and --admin are both {}; choose two", arguments.listen));
     }
     Ok(())
 }
 
+/// Documents from this machine are for servers that only this machine reaches.
+pub(super) fn loopback_documents(settings: &Settings, listen: SocketAddr) -> Result<HttpPolicy, String> {
+    let policy = HttpPolicy::for_listener(settings, listen.ip());
+    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
+        return Err(
+            "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen \
+                    on a loopback address"
+                .to_owned(),
+        );
+    }
+    Ok(policy)
+}
+
 /// What the host of `serve` is made of.
 fn builder(settings: Settings, listen: SocketAddr) -> Result<HostBuilder, CliError> {
-    let policy = HttpPolicy::for_listener(&settings, listen.ip());
-    if settings.value("ALLOW_LOOPBACK_CLIENT_METADATA") == Some("true") && !policy.has_public_loopback() {
-        return Err(CliError::Failed(
-            "ALLOW_LOOPBACK_CLIENT_METADATA is true, which is for tests on this machine; take it away or --listen on \
-             a loopback address"
-                .to_owned(),
-        ));
-    }
+    let policy = loopback_documents(&settings, listen).map_err(CliError::Failed)?;
     Ok(Host::builder().settings(settings).http_policy(policy))
 }
 

@@ -174,7 +174,7 @@ impl HostBuilder {
     /// What the component has while it is asked for its surface, and while its settings are read: the settings as they
     /// are, and nothing that anybody else uses or counts, nor a network. Only the first of the two has the token.
     fn services_for_questions(&self, token: &str) -> Result<(Arc<Services>, Arc<Services>), HostError> {
-        let outbound_http = OutboundHttpState::new(None, HttpPolicy::default()).map_err(HostError::Outbound)?;
+        let outbound_http = OutboundHttpState::new(None, self.http.clone()).map_err(HostError::Outbound)?;
         let services = || {
             let metrics = Metrics::new();
             let secrets = self.secrets.clone().unwrap_or_else(|| Arc::new(self.settings.clone()));

@@ -8,6 +8,7 @@ use http::{Method, Request, StatusCode};
 use super::{ROUTES, TRACEPARENT};
 use crate::metrics::{Metrics, RequestLabels};
 use crate::refusal::Refusal;
+use crate::request_id::RequestId;
 use crate::traces::{RequestSpan, TracedRequest, Traces};
 
 /// A request that somebody waits for. Dropped without an answer, it was abandoned: its client went away.
@@ -15,6 +16,7 @@ pub(super) struct Observed {
     metrics: Metrics,
     labels: RequestLabels,
     start: Instant,
+    id: RequestId,
     status: Option<StatusCode>,
     span: Option<Arc<dyn RequestSpan>>,
 }
@@ -31,7 +33,7 @@ impl Observed {
             traces.request(&TracedRequest { method, route, traceparent })
         });
         let labels = RequestLabels { route: route.unwrap_or(OTHER), method: method.unwrap_or(OTHER) };
-        Self { metrics, labels, start: Instant::now(), status: None, span }
+        Self { metrics, labels, start: Instant::now(), id: RequestId::of(request.headers()), status: None, span }
     }
 
     /// The span that what is done for the request belongs to.
@@ -39,8 +41,15 @@ impl Observed {
         self.span.clone()
     }
 
+    /// The identifier of the request, for the component.
+    pub(super) fn id(&self) -> RequestId {
+        self.id.clone()
+    }
+
     pub(super) fn refused(&self, refusal: Refusal) {
         self.metrics.requests().refused(refusal);
+        let time = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tell_refusal(refusal, self.labels, &self.id, time);
     }
 
     pub(super) fn answered(mut self, status: StatusCode) {
@@ -66,6 +75,26 @@ impl Drop for Observed {
             span.ended(self.status);
         }
     }
+}
+
+/// The line about a request that the host answered by itself, in the form of the component's.
+fn tell_refusal(refusal: Refusal, labels: RequestLabels, id: &RequestId, milliseconds: u64) {
+    let (request_id, status, reason) = (id.as_str(), refusal.status().as_u16(), refusal.name());
+    let RequestLabels { route, method } = labels;
+    match refusal.is_fault() {
+        true => {
+            tracing::error!(event = "refused", request_id, route, method, status, ms = milliseconds, reason, "failed")
+        }
+        false => {
+            tracing::warn!(event = "refused", request_id, route, method, status, ms = milliseconds, reason, "refused")
+        }
+    }
+}
+
+/// The same of what could not be read as a request; `path` as far as it could.
+pub(super) fn tell_unread(path: &str, refusal: Refusal) {
+    let labels = RequestLabels { route: route(path).unwrap_or(OTHER), method: OTHER };
+    tell_refusal(refusal, labels, &RequestId::new(), 0);
 }
 
 /// The route that `path` is, if the component serves it. One slash at the end is the same path.

@@ -108,8 +108,9 @@ impl StoreLocation {
         let Some(path) = self.path() else { return self.open_without_file(extra_ca_file) };
         let (location, shown) = (self.clone(), path.clone());
         let opened = spawn_blocking(move || location.open_file(&path)).await;
-        let failed = |error: tokio::task::JoinError| OpenError::Failed(shown, error.to_string());
-        let store = opened.map_err(|error| LocationError::File(failed(error))).and_then(|store| store)?;
+        // What a thread panicked with is in no text of ours; the log has the place.
+        let failed = OpenError::Failed(shown, "the thread that opened it failed".to_owned());
+        let store = opened.map_err(|_| LocationError::File(failed)).and_then(|store| store)?;
         Ok(Opened { store, rate_limit: Arc::new(MemoryBuckets::default()), opening: None })
     }
 

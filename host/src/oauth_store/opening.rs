@@ -110,8 +110,10 @@ async fn keep(shared: Arc<Shared>, open: Open, mut pause: Duration) {
             let open = open.clone();
             move || open()
         });
-        let opened = attempt.await.unwrap_or_else(|error| {
-            Err(LocationError::File(OpenError::Failed(shared.file.clone(), error.to_string())))
+        // What a thread panicked with is in no text of ours; the log has the place.
+        let opened = attempt.await.unwrap_or_else(|_| {
+            let cause = "the thread that opened it failed".to_owned();
+            Err(LocationError::File(OpenError::Failed(shared.file.clone(), cause)))
         });
         let error = match opened {
             Ok(store) => {

@@ -110,6 +110,34 @@ impl From<Revocation> for RevocationAnswer {
     }
 }
 
+/// The findings of a running server.
+#[derive(Deserialize)]
+pub(crate) struct FindingsAnswer {
+    findings: Vec<FindingRow>,
+}
+
+#[derive(Deserialize)]
+struct FindingRow {
+    level: String,
+    origin: String,
+    setting: String,
+    text: String,
+    advice: String,
+}
+
+impl FindingsAnswer {
+    /// The findings. What a newer server calls something else counts as the worst.
+    pub(crate) fn into_findings(self) -> impl Iterator<Item = Finding> {
+        self.findings.into_iter().map(|FindingRow { level, origin, setting, text, advice }| {
+            let level = [Level::Ok, Level::Warn].into_iter().find(|known| level_name(*known) == level);
+            let origin =
+                [Origin::Settings, Origin::Unreachable].into_iter().find(|known| origin_name(*known) == origin);
+            let (level, origin) = (level.unwrap_or(Level::Error), origin.unwrap_or(Origin::Answer));
+            Finding { level, origin, setting, text, advice }
+        })
+    }
+}
+
 /// The findings as a JSON array.
 pub(crate) fn findings(findings: &[Finding]) -> Value {
     let row = |Finding { level, origin, setting, text, advice }: &Finding| {
@@ -179,6 +207,20 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(Question::parse(body.as_bytes()).is_some(), understood, "{body}");
+        }
+    }
+
+    #[test]
+    fn findings_read_back_as_they_were_written() {
+        for level in [Level::Ok, Level::Warn, Level::Error] {
+            for origin in [Origin::Settings, Origin::Answer, Origin::Unreachable] {
+                let (text, advice) = ("text".to_owned(), "advice".to_owned());
+                let finding = Finding { level, origin, setting: "A".to_owned(), text, advice };
+                let written = json!({ "findings": findings(std::slice::from_ref(&finding)) });
+                let answer: FindingsAnswer = serde_json::from_value(written).unwrap();
+                let read: Vec<_> = answer.into_findings().collect();
+                assert_eq!(findings(&read), findings(&[finding]));
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::settings::Settings;
 pub struct HttpPolicy {
     public: PublicAddresses,
     admits: Option<Admits>,
+    trusts_less: bool,
 }
 
 type Admits = Arc<dyn Fn(&Uri) -> bool + Send + Sync>;
@@ -41,6 +42,18 @@ impl HttpPolicy {
     pub fn with_public_loopback(mut self) -> Self {
         self.public = PublicAddresses::GlobalAndLoopback;
         self
+    }
+
+    /// Sends though the environment names authorities that cannot be read, and trusts those that can: for who has told
+    /// so already.
+    pub(crate) fn trusting_less(mut self) -> Self {
+        self.trusts_less = true;
+        self
+    }
+
+    /// Whether authorities that the environment names may be missing.
+    pub(super) fn trusts_less(&self) -> bool {
+        self.trusts_less
     }
 
     /// Sends only where `admits` says yes to the URL, whoever chose it; everything else is answered with

@@ -35,6 +35,22 @@ impl std::fmt::Display for OutboundError {
 
 impl std::error::Error for OutboundError {}
 
+impl OutboundError {
+    /// The setting or variable that it is about.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::ExtraCaFile(..) | Self::Tls(_) => "EXTRA_CA_FILE",
+            Self::Environment(name, ..) => name,
+        }
+    }
+}
+
+/// Everything that is wrong with the authorities that the operator names.
+pub(crate) fn trust_faults(extra_ca_file: Option<&str>) -> Vec<OutboundError> {
+    let extra = extra_ca_file.and_then(|file| extra_authorities(Path::new(file)).err());
+    check_environment().err().into_iter().chain(extra).collect()
+}
+
 /// TLS for other clients than the HTTP client, with the same trust.
 #[cfg(any(feature = "otlp", feature = "redis"))]
 pub(crate) fn client_tls(extra_ca_file: Option<&str>) -> Result<ClientConfig, OutboundError> {

@@ -35,15 +35,16 @@ impl std::fmt::Debug for Latest {
 type Version = Option<(SystemTime, u64)>;
 
 impl ConfigurationFile {
-    /// Reads the file; it must be there and in order.
-    pub(super) fn open(path: &Path) -> Result<Self, SettingsError> {
-        let latest = Latest { version: version(path), values: read(path)? };
-        Ok(Self { path: path.to_owned(), latest: Mutex::new(latest) })
+    /// Reads the file, which must be there and be TOML; and what is wrong with its keys, which count as absent.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<SettingsError>), SettingsError> {
+        let version = version(path);
+        let (values, faults) = read_with_faults(path)?;
+        Ok((Self { path: path.to_owned(), latest: Mutex::new(Latest { version, values }) }, faults))
     }
 
     /// The file's values.
-    pub(super) fn values(&self) -> Result<Values, SettingsError> {
-        read(&self.path)
+    pub(super) fn values(&self) -> Values {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).values.clone()
     }
 
     /// The current value of one setting. A file that was made unreadable while the process runs keeps its values.
@@ -91,21 +92,24 @@ fn rows(path: &Path) -> Result<toml::Table, SettingsError> {
 }
 
 fn read(path: &Path) -> Result<Values, SettingsError> {
-    let mut values = Values::new();
+    let (values, faults) = read_with_faults(path)?;
+    faults.into_iter().next().map_or(Ok(values), Err)
+}
+
+fn read_with_faults(path: &Path) -> Result<(Values, Vec<SettingsError>), SettingsError> {
+    let (mut values, mut faults) = (Values::new(), Vec::new());
     for (key, value) in rows(path)? {
         if key == LIMITS {
             continue;
         }
-        if table::find(&key).is_none() {
-            return Err(SettingsError::UnknownKey(path.to_owned(), key));
-        }
         match as_text(&value) {
+            _ if table::find(&key).is_none() => faults.push(SettingsError::UnknownKey(path.to_owned(), key)),
             Some(text) if text.trim_end().is_empty() => {}
             Some(text) => drop(values.insert(key, text.trim_end().to_owned())),
-            None => return Err(SettingsError::WrongType(path.to_owned(), key)),
+            None => faults.push(SettingsError::WrongType(path.to_owned(), key)),
         }
     }
-    Ok(values)
+    Ok((values, faults))
 }
 
 fn place(text: &str, error: &toml::de::Error) -> String {
@@ -211,7 +215,8 @@ mod tests {
     #[test]
     fn a_change_is_seen_and_a_broken_file_keeps_its_values() {
         let (path, _) = written("ADMIN_TOKEN = 'one'");
-        let file = ConfigurationFile::open(&path).unwrap();
+        let (file, faults) = ConfigurationFile::open(&path).unwrap();
+        assert_eq!(faults, []);
         std::fs::write(&path, "ADMIN_TOKEN = 'another'").unwrap();
         assert_eq!(file.value("ADMIN_TOKEN").as_deref(), Some("another"));
         std::fs::write(&path, "ADMIN_TOKEN = ").unwrap();

@@ -27,10 +27,23 @@ impl std::fmt::Debug for SecretSources {
 }
 
 impl SecretSources {
-    /// Reads every file once, for the mistakes.
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
-        let mut secrets = setting_names().iter().filter(|setting| setting.secret);
-        secrets.try_for_each(|setting| self.in_folder(setting.name).map(drop))
+    /// Reads every file once, for the mistakes: each of them, but a folder that is gone once.
+    pub(super) fn faults(&self) -> Vec<SettingsError> {
+        let secrets = setting_names().iter().filter(|setting| setting.secret);
+        let mut faults: Vec<_> = secrets.filter_map(|setting| self.in_folder(setting.name).err()).collect();
+        faults.dedup();
+        faults
+    }
+
+    /// The names of files that no secret has: an operator may take them for settings that count.
+    pub(super) fn strangers(&self) -> Vec<String> {
+        let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let is_known = |name: &str| setting_names().iter().any(|known| known.secret && known.name == name);
+        let mut strangers: Vec<_> =
+            names.filter(|name| !name.starts_with('.') && !is_known(&name.to_ascii_uppercase())).collect();
+        strangers.sort();
+        strangers
     }
 
     /// The current value of `name`, or `None` where it is absent everywhere.
@@ -102,7 +115,7 @@ mod tests {
         let sources = sources(&folder);
         let file = folder.join("ADMIN_TOKEN");
         let check = |cause: &str| {
-            let error = sources.check().unwrap_err().to_string();
+            let error = sources.faults().remove(0).to_string();
             assert!(error.contains(&*file.to_string_lossy()) && error.contains(cause), "{error}");
             assert!(!error.contains("xxx"), "{error}");
             assert_eq!(sources.read("ADMIN_TOKEN").unwrap_err().to_string(), error, "it is not absent");
@@ -123,7 +136,7 @@ mod tests {
         check("No such file");
         fs::remove_file(&file).unwrap();
         fs::write(&file, "\n").unwrap();
-        assert_eq!(sources.check(), Ok(()));
+        assert_eq!(sources.faults(), []);
         assert_eq!(value(&sources).as_deref(), Some("environment"), "an empty file is none");
         fs::write(&file, "x".repeat(64 << 10)).unwrap();
         assert_eq!(value(&sources).map(|value| value.len()), Some(64 << 10));
@@ -134,9 +147,10 @@ mod tests {
     fn what_a_folder_held_that_is_gone_is_taken_from_nowhere_else() {
         let folder = std::env::temp_dir().join(format!("plausible-mcp-gone-{}", std::process::id()));
         let sources = sources(&folder);
-        assert_eq!(sources.check(), Ok(()));
+        assert_eq!(sources.faults(), []);
         fs::remove_dir(&folder).unwrap();
-        assert!(matches!(sources.check(), Err(SettingsError::SecretsFolder(named, _)) if named == folder));
+        let faults = sources.faults();
+        assert!(matches!(&*faults, [SettingsError::SecretsFolder(named, _)] if *named == folder), "{faults:?}");
         assert!(matches!(sources.read("ADMIN_TOKEN"), Err(SettingsError::SecretsFolder(named, _)) if named == folder));
     }
 
@@ -149,6 +163,17 @@ mod tests {
         symlink("..2026", folder.join("..data")).unwrap();
         symlink("..data/ADMIN_TOKEN", folder.join("ADMIN_TOKEN")).unwrap();
         assert_eq!(value(&sources).as_deref(), Some("mounted"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn files_that_are_no_secrets_are_told() {
+        let folder = std::env::temp_dir().join(format!("plausible-mcp-strangers-{}", std::process::id()));
+        let sources = sources(&folder);
+        for name in ["ADMIN_TOKEN", "sentry_dsn", "PUBLIC_URL", "PLAUSIBLE_APIKEY", "..data"] {
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        assert_eq!(sources.strangers(), ["PLAUSIBLE_APIKEY", "PUBLIC_URL"]);
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -65,6 +65,17 @@ impl std::fmt::Display for OtlpError {
 
 impl std::error::Error for OtlpError {}
 
+impl OtlpError {
+    /// The variable that it is about.
+    pub(crate) fn variable(&self) -> &'static str {
+        match self {
+            Self::Endpoint(name) | Self::Protocol(name) | Self::Timeout(name) => name,
+            Self::Tls(error) => error.setting(),
+            Self::Exporter(_) => "OTEL_EXPORTER_OTLP_ENDPOINT",
+        }
+    }
+}
+
 impl OtlpTraces {
     /// What the environment asks for; `None` where it names no endpoint. TLS trusts the certificates in the PEM file
     /// `extra_ca_file` besides the public ones.

@@ -127,6 +127,10 @@ async fn the_operator_lists_and_ends_grants_from_the_command_line() {
 
     let (code, ended) = served.grants(&["revoke", "--user", ADA]).await;
     assert!(code == Some(0) && ended.starts_with("1 grant ended\n") && ended.contains("DENIED_EMAILS"), "{ended}");
+    served.process.wait_for("the audit", |text| {
+        let told = text.lines().find(|line| line.contains("\"event\":\"grants_revoked\""))?;
+        (told.contains(hers[0].as_str()) && told.contains("\"revoked\":1")).then_some(())
+    });
     assert_eq!((served.status(&ada).await, served.status(&bob).await), (401, 200), "hers ends at once, his does not");
     assert_ne!(client.refresh(&ada.refresh).await.status, 200);
     assert_eq!(served.grants(&["revoke", "--all"]).await, (Some(0), "1 grant ended\n".to_owned()));

@@ -10,6 +10,7 @@ mod folder;
 mod full_disk;
 mod grants;
 mod health;
+mod log;
 mod process;
 mod serve;
 mod starting;

@@ -14,6 +14,7 @@ pub(crate) struct Process {
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     written: Arc<Mutex<String>>,
+    errors: Arc<Mutex<String>>,
 }
 
 impl Drop for Process {
@@ -28,9 +29,23 @@ impl Process {
     /// compiled in a folder of the tests, and `serve` stops when it is told to, unless the environment or the arguments
     /// say otherwise.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plausible-mcp"));
+        let mut command = Command::new(COMMAND);
         command.args(arguments);
         Self::start_command(command, environment)
+    }
+
+    /// The same, where a file that cannot grow any more is an error and not the end of the process.
+    pub(crate) fn start_on_a_disk_that_fills(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", COMMAND]).args(arguments);
+        Self::start_command(command, environment)
+    }
+
+    /// From now on no file of the process grows, as on a full disk.
+    pub(crate) fn fill_disk(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let none = rustix::process::Rlimit { current: Some(0), maximum: None };
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, none).expect("a limit can be lowered");
     }
 
     /// The same with a command that starts it.
@@ -58,9 +73,21 @@ impl Process {
         });
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let copy = Arc::clone(&written);
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| append(&copy, &line)));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let errors_alone = Arc::clone(&errors);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                append(&errors_alone, &line);
+                append(&copy, &line);
+            }
+        });
         let stdin = child.stdin.take();
-        Process { child, stdin, stdout, written }
+        Process { child, stdin, stdout, written, errors }
+    }
+
+    /// What was written to stderr so far.
+    pub(crate) fn errors(&self) -> String {
+        self.errors.lock().expect("no holder of this lock panics").clone()
     }
 
     /// Everything that was written to stdout and stderr so far.
@@ -168,6 +195,8 @@ fn loopback_addresses(text: &str) -> Vec<SocketAddr> {
 fn healthy(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok() && request(address, "GET /healthz HTTP/1.1", "").starts_with("HTTP/1.1 200")
 }
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_plausible-mcp");
 
 /// Longer than a debug build takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,6 +10,8 @@ pub enum Denied {
     Plausible,
     /// The identity provider, or the keys of a team.
     Access,
+    /// Where reports go.
+    Sentry,
 }
 
 impl Denied {
@@ -18,6 +20,7 @@ impl Denied {
         let (name, variable, value) = match self {
             Denied::Plausible => ("Plausible", "plausible_base_url", "Plausible's address, without a path"),
             Denied::Access => ("Access", "access_host", "scheme and host of the issuer, or of the team's domain"),
+            Denied::Sentry => ("Sentry", "sentry_host", "scheme and host of the DSN, without its key"),
         };
         let text = format!("this host does not let the component connect to {name}: not among allowed_outbound_hosts");
         let advice = format!("set {variable} to {value} (a variable of spin.toml), or add it to what your host allows");
@@ -31,8 +34,11 @@ mod tests {
 
     #[test]
     fn each_upstream_has_its_variable() {
-        for (denied, variable) in [(Denied::Plausible, "set plausible_base_url "), (Denied::Access, "set access_host ")]
-        {
+        for (denied, variable) in [
+            (Denied::Plausible, "set plausible_base_url "),
+            (Denied::Access, "set access_host "),
+            (Denied::Sentry, "set sentry_host "),
+        ] {
             let finding = denied.finding("X");
             assert_eq!((finding.level, finding.origin, finding.setting), (Level::Error, Origin::Settings, "X"));
             assert!(finding.advice.contains(variable), "{}", finding.advice);

@@ -3,76 +3,103 @@
 use super::denied::Denied;
 use super::{Finding, Level, Origin, finding, malformed, store, unreadable};
 use crate::config::{AssertionMode, AuthorizationServer};
-use crate::gateway::federation::{Federation, FederationError};
+use crate::gateway::federation::{Federation, FederationError, Provider};
 use crate::gateway::issuer::{SecretError, key_ring, required};
 use crate::gateway::setup::Setup;
 use crate::oauth::client::is_document;
 use crate::oauth::grants::{self, Whose};
 use crate::oauth::keyring::KeyRing;
+use crate::oauth::secret::hex;
 use crate::oauth::vault::Vault;
 use crate::ports::{Clock, HttpError, OauthStore, Ports, Random, StoreError};
 
 /// Checks whatever mode is on; nothing when there is no sign-in.
 pub async fn run<P: Ports>(ports: &P, setup: &Setup) -> Vec<Finding> {
     let Some(sign_in) = &setup.config.sign_in else { return Vec::new() };
-    let domains = format!("users of {} are let in", sign_in.allowed_domains.join(", "));
-    let mut findings = vec![finding(Level::Ok, Origin::Settings, "ALLOWED_EMAIL_DOMAIN", &domains, "")];
     let secrets = ports.secrets();
+    let mut findings = Vec::new();
     let key = required(secrets, "PLAUSIBLE_API_KEY", "make a key in Plausible under Settings, API keys");
     // One that cannot be read is told of where Plausible is asked with it.
     if let Err(SecretError::Misconfigured(error)) = &key {
         findings.push(malformed(error));
     }
-    let ring = match key_ring(secrets) {
-        Ok(ring) => ring,
-        Err(error) => {
-            findings.push(unusable(&error, "COOKIE_ENCRYPTION_KEY"));
-            return findings;
-        }
-    };
+    let secret = required(secrets, SECRET, "set it to the secret of the Access application");
+    let unusable_secret = secret.as_ref().err().filter(|_| sign_in.authorization_server.is_some());
+    findings.extend(unusable_secret.map(|error| unusable(error, SECRET)));
+    let ring = key_ring(secrets);
+    findings.extend(ring.as_ref().err().map(|error| unusable(error, "COOKIE_ENCRYPTION_KEY")));
     let records = store::run(ports).await;
     let are_kept = records.level == Level::Ok;
     findings.push(records);
-    if !are_kept {
-        return findings;
-    }
+    // What the providers say has nothing to do with the server's key, so another one does where that is malformed.
+    let Some(stand_in) = ring.clone().ok().or_else(|| stand_in(ports)) else { return findings };
+    let vault = Vault::new(ports.store(), ports.random(), &stand_in);
+    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
     if let Some(server) = &sign_in.authorization_server {
-        let secret = required(secrets, "ACCESS_CLIENT_SECRET", "set it to the secret of the Access application");
-        findings.extend(own(ports, server, &ring, secret.err().as_ref()).await);
+        if ring.is_ok() && are_kept {
+            findings.extend(documents(&vault, server).await);
+        }
+        findings.extend(own(&federation, server, secret.ok().as_deref()).await);
     }
     if let Some(mode) = &sign_in.assertion {
-        findings.push(assertion(ports, mode, &ring).await);
+        findings.push(assertion(&federation, mode).await);
     }
     findings
 }
 
+/// A key that nothing is kept under.
+fn stand_in<P: Ports>(ports: &P) -> Option<KeyRing> {
+    KeyRing::parse(&hex(&ports.random().bytes::<32>())).ok()
+}
+
 async fn own<P: Ports>(
-    ports: &P,
+    federation: &Federation<'_, P>,
     server: &AuthorizationServer,
-    ring: &KeyRing,
-    missing_secret: Option<&SecretError>,
+    secret: Option<&str>,
 ) -> Vec<Finding> {
     let callback = format!(
         "sign-in is at {0}/internal; the Access application must have the redirect URL {0}/callback",
         server.public_url
     );
     let mut findings = vec![finding(Level::Ok, Origin::Settings, "PUBLIC_URL", &callback, "")];
-    findings.extend(missing_secret.map(|error| unusable(error, "ACCESS_CLIENT_SECRET")));
-    let vault = Vault::new(ports.store(), ports.random(), ring);
-    findings.extend(documents(&vault, server).await);
-    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
     let advice = "write the issuer exactly as Access shows it, ending in the client id";
-    findings.push(match federation.probe(server).await {
-        Ok(()) => finding(Level::Ok, Origin::Answer, "ACCESS_ISSUER", "Access answers with endpoints and keys", ""),
-        Err(error) => failed(&error, "ACCESS_ISSUER", advice),
-    });
+    match federation.probe(server).await {
+        Ok(provider) => {
+            let text = "Access answers with endpoints and keys";
+            findings.push(finding(Level::Ok, Origin::Answer, ISSUER, text, ""));
+            if let Some(secret) = secret {
+                findings.extend(own_secret(federation, server, &provider, secret.trim()).await);
+            }
+        }
+        Err(error) => findings.push(failed(&error, ISSUER, advice)),
+    }
     findings
 }
 
+/// What is said of a secret without which nobody signs in.
 fn unusable(error: &SecretError, setting: &'static str) -> Finding {
     match error {
         SecretError::Unavailable(_) => unreadable(setting),
         SecretError::Misconfigured(error) => malformed(error),
+    }
+}
+
+/// Whether Access takes this server's own secret, which shows in no document of its.
+async fn own_secret<P: Ports>(
+    federation: &Federation<'_, P>,
+    server: &AuthorizationServer,
+    provider: &Provider,
+    secret: &str,
+) -> Option<Finding> {
+    let setting = if server.endpoints.token.is_some() { "ACCESS_TOKEN_URL" } else { ISSUER };
+    match federation.probe_secret(server, provider, secret).await {
+        Ok(()) => None,
+        Err(FederationError::SecretRefused) => {
+            let text = "Access refuses it, or does not know ACCESS_CLIENT_ID";
+            let advice = "set both anew from the application's page at Access";
+            Some(finding(Level::Error, Origin::Answer, SECRET, text, advice))
+        }
+        Err(error) => Some(failed(&error, setting, "look where the token endpoint of the application is")),
     }
 }
 
@@ -115,9 +142,7 @@ async fn count_with_document<S: OauthStore, R: Random>(vault: &Vault<'_, S, R>) 
     }
 }
 
-async fn assertion<P: Ports>(ports: &P, mode: &AssertionMode, ring: &KeyRing) -> Finding {
-    let vault = Vault::new(ports.store(), ports.random(), ring);
-    let federation = Federation { ports, vault: &vault, now: ports.clock().now() };
+async fn assertion<P: Ports>(federation: &Federation<'_, P>, mode: &AssertionMode) -> Finding {
     match federation.probe_team(mode).await {
         Ok(()) => finding(Level::Ok, Origin::Answer, "CF_ACCESS_TEAM_DOMAIN", "the team's keys can be read", ""),
         Err(error) => {
@@ -126,17 +151,36 @@ async fn assertion<P: Ports>(ports: &P, mode: &AssertionMode, ring: &KeyRing) ->
     }
 }
 
+/// What is said of a provider that does not answer as it must. `advice` is for an address that is wrong; an outage has
+/// advice of its own.
 fn failed(error: &FederationError, setting: &'static str, advice: &str) -> Finding {
+    let passes = "it should pass by itself; look at the status of Access, and at the way there";
+    let answer = |text: &str, advice| finding(Level::Error, Origin::Answer, setting, text, advice);
+    let outage = |text: &str, advice| finding(Level::Error, Origin::Unreachable, setting, text, advice);
     match error {
         FederationError::Store(_) => {
             finding(Level::Error, Origin::Unreachable, "COOKIE_ENCRYPTION_KEY", "the store does not answer", "")
         }
         FederationError::Unavailable(HttpError::NotAllowed) => Denied::Access.finding(setting),
-        FederationError::Unavailable(_) => {
-            finding(Level::Error, Origin::Unreachable, setting, "Access could not be reached", advice)
+        FederationError::Unavailable(error) => {
+            let text = format!("Access could not be reached: {}", error.words());
+            outage(&text, "check the address, the network and the certificate (EXTRA_CA_FILE)")
         }
-        _ => finding(Level::Error, Origin::Answer, setting, "what Access answers is not as it must be", advice),
+        FederationError::Answered(429) => outage("Access answered 429: it is asked too often", passes),
+        FederationError::Answered(status @ 500..) => outage(&format!("Access answered {status}"), passes),
+        FederationError::Answered(status) => answer(&format!("Access answered {status}"), advice),
+        FederationError::NotJson => {
+            answer("a page answers in the place of Access, or something else that is no JSON", advice)
+        }
+        FederationError::OtherIssuer => answer("what answers there calls itself another issuer", advice),
+        FederationError::KeySet(error) => {
+            answer(&format!("the keys of Access cannot be used ({})", error.reason()), "let Access sign with RS256")
+        }
+        FederationError::Unread(error) => answer(&format!("Access cannot be read: {}", error.words()), advice),
+        _ => answer("what Access answers is not as it must be", advice),
     }
 }
 
 const DOCUMENTS: &str = "CLIENT_METADATA_DOCUMENTS";
+const ISSUER: &str = "ACCESS_ISSUER";
+const SECRET: &str = "ACCESS_CLIENT_SECRET";

@@ -60,16 +60,22 @@ async fn discover<P: Ports>(
 ) -> Result<Provider, FederationError> {
     let url = format!("{}/.well-known/openid-configuration", server.issuer.trim_end_matches('/'));
     let document = federation.document(&url).await?;
-    read(&document, &server.issuer).ok_or(FederationError::ProviderFailed)
+    read(&document, &server.issuer)
 }
 
 /// "The issuer value returned MUST be identical to the Issuer URL that was used as the prefix" (§4.3).
-fn read(document: &[u8], issuer: &str) -> Option<Provider> {
-    let document: Value = serde_json::from_slice(document).ok()?;
-    let text = |name: &str| document.get(name).and_then(Value::as_str);
-    if text("issuer") != Some(issuer) {
-        return None;
+fn read(document: &[u8], issuer: &str) -> Result<Provider, FederationError> {
+    // Where in a page JSON would have begun, nobody asks.
+    let document: Value = serde_json::from_slice(document).map_err(|_| FederationError::NotJson)?;
+    match document.get("issuer").and_then(Value::as_str) {
+        Some(named) if named == issuer => endpoints(&document, issuer).ok_or(FederationError::ProviderFailed),
+        Some(_) => Err(FederationError::OtherIssuer),
+        None => Err(FederationError::ProviderFailed),
     }
+}
+
+fn endpoints(document: &Value, issuer: &str) -> Option<Provider> {
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
     // Only a provider on this machine, which tests and trials have, may do without TLS.
     let is_local = Url::parse(issuer).is_some_and(|url| !url.is_https);
     let is_protected = |url: Url| url.is_https || (is_local && url.is_protected());

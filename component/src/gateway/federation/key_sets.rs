@@ -62,7 +62,7 @@ pub(super) async fn fetch<P: Ports>(
     let document = federation.document(url).await?;
     let keys = KeySet::parse(&document).map_err(FederationError::KeySet)?;
     // JSON is UTF-8, so what was parsed is.
-    let document = String::from_utf8(document).map_err(|_| FederationError::ProviderFailed)?;
+    let document = String::from_utf8(document).map_err(|_| FederationError::NotJson)?;
     Ok((keys, document))
 }
 

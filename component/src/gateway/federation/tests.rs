@@ -83,12 +83,14 @@ fn a_configuration_that_is_not_the_issuers_is_refused_and_not_kept() {
         Fault::Answer(200, configuration.to_string())
     };
     for (answer, error) in [
-        (Fault::Answer(200, other.to_string()), FederationError::ProviderFailed),
+        (Fault::Answer(200, other.to_string()), FederationError::OtherIssuer),
         (with_endpoint("http://a.example/a"), FederationError::ProviderFailed),
         (with_endpoint("http://127.0.0.1/a"), FederationError::ProviderFailed),
-        (Fault::Answer(200, "<html>".to_owned()), FederationError::ProviderFailed),
-        (Fault::Answer(500, "{}".to_owned()), FederationError::ProviderFailed),
-        (Fault::Flood, FederationError::ProviderFailed),
+        (Fault::Answer(200, "<html>".to_owned()), FederationError::NotJson),
+        (Fault::Answer(200, "{}".to_owned()), FederationError::ProviderFailed),
+        (Fault::Answer(429, "{}".to_owned()), FederationError::Answered(429)),
+        (Fault::Answer(500, "{}".to_owned()), FederationError::Answered(500)),
+        (Fault::Flood, FederationError::Unread(HttpError::ResponseTooLarge)),
         (Fault::Silence, FederationError::Unavailable(HttpError::TimedOut)),
     ] {
         let world = world();

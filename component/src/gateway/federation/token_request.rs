@@ -8,7 +8,6 @@ use super::discovery::Provider;
 use super::{Federation, FederationError, no_answer, redirect_uri};
 use crate::config::AuthorizationServer;
 use crate::oauth::form::{encode, percent_encode};
-use crate::oauth::transaction::Login;
 use crate::ports::{HttpMethod, HttpRequest, OutboundHttp, Ports, Reach, Upstream};
 
 /// Exchanges a code for the id_token. Nothing else of the answer is of use.
@@ -17,7 +16,7 @@ pub(super) async fn id_token<P: Ports>(
     server: &AuthorizationServer,
     provider: &Provider,
     client_secret: &str,
-    login: &Login,
+    verifier: &str,
     code: &str,
 ) -> Result<String, FederationError> {
     let redirect_uri = redirect_uri(server);
@@ -25,7 +24,7 @@ pub(super) async fn id_token<P: Ports>(
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", &redirect_uri),
-        ("code_verifier", &login.verifier),
+        ("code_verifier", verifier),
     ];
     let mut headers = vec![
         ("accept".to_owned(), "application/json".to_owned()),
@@ -50,16 +49,26 @@ pub(super) async fn id_token<P: Ports>(
     let response = federation.ports.http().send(request).await.map_err(no_answer)?;
     match response.status {
         200 => read(&response.body),
-        status @ 400..=499 => {
-            let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-            Err(refused(status, &answer))
-        }
-        _ => Err(FederationError::ProviderFailed),
+        status @ 400..=499 => Err(refused_with(status, &response.body)),
+        status => Err(FederationError::Answered(status)),
+    }
+}
+
+/// Refusals are 400 or 401 and name an error (RFC 6749 §5.2). Of a 404, a 429 or a page of a proxy nothing follows for
+/// code or secret.
+fn refused_with(status: u16, body: &[u8]) -> FederationError {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let names_an_error = answer.get("error").is_some_and(Value::is_string);
+    match status {
+        400 | 401 => refused(status, &answer),
+        403 if names_an_error => refused(status, &answer),
+        status => FederationError::Answered(status),
     }
 }
 
 fn read(body: &[u8]) -> Result<String, FederationError> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| FederationError::ProviderFailed)?;
+    // Where in a page JSON would have begun, nobody asks.
+    let answer: Value = serde_json::from_slice(body).map_err(|_| FederationError::NotJson)?;
     if answer.get("error").is_some_and(|error| !error.is_null()) {
         return Err(refused(200, &answer));
     }

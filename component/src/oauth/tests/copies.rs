@@ -192,7 +192,7 @@ fn a_revocation_is_acknowledged_only_when_it_is_confirmed() {
     assert!(!server.admits(&issued.access), "it is refused meanwhile");
     server.store.part(false);
     assert_eq!(server.revoke(&issued.access), Ok(Revoked::Nothing));
-    assert_eq!(server.revoke(refresh_token(&issued)), Ok(Revoked::Grant));
+    assert!(matches!(server.revoke(refresh_token(&issued)), Ok(Revoked::Grant(_))));
     server.store.fail_over();
     assert!(!server.admits(&issued.access));
     assert_eq!(server.refresh(refresh_token(&issued)), Err(RefreshError::Revoked));

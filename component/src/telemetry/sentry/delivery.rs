@@ -73,6 +73,16 @@ pub async fn deliver(
     }
 }
 
+/// Sends an envelope with nothing in it, whatever became of others: it shows in Sentry nowhere, and tells whether the key
+/// is right.
+pub async fn try_out(http: &impl OutboundHttp, destination: &Destination<'_>) -> Delivery {
+    match http.send(request(destination, "{}\n".to_owned())).await {
+        Ok(HttpResponse { status: 200..=299, .. }) => Delivery::Sent,
+        Ok(response) => Delivery::Refused(response.status),
+        Err(error) => Delivery::Failed(error),
+    }
+}
+
 /// Whether nothing is sent at the moment. A store that does not answer pauses nothing: that is worth a report.
 pub async fn is_paused(store: &impl OauthStore) -> bool {
     matches!(store.get(PAUSE_KEY).await, Ok(Some(_)))

@@ -32,6 +32,7 @@ fn report(traceparent: &str, method: Option<&'static str>, calls: &[(&'static st
             outcome: failure.map_or(Outcome::Served, |failure| Outcome::ToolError(Some(failure))),
             causes: Vec::new(),
             ended_grant: None,
+            upstream_status: None,
             mcp_method: method,
             tool: calls.first().map(|(tool, _)| *tool),
             client: ClientFamily::of(Some("cursor/1")),
