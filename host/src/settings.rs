@@ -86,6 +86,7 @@ impl SettingsError {
         match self {
             Self::Unreadable(path, _) => of_file(path).unwrap_or_else(|| CONFIG_FLAG.to_owned()),
             Self::NotToml(..) => CONFIG_FLAG.to_owned(),
+            Self::Limit(..) => "[limits]".to_owned(),
             Self::SecretsFolder(..) => "--secrets".to_owned(),
             Self::UnknownKey(_, name) | Self::WrongType(_, name) => name.clone(),
             Self::Malformed(name) | Self::UnknownName(name) | Self::SecretFlag(name) => name.clone(),
