@@ -27,7 +27,7 @@ async fn asking(host: &Harness, silent: &Silent, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// The only place is free: whoever comes next is answered.
+/// The only places are free: whoever comes next is answered.
 async fn is_free(host: &Harness, silent: &Silent) {
     silent.left().await;
     assert_eq!(ends("an answer", host.send(&ping())).await.status, 200);
@@ -39,6 +39,8 @@ async fn is_free(host: &Harness, silent: &Silent) {
         ("instances_dropped_total{reason=\"left\"}", 1),
         ("instances_dropped_total{reason=\"trap\"}", 0),
         ("outbound_requests_total{outcome=\"abandoned\"}", 1),
+        ("upstream_requests_in_flight{upstream=\"plausible\"}", 0),
+        ("upstream_requests_waiting{upstream=\"plausible\"}", 0),
     ] {
         reaches(metrics, name, value).await;
     }

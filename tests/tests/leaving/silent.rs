@@ -42,9 +42,9 @@ impl Silent {
         format!("http://{}", self.address)
     }
 
-    /// A host that asks it and has one place.
+    /// A host that asks it and has one place for requests, and one for questions to it.
     pub(crate) async fn host(&self) -> Harness {
-        let limits = Limits { concurrent_requests: 1, finishing_requests: 1, ..Limits::default() };
+        let limits = Limits { concurrent_requests: 1, finishing_requests: 1, plausible_calls: 1, ..Limits::default() };
         let nobody = Upstream::answering(|_| Reply::Close).await;
         let address = self.base_url();
         let settings = [("PLAUSIBLE_BASE_URL", address.as_str())];
