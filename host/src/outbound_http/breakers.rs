@@ -57,6 +57,7 @@ impl Evidence {
                 Error::InvalidRequest
                 | Error::ReachUnsupported
                 | Error::AddressRefused
+                | Error::NotAllowed
                 | Error::Busy(_)
                 | Error::OutOfService(_)
                 | Error::AskedToWait(_),

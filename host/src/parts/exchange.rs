@@ -105,6 +105,7 @@ fn state_after(error: &wit::Error) -> Option<State> {
         wit::Error::InvalidRequest
         | wit::Error::ReachUnsupported
         | wit::Error::AddressRefused
+        | wit::Error::NotAllowed
         | wit::Error::ResponseTooLarge
         | wit::Error::Busy(_)
         | wit::Error::AskedToWait(_) => None,

@@ -64,6 +64,7 @@ impl Unanswered {
         match error {
             Error::InvalidRequest => "http_invalid_request",
             Error::ReachUnsupported => "http_reach_unsupported",
+            Error::NotAllowed => "http_not_allowed",
             Error::AddressRefused => "http_address_refused",
             Error::NameNotResolved => "http_name_not_resolved",
             Error::ConnectFailed => "http_connect_failed",
