@@ -161,6 +161,7 @@ mod tests {
     /// What the provider's keys come to.
     fn asked_for_keys(parts: &Parts, status: u16) {
         let request = wit::Request {
+            upstream: wit::Upstream::IdentityProvider,
             method: wit::Method::Get,
             url: "https://team.example/certs".to_owned(),
             headers: Vec::new(),
