@@ -8,7 +8,6 @@ mod settings;
 mod sign_in;
 mod store;
 
-use denied::Denied;
 use lookups::Lookups;
 
 use super::setup::Setup;
