@@ -24,7 +24,7 @@ fn looked<H: OutboundHttp>(settings: Settings<'_>, ports: &mut MemoryPorts<H>) -
 fn failing(settings: Settings<'_>, error: HttpError) -> Vec<Finding> {
     let mut ports = MemoryPorts::default();
     (0..4).for_each(|_| ports.http.fail(error));
-    looked(&[&[("MCP_ALLOWED_HOSTNAMES", "localhost")], settings].concat(), &mut ports)
+    looked(&[&[("MCP_ALLOWED_HOSTNAMES", "localhost,mcp.example.com")], settings].concat(), &mut ports)
 }
 
 fn found(settings: Settings<'_>, answers: &[(u16, &str)]) -> Vec<Found> {
