@@ -117,6 +117,8 @@ pub const CALL_CAUSES: &[&str] = &[
     "the connection broke",
     "it took too long",
     "its answer is too large",
+    "no room for a large answer",
+    "too many large answers are being worked on",
     "its answer is not HTTP",
     "too many such requests are under way",
     "it has not answered for a while",

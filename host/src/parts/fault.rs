@@ -85,7 +85,6 @@ impl Unanswered {
         match error {
             Error::InvalidRequest => "http_invalid_request",
             Error::ReachUnsupported => "http_reach_unsupported",
-            Error::NotAllowed => "http_not_allowed",
             Error::AddressRefused => "http_address_refused",
             Error::NotAllowed => "http_not_allowed",
             Error::NameNotResolved => "http_name_not_resolved",

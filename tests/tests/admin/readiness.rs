@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use plausible_mcp_host::oauth_store::{Answer, MemoryStore, OauthStore, StoreError, StoreLocation};
-use plausible_mcp_host::secrets::Secrets;
+use plausible_mcp_host::secrets::{SecretUnavailable, Secrets};
 use plausible_mcp_host::{AdminServer, CliError, CommandLine, Host, Limits, NotReady, Settings, code_cache_of_tests};
 use plausible_mcp_tests::harness::{Harness, listening, simulated};
 use plausible_mcp_tests::http_client;
@@ -309,9 +309,9 @@ struct Rotated {
 }
 
 impl Secrets for Rotated {
-    fn secret(&self, name: &str) -> Option<String> {
+    fn secret(&self, name: &str) -> Result<Option<String>, SecretUnavailable> {
         let is_missing = name == "COOKIE_ENCRYPTION_KEY" && self.missing.load(Ordering::Relaxed);
-        if is_missing { None } else { self.settings.secret(name) }
+        if is_missing { Ok(None) } else { Secrets::secret(&self.settings, name) }
     }
 }
 
