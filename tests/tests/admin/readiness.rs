@@ -67,14 +67,29 @@ async fn a_host_is_ready_until_it_drains_and_the_operator_sees_it_drain() {
 
 #[tokio::test]
 async fn a_host_without_a_free_place_is_not_ready_and_says_so_without_one() {
-    let (upstream, held) = Upstream::holding(simulated()).await;
+    let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+    let access = MoodyAccess::start_for(listener.1, Mood::Well).await;
+    let upstream = Upstream::answering(simulated()).await;
+    let pairs = access.settings().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let pairs = pairs.chain([("PLAUSIBLE_BASE_URL".to_owned(), upstream.base_url())]);
     let limits = Limits { concurrent_requests: 1, request_bodies_bytes: 4 << 10, ..Limits::default() };
-    let host = Harness::try_start_as(|host| host.limits(limits), upstream, &[]).await.expect("the host starts");
+    let store = Arc::new(Moody::default());
+    let host =
+        Host::builder().code_cache(code_cache_of_tests()).settings(Settings::from_pairs(pairs).expect("settings"));
+    let host = host.oauth_store(store.clone()).limits(limits);
+    let host = Harness::serve(listener, host, upstream).await.expect("the host starts");
     let operator = Operator::of(host.host()).await;
-    let arguments = json!({ "site_id": DEMO_SITE, "date_range": "7d", "dimension": "event:page" });
-    let (address, request) = (host.address(), call("get_breakdown", arguments));
-    let in_flight = tokio::spawn(async move { http_client::send(address, &request).await });
-    held.arrived(1).await;
+    // What waits for an upstream gives its place back; what waits for the store keeps it.
+    store.hangs.store(true, Ordering::Relaxed);
+    let asked = store.asked.load(Ordering::Relaxed);
+    let client = json!({ "redirect_uris": ["https://app.example/callback"], "token_endpoint_auth_method": "none" });
+    let registration = http_client::Request::new("POST", "/register").header("Host", &host.address().to_string());
+    let registration = registration.header("Content-Type", "application/json").body(client.to_string());
+    let address = host.address();
+    let in_flight = tokio::spawn(async move { http_client::send(address, &registration).await });
+    while store.asked.load(Ordering::Relaxed) == asked {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     // Bodies take all the room that there is for them.
     let half = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n".to_owned() + &"x".repeat(3000);
     let mut bodies = Vec::new();
@@ -87,9 +102,10 @@ async fn a_host_without_a_free_place_is_not_ready_and_says_so_without_one() {
     assert_eq!(operator.report("/readyz/internal").await.0, 503);
     assert_eq!(host.send(&http_client::Request::new("GET", "/healthz")).await.status, 200);
     assert!(operator.metrics().await.contains("http_requests_in_flight"));
-    held.release(1);
-    assert_eq!(in_flight.await.expect("no panic").expect("the host is reached").expect("an answer").status, 200);
-    assert_eq!(operator.until("/readyz", 200).await["status"], "ready");
+    store.hangs.store(false, Ordering::Relaxed);
+    store.released.notify_waiters();
+    assert_eq!(in_flight.await.expect("no panic").expect("the host is reached").expect("an answer").status, 201);
+    assert_eq!(operator.until("/readyz", 200).await["store"]["state"], "ok");
 }
 
 #[tokio::test]
