@@ -152,7 +152,7 @@ impl Room {
     fn fault(self) -> Option<Fault> {
         match self.free_bytes {
             ..FULL_BYTES => Some(Fault::DiskFull),
-            ..ENOUGH_BYTES => Some(Fault::DiskLow),
+            FULL_BYTES..ENOUGH_BYTES => Some(Fault::DiskLow),
             _ => None,
         }
     }

@@ -163,7 +163,7 @@ impl Settings {
         });
         let (plain, _) = sort(rows.into_iter());
         let (_, environment) = sort(environment.into_iter());
-        let secret = SecretSources { folder, values: environment, file, ..SecretSources::default() };
+        let secret = SecretSources { folder, values: environment, file };
         faults.extend(secret.faults());
         (Self { plain, secret: Arc::new(secret), limits }, faults)
     }

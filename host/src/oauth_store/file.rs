@@ -289,7 +289,7 @@ impl OauthStore for FileStore {
 
     fn census(&self) -> Pin<Box<dyn Future<Output = Option<Census>> + Send + '_>> {
         Box::pin(async {
-            let records = self.read(|transaction, now| records::count_by_kind(transaction, now)).await.ok()?;
+            let records = self.read(records::count_by_kind).await.ok()?;
             let bytes = std::fs::metadata(&self.path).ok().map(|about| about.len());
             Some(Census { records, bytes })
         })

@@ -283,7 +283,9 @@ mod tests {
         let probe = upstreams.begin(plausible("two"), false).ok().unwrap();
         assert_eq!(upstreams.begin(plausible("one"), false).err(), Some(refused(5, 1)));
         drop(probe);
-        let probe = upstreams.begin(plausible("two"), false).ok().expect("a probe that was given up makes room");
+        let Ok(probe) = upstreams.begin(plausible("two"), false) else {
+            panic!("a probe that was given up makes room")
+        };
         probe.ended(answer(401, &[]).as_ref());
         assert!(upstreams.begin(plausible("one"), false).is_ok());
         assert_eq!(upstreams.states()[0].out_of_service_seconds, None);

@@ -68,8 +68,8 @@ fn a_server_that_cannot_start_says_so_in_json() {
 
 /// Sends bytes; what comes back until the connection ends.
 fn send(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(bytes).unwrap();
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.write_all(bytes).expect("the server reads");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()

@@ -96,7 +96,7 @@ impl<'a, S: Server, D: Database, E: Surroundings> Watched<'a, S, D, E> {
     }
 
     fn seen(&self) -> Result<Option<Seen>, Failure> {
-        Ok(execute(self.database, SEEN, Vec::new())?.first().and_then(|row| Seen::read(row)))
+        Ok(execute(self.database, SEEN, Vec::new())?.first().and_then(Seen::read))
     }
 
     fn claim(&self, seen: Option<Seen>, now: i64, pause: i64) -> Result<bool, Failure> {
